@@ -1,0 +1,22 @@
+"""ClickHouse as its users see it, embedded or on a server. Backends: embedded.py (server.py follows)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Engine(Protocol):
+    """One analytics store. Errors: StoreBusy (try again), RowRejected (the data), StoreError (the statement)."""
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        """Rows of a SELECT. Values are bound as {name:Type} parameters, never formatted into the text.
+
+        Integers come as int (64 bit included), DateTime64 as text, NULL as None.
+        """
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text."""
+
+    async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """DDL, OPTIMIZE and the like."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,14 @@
+"""What a visitor's client is."""
+
+import msgspec
+
+
+class Device(msgspec.Struct, frozen=True):
+    """Names as in ingest.md 6.3; 'Unknown' (type: 'unknown') when not recognised. client_type: browser or server."""
+
+    os_name: str = "Unknown"
+    os_version: str = "Unknown"
+    client_name: str = "Unknown"
+    client_version: str = "Unknown"
+    client_type: str = "server"
+    device_type: str = "unknown"

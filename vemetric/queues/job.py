@@ -1,0 +1,91 @@
+"""The nouns of the queue: what is put, what is claimed, what one durable write holds."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a job stands. A job that is done has no row any more."""
+
+    READY = "ready"
+    CLAIMED = "claimed"
+    DEAD = "dead"
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A job to put.
+
+    key: unique within its queue; a second put of a live key is a no-op (dedupe). Other jobs name it in `after`.
+    order_key: jobs of one queue and order_key are claimed in the order they were put, by one claimer at a time.
+    after: the `key` of a job in any queue; this job is not claimed while that one is ready or claimed.
+    run_at_ms: not claimed before this time (0: at once).
+    """
+
+    queue: str
+    payload: bytes
+    key: str | None = None
+    order_key: str | None = None
+    after: str | None = None
+    run_at_ms: int = 0
+
+
+class KeySet(msgspec.Struct, frozen=True):
+    """Set a key to a value until `expires_ms` (0: for ever)."""
+
+    key: str
+    value: bytes
+    expires_ms: int = 0
+
+
+class Write(msgspec.Struct):
+    """What one durable transaction holds: jobs, keys and counter additions. All or nothing."""
+
+    jobs: list[NewJob] = []
+    keys: list[KeySet] = []
+    counters: dict[str, int] = {}
+
+
+class Job(msgspec.Struct):
+    """A claimed job.
+
+    deliveries: how often it was claimed, this time included; never lowered. 1 means nobody can have applied it.
+    failures: how often a handler failed on it; leads to burying.
+    lease: proof of the claim; ack, retry, release and bury take effect only while it is current.
+    """
+
+    id: int
+    queue: str
+    payload: bytes
+    key: str | None
+    order_key: str | None
+    put_at_ms: int
+    deliveries: int
+    failures: int
+    lease: int
+    lease_until_ms: int
+
+
+class QueueStats(msgspec.Struct, frozen=True):
+    """Counts of one queue. oldest_ready_ms: put time of the oldest job that could run now, None if there is none."""
+
+    queue: str
+    ready: int
+    delayed: int
+    claimed: int
+    dead: int
+    oldest_ready_ms: int | None
+
+
+class DeadJob(msgspec.Struct, frozen=True):
+    """A buried job, kept for a human."""
+
+    id: int
+    queue: str
+    payload: bytes
+    key: str | None
+    put_at_ms: int
+    buried_at_ms: int
+    deliveries: int
+    failures: int
+    error: str

@@ -1,0 +1,49 @@
+"""The queue as its users see it. Backends: sqlite.py (redis.py follows). One contract suite runs over all of them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vemetric.queues.job import DeadJob, Job, QueueStats, Write
+
+
+class Queue(Protocol):
+    """A durable queue. Delivery is at least once; every method may raise errors.Unavailable."""
+
+    async def put(self, write: Write) -> None:
+        """Store the whole write durably (on disk when this returns) or raise: QueueFull past the bound, Unavailable."""
+
+    async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
+        """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement."""
+
+    async def wait(self, queue: str, timeout_seconds: float) -> None:
+        """Return when a job of `queue` may have become runnable, or after the time-out."""
+
+    async def ack(self, jobs: Sequence[Job], write: Write | None = None) -> None:
+        """Remove the jobs and apply `write`, in one transaction. LeaseLost (nothing done) if any lease is not current.
+
+        The write of an ack is never refused for the queue's bound: what is under way must be able to finish.
+        """
+
+    async def extend(self, jobs: Sequence[Job], lease_seconds: float) -> None:
+        """Prolong the leases; LeaseLost if any is not current."""
+
+    async def retry(self, jobs: Sequence[Job], delay_seconds: float, error: str) -> None:
+        """Give the jobs back to run after the delay; raises `failures`. Jobs whose lease is lost are passed over."""
+
+    async def release(self, jobs: Sequence[Job], delay_seconds: float = 0) -> None:
+        """Give the jobs back without counting a failure (a store was down, the process stops)."""
+
+    async def bury(self, jobs: Sequence[Job], error: str) -> None:
+        """Move the jobs to the dead letters."""
+
+    async def dead(self, queue: str | None, limit: int, before_id: int | None = None) -> list[DeadJob]:
+        """Dead letters, newest first."""
+
+    async def revive(self, ids: Sequence[int]) -> int:
+        """Put dead letters back, failures at zero, deliveries kept. Returns how many."""
+
+    async def stats(self) -> list[QueueStats]:
+        """Counts of every queue that has or had jobs."""
+
+    async def close(self) -> None:
+        """Finish what is being written and close."""
