@@ -1,0 +1,70 @@
+"""Settings: what is refused, with which sentence, and that the documentation is the table."""
+
+from pathlib import Path
+
+import pytest
+
+from vemetric import config, errors
+
+
+def test_no_setting_is_needed() -> None:
+    settings, warnings = config.load({})
+    assert settings.listen == ("0.0.0.0", 4000)
+    assert settings.data_dir == Path("vemetric-data").absolute()
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"VEMETRIC_LISTEN": "4000"}, "VEMETRIC_LISTEN is '4000': it must be address:port"),
+        ({"VEMETRIC_LISTEN": "0.0.0.0:65536"}, "VEMETRIC_LISTEN is '0.0.0.0:65536'"),
+        ({"VEMETRIC_PUBLIC_URL": "stats.example.com"}, "VEMETRIC_PUBLIC_URL is 'stats.example.com'"),
+        ({"VEMETRIC_PUBLIC_URL": "https://a.example/x"}, "with a host and no path"),
+        ({"VEMETRIC_PUBLIC_URL": "https://a.example:port"}, "with a host and no path"),
+        ({"VEMETRIC_TIME_ZONE": "Vienna"}, "VEMETRIC_TIME_ZONE is 'Vienna'"),
+        ({"VEMETRIC_TIME_ZONE": "../etc/passwd"}, "VEMETRIC_TIME_ZONE is"),
+        ({"VEMETRIC_SESSION_MINUTES": "0"}, "a whole number of minutes from 1 to 1440"),
+        ({"VEMETRIC_SESSION_MINUTES": "1441"}, "a whole number of minutes from 1 to 1440"),
+        ({"VEMETRIC_SESSION_MINUTES": "٣"}, "a whole number of minutes"),
+        ({"VEMETRIC_QUEUE_BACKOFF_SECONDS": "nan"}, "a number of seconds"),
+        ({"VEMETRIC_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
+        ({"VEMETRIC_GEO_DATABASE": "/no/such.mmdb"}, "an MMDB file that exists"),
+        ({"VEMETRIC_TLS_CERTIFICATE": __file__}, "only allowed together"),
+        ({"VEMETRIC_QUEUE_LEASE_SECONDS": "30"}, "it must be more than VEMETRIC_ENGINE_INSERT_SECONDS (30)"),
+        ({"VEMETRIC_LISTEM": "x"}, "VEMETRIC_LISTEM is not a setting; did you mean VEMETRIC_LISTEN?"),
+        ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
+    ],
+)
+def test_a_wrong_setting_stops_with_a_sentence(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(errors.Misconfigured) as caught:
+        config.load(environ)
+    assert sentence in caught.value.message
+
+
+def test_names_that_platforms_inject_only_warn() -> None:
+    _, warnings = config.load({"VEMETRIC_PORT": "tcp://10.0.0.1:4000", "VEMETRIC_SERVICE_HOST": "10.0.0.1"})
+    assert [warning.split()[0] for warning in warnings] == ["VEMETRIC_PORT", "VEMETRIC_SERVICE_HOST"]
+
+
+def test_names_of_tests_are_ignored() -> None:
+    assert config.load({"VEMETRIC_TEST_LISTEN": "x"})[1] == []
+
+
+def test_a_store_that_is_not_supported_yet_is_said() -> None:
+    assert config.load({"REDIS_URL": "redis://x"})[1] == ["REDIS_URL is set but not used by this version."]
+
+
+@pytest.mark.parametrize(("text", "host", "port"), [("[::]:80", "::", 80), (":8080", "0.0.0.0", 8080)])
+def test_addresses(text: str, host: str, port: int) -> None:
+    settings, _ = config.load({"VEMETRIC_LISTEN": text})
+    assert settings.listen == (host, port)
+
+
+def test_every_option_fills_a_field() -> None:
+    assert [option.field for option in config.OPTIONS] == list(config.Config.__struct_fields__)
+
+
+def test_the_documentation_is_the_table() -> None:
+    page = Path(__file__).parents[1] / "docs" / "configuration.md"
+    assert page.read_text() == config.as_markdown(), "run: python -m vemetric config --markdown > docs/configuration.md"
