@@ -1,0 +1,243 @@
+"""The engine inside this process (chDB). One connection per thread; inserts and commands have threads of their own,
+so that a heavy read holds up neither.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clickhouse import failures, loader, parameters
+from vemetric.clickhouse.directory import Directory
+
+MEMORY_BYTES_MAX = 700_000_000
+THREADS_MAX = 2
+READS_MAX = 2
+READS_PENDING_MAX = 200
+READ_WAIT_SECONDS_MAX = 10.0
+QUERY_SECONDS_MAX = 30
+# Callers hold leases longer than this (see queues/): an insert is over, one way or the other, before a lease is.
+INSERT_SECONDS_MAX = 20
+RESULT_ROWS_MAX = 500_000
+MARK_CACHE_BYTES_MAX = 64 << 20
+OTHER_CACHE_BYTES_MAX = 16 << 20
+MERGE_THREADS = 1
+MERGES_PER_THREAD = 2
+
+Result = TypeVar("Result")
+Rows = list[list[Any]]
+
+READ_SETTINGS = {
+    "max_execution_time": QUERY_SECONDS_MAX,
+    "max_result_rows": RESULT_ROWS_MAX,
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 0,
+    "output_format_json_validate_utf8": 1,
+    "session_timezone": "'UTC'",
+}
+INSERT_SETTINGS = {
+    "max_execution_time": INSERT_SECONDS_MAX,
+    "async_insert": 0,
+    "input_format_parallel_parsing": 0,
+    "input_format_null_as_default": 1,
+}
+
+
+class Connection:
+    """One connection of the engine, used from one thread at a time; opened by the first statement."""
+
+    def __init__(self, open_raw: Callable[[], Any], settings: Mapping[str, Any]) -> None:
+        self._open_raw = open_raw
+        self._settings = settings
+        self._raw: Any = None
+
+    def run(self, sql: str | bytes, values: Mapping[str, str] | None = None, *, inserting: bool = False) -> bytes:
+        """Run one statement and return what it wrote as JSONCompactEachRow."""
+        if self._raw is None:
+            self._open()
+        with _translated(inserting):
+            result: bytes = self._raw.query(sql, "JSONCompactEachRow", params=dict(values or {})).bytes()
+        return result
+
+    def close(self) -> None:
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    def _open(self) -> None:
+        with _translated(inserting=False):
+            self._raw = self._open_raw()
+            if self._settings:
+                self._raw.query("SET " + ", ".join(f"{name} = {value}" for name, value in self._settings.items()))
+
+
+class Lane:
+    """Some connections, each with a thread; work beyond them waits in line."""
+
+    def __init__(self, name: str, connections: Sequence[Connection]) -> None:
+        self._connections = connections
+        self._idle = list(connections)
+        self._executor = ThreadPoolExecutor(len(connections), thread_name_prefix=f"clickhouse-{name}")
+        self.pending = 0
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        self.pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._with_connection, work)
+        finally:
+            self.pending -= 1
+
+    def close(self) -> None:
+        """Wait for what is running; what waits in line is dropped."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        for connection in self._connections:
+            connection.close()
+
+    def _with_connection(self, work: Callable[[Connection], Result]) -> Result:
+        # As many threads as connections, so one is always there; list.pop and append are atomic.
+        connection = self._idle.pop()
+        try:
+            return work(connection)
+        finally:
+            self._idle.append(connection)
+
+
+class EmbeddedEngine:
+    """ClickHouse in this process over a directory that it alone owns. The process must not fork after `open`."""
+
+    def __init__(self, directory: Directory, reads: Lane, inserts: Lane, commands: Lane) -> None:
+        self._directory = directory
+        self._reads = reads
+        self._inserts = inserts
+        self._commands = commands
+        self._encoder = msgspec.json.Encoder()
+        self._decoder = msgspec.json.Decoder(list[Any])
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        *,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        threads_max: int = THREADS_MAX,
+        reads_max: int = READS_MAX,
+    ) -> Self:
+        """Own the directory and start the engine in it.
+
+        memory_bytes_max bounds the whole process as the engine sees it; threads_max one statement; reads_max how many
+        queries run at once. Raises Misconfigured when another process owns the directory or a newer program wrote it.
+        """
+        owned = Directory.own(directory, loader.version())
+        try:
+            module = await asyncio.to_thread(loader.load)
+            target = _connection_string(owned.store, memory_bytes_max, threads_max)
+
+            def connection(settings: Mapping[str, Any]) -> Connection:
+                return Connection(lambda: module.connect(target), settings)
+
+            engine = cls(
+                owned,
+                reads=Lane("read", [connection(READ_SETTINGS) for _ in range(reads_max)]),
+                inserts=Lane("insert", [connection(INSERT_SETTINGS)]),
+                commands=Lane("command", [connection({})]),
+            )
+            await engine.command("SELECT 1")
+        except BaseException:
+            owned.release()
+            raise
+        return engine
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or memory is short."""
+        if self._reads.pending >= READS_PENDING_MAX:
+            raise errors.StoreBusy("Too many queries are waiting for the analytics store.")
+        values = _texts(parameters)
+        start_before = time.monotonic() + READ_WAIT_SECONDS_MAX
+
+        def read(connection: Connection) -> Rows:
+            if time.monotonic() > start_before:
+                raise errors.StoreBusy(f"A query waited longer than {READ_WAIT_SECONDS_MAX:g} s for its turn.")
+            return self._decoder.decode_lines(connection.run(sql, values))
+
+        return await self._reads.run(read)
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then.
+
+        When the caller is cancelled, the insert still ends by itself, applied or not.
+        """
+        if not rows:
+            return
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) FORMAT JSONCompactEachRow\n".encode()
+
+        def write(connection: Connection) -> None:
+            connection.run(statement + encode_rows(self._encoder, rows), inserting=True)
+
+        await self._inserts.run(write)
+
+    async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """See Engine.command. One at a time, without a time limit."""
+        values = _texts(parameters)
+
+        def run(connection: Connection) -> None:
+            connection.run(sql, values)
+
+        await self._commands.run(run)
+
+    async def close(self) -> None:
+        """Let running statements end, stop the engine and give the directory free."""
+        for lane in (self._reads, self._commands, self._inserts):
+            await asyncio.to_thread(lane.close)
+        self._directory.release()
+
+
+def encode_rows(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) -> bytes:
+    """Rows as JSONCompactEachRow. Lone surrogates, which no UTF-8 can hold, become U+FFFD."""
+    try:
+        return encoder.encode_lines(rows)
+    except UnicodeEncodeError:
+        return encoder.encode_lines([_clean(row) for row in rows])
+    except (TypeError, OverflowError) as error:
+        raise errors.RowRejected(f"A row cannot be written as JSON: {error}") from error
+
+
+def _clean(row: Sequence[Any]) -> list[Any]:
+    return [parameters.without_surrogates(value) if isinstance(value, str) else value for value in row]
+
+
+def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
+    return parameters.as_texts(values)
+
+
+def _connection_string(store: Path, memory_bytes_max: int, threads_max: int) -> str:
+    """Where the data is and the bounds of the engine, sized for two cores and 1 GiB."""
+    settings = {
+        "max_server_memory_usage": memory_bytes_max,
+        "max_memory_usage": memory_bytes_max // 2,
+        "max_threads": threads_max,
+        "mark_cache_size": MARK_CACHE_BYTES_MAX,
+        "index_mark_cache_size": OTHER_CACHE_BYTES_MAX,
+        "primary_index_cache_size": OTHER_CACHE_BYTES_MAX,
+        "query_condition_cache_size": OTHER_CACHE_BYTES_MAX,
+        "compiled_expression_cache_size": OTHER_CACHE_BYTES_MAX,
+        "background_pool_size": MERGE_THREADS,
+        "background_merges_mutations_concurrency_ratio": MERGES_PER_THREAD,
+    }
+    return f"{store}?" + "&".join(f"{name}={value}" for name, value in settings.items())
+
+
+@contextmanager
+def _translated(inserting: bool) -> Iterator[None]:
+    """The engine's errors as ours. It raises RuntimeError, or UnicodeDecodeError when it cut its message in two."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise failures.from_text(error.object.decode(errors="replace"), inserting=inserting) from None
+    except RuntimeError as error:
+        raise failures.from_text(str(error), inserting=inserting) from None

@@ -1,0 +1,59 @@
+"""Load chDB's extension module without its Python layer. Used by embedded.py only.
+
+The package's own __init__ imports pyarrow and pandas, changes the working directory and runs a query at import; the
+extension needs none of that. This is not a documented entry, so the version is pinned and `load` checks what it found.
+"""
+
+import ctypes
+import functools
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from vemetric import errors
+
+PACKAGE = "chdb"
+DISTRIBUTION = "chdb-core"
+EXTENSION = "_chdb"
+EXPECTED_NAMES = ("connect", "query_result", "set_signal_handlers_enabled")
+
+
+@functools.cache
+def load() -> Any:
+    """The extension module, loaded once. The process must not fork afterwards (a child would hang).
+
+    Signals stay ours: the engine's own handlers (SEGV, ABRT, TSTP and others) are never installed, so that faulthandler
+    and the process's SIGTERM and SIGINT keep working. Raises Misconfigured if the installed chDB is not as expected.
+    """
+    library = _library()
+    # Its symbols must win over equal names of libraries that are loaded already; chDB's own loader does the same.
+    ctypes.CDLL(str(library), mode=sys.getdlopenflags() | os.RTLD_DEEPBIND)
+    file_loader = importlib.machinery.ExtensionFileLoader(EXTENSION, str(library))
+    spec = importlib.util.spec_from_file_location(EXTENSION, library, loader=file_loader)
+    if spec is None:
+        raise errors.Misconfigured(f"The analytics engine in {library} cannot be loaded.")
+    module = importlib.util.module_from_spec(spec)
+    file_loader.exec_module(module)
+    missing = [name for name in EXPECTED_NAMES if not hasattr(module, name)]
+    if missing:
+        raise errors.Misconfigured(f"{DISTRIBUTION} {version()} is not the version this program was built for.")
+    module.set_signal_handlers_enabled(0)
+    return module
+
+
+def version() -> str:
+    """The installed version of the engine, such as '26.9.0'."""
+    return importlib.metadata.version(DISTRIBUTION)
+
+
+def _library() -> Path:
+    spec = importlib.machinery.PathFinder.find_spec(PACKAGE)
+    for folder in (spec.submodule_search_locations if spec else None) or []:
+        library = Path(folder) / f"{EXTENSION}.abi3.so"
+        if library.exists():
+            return library
+    raise errors.Misconfigured(f"The analytics engine is not installed: {DISTRIBUTION} has no {EXTENSION}.abi3.so.")
