@@ -1,0 +1,116 @@
+"""The original's recorded answers, compared with ours.
+
+Any number of cases in any order may stand in the directory named by VEMETRIC_TEST_VECTORS; shares count per file. A
+deviation on purpose is a rule over the input that names the defect of ingest.md 10 it avoids, never a list of cases.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vemetric.enrich import page
+from vemetric.model import ids, user
+from vemetric.model.device import Device
+from vemetric.model.page import NO_PAGE, Page
+from vemetric.model.user import UserData
+
+pytestmark = pytest.mark.vectors
+
+DIRECTORY = Path(os.environ.get("VEMETRIC_TEST_VECTORS", Path(__file__).parents[1] / "vectors"))
+
+Case = dict[str, Any]
+
+
+def read_cases(name: str) -> list[Case]:
+    cases: list[Case] = json.loads((DIRECTORY / f"{name}.json").read_text())
+    assert cases, f"{name}.json holds no case"
+    return cases
+
+
+def assert_share(cases: list[Case], agrees: Callable[[Case], bool], at_least: float = 1.0) -> None:
+    different = [case for case in cases if not agrees(case)]
+    share = 1 - len(different) / len(cases)
+    shown = "\n".join(json.dumps(case)[:400] for case in different[:40])
+    assert share >= at_least, f"{share:.2%} of {len(cases)} cases agree, wanted {at_least:.0%}; different:\n{shown}"
+
+
+def test_siphash() -> None:
+    def agrees(case: Case) -> bool:
+        given, expected = case["in"], case["out"]
+        if given["kind"] == "raw":
+            key = given["key"].encode("latin-1")
+            hashed = ids.siphash(key, given["data"])
+            assert list(struct.unpack("<4I", key)) == expected["keyWords"]
+            assert f"{hashed:016x}" == expected["hex"]
+        elif given["kind"] == "user":
+            hashed = ids.fingerprint_user_id(
+                int(given["projectId"]), given["ipAddress"], given["userAgent"], given["salt"]
+            )
+        else:
+            device = Device(
+                os_name=given["osName"],
+                os_version=given["osVersion"],
+                client_name=given["clientName"],
+                client_version=given["clientVersion"],
+                client_type=given["clientType"],
+                device_type=given["deviceType"],
+            )
+            hashed = ids.device_id(int(given["projectId"]), int(given["userId"]), device)
+        return str(hashed) == expected["id"]
+
+    assert_share(read_cases("siphash"), agrees)
+
+
+UTM_COLUMNS = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
+
+
+def stored_columns(read: Page) -> dict[str, Any]:
+    """The page as the original's columns; absent and empty utm values are stored alike."""
+    if read == NO_PAGE:
+        return dict.fromkeys(UTM_COLUMNS, "")
+    utm = (read.utm_source, read.utm_medium, read.utm_campaign, read.utm_content, read.utm_term)
+    return {
+        "origin": read.origin,
+        "pathname": read.pathname,
+        "urlHash": read.url_hash,
+        "queryParams": json.loads(read.query_params),
+    } | dict(zip(UTM_COLUMNS, utm, strict=True))
+
+
+def test_url() -> None:
+    def agrees(case: Case) -> bool:
+        url, expected = case["in"]["url"], case["out"]
+        columns = dict.fromkeys(UTM_COLUMNS, "") | expected["params"]
+        return (
+            stored_columns(page.parse(url)) == columns
+            and page.normalized_domain(url or "") == expected["normalizedDomain"]
+            and (url is None or page.is_absolute_url(url) == expected["zodUrlValid"])
+        )
+
+    assert_share(read_cases("url"), agrees)
+
+
+def test_user_data() -> None:
+    def agrees(case: Case) -> bool:
+        update = case["in"]["update"]
+        data = None if update is None else msgspec.convert(update, UserData)
+        return user.merge(case["in"]["existing"], data) == case["out"]
+
+    assert_share(read_cases("user_data"), agrees)
+
+
+def test_user_data_schema() -> None:
+    def agrees(case: Case) -> bool:
+        try:
+            data = msgspec.json.decode(json.dumps(case["in"]), type=UserData)
+        except msgspec.ValidationError:
+            return case["out"]["ok"] is False
+        return case["out"] == {"ok": True, "data": msgspec.to_builtins(data)}
+
+    assert_share(read_cases("user_data_schema"), agrees)
