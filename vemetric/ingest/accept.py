@@ -1,0 +1,98 @@
+"""Accept a hit: give it a user and a session, and queue one durable job that workers/event.py picks up."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import msgspec
+from msgspec import UnsetType
+
+from vemetric.clock import Clock
+from vemetric.ingest import jobs
+from vemetric.ingest.hit import EventHit
+from vemetric.ingest.live_session import LiveSessions
+from vemetric.ingest.who import Resolver, Sender
+from vemetric.model import ids
+from vemetric.model.geo import Geo
+from vemetric.model.project import Project
+from vemetric.queues.job import NewJob, Write
+from vemetric.queues.queue import Queue
+
+EVENT_ID_LENGTH = 21
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A hit that is on disk. new_cookie_user_id: the id to send back as a cookie, if there is one to send."""
+
+    event_id: str
+    new_cookie_user_id: int | None
+
+
+class Left(Enum):
+    """What became of a page leave."""
+
+    EXTENDED = auto()
+    NO_USER = auto()
+    NO_SESSION = auto()
+
+
+class Intake:
+    """Takes events and page leaves that nothing speaks against."""
+
+    def __init__(self, queue: Queue, sessions: LiveSessions, resolver: Resolver, clock: Clock) -> None:
+        self._queue = queue
+        self._sessions = sessions
+        self._resolver = resolver
+        self._clock = clock
+
+    async def event(
+        self, hit: EventHit, project: Project, sender: Sender, headers: Mapping[str, str], geo: Geo
+    ) -> Accepted:
+        """Queue an event. Returns when its job, its session and its count are on disk, in one transaction."""
+        now_ms = self._clock.now_ms()
+        who = await self._resolver.resolve(sender, now_ms, may_create=True)
+        if who is None:
+            raise AssertionError("a user can always be made for an event")
+        session, key_set = self._sessions.extend(who.key, who.session, now_ms)
+        event_id = ids.random_id(EVENT_ID_LENGTH)
+        job = jobs.EventJob(
+            project_id=project.id,
+            domain=project.domain,
+            user_id=who.user_id,
+            session_id=session.session_id,
+            session_started_ms=session.started_ms,
+            event_id=event_id,
+            created_ms=now_ms,
+            name=hit.name,
+            url=_text_or_none(hit.url),
+            context_id=_text_or_none(hit.context_id) or "",
+            identifier=sender.user_identifier or sender.identifier or "",
+            display_name=_text_or_none(hit.display_name) or "",
+            custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
+            headers=dict(headers),
+            geo=geo,
+        )
+        await self._queue.put(
+            Write(
+                jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job))],
+                keys=[key_set],
+                counters={jobs.accepted_counter(project.id, now_ms): 1},
+            )
+        )
+        return Accepted(event_id, who.user_id if who.is_new_cookie else None)
+
+    async def leave(self, project: Project, sender: Sender) -> Left:
+        """Extend the live session of a user who leaves a page; says so when there is no user or no session."""
+        now_ms = self._clock.now_ms()
+        who = await self._resolver.resolve(sender, now_ms, may_create=False)
+        if who is None:
+            return Left.NO_USER
+        if who.session is None:
+            return Left.NO_SESSION
+        session, key_set = self._sessions.extend(who.key, who.session, now_ms)
+        job = jobs.LeaveJob(project.id, who.user_id, session.session_id, session.started_ms, now_ms)
+        await self._queue.put(Write(jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job))], keys=[key_set]))
+        return Left.EXTENDED
+
+
+def _text_or_none(value: str | UnsetType) -> str | None:
+    return value if isinstance(value, str) else None

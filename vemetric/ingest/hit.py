@@ -1,0 +1,124 @@
+"""What a site sends, decoded and checked: the first step of the hub (ingest.md 2.3). Unknown keys are dropped."""
+
+import json
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+T = TypeVar("T")
+
+PAGE_VIEW = "$$pageView"
+OUTBOUND_LINK = "$$outboundLink"
+
+
+class UserData(msgspec.Struct, frozen=True):
+    """Attributes to set, to set once and to remove."""
+
+    set: dict[str, Raw] | UnsetType = UNSET
+    set_once: dict[str, Raw] | UnsetType = msgspec.field(default=UNSET, name="setOnce")
+    unset: list[str] | UnsetType = UNSET
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """The keys that are read from any body before its schema is looked at; their types are the sender's."""
+
+    token: Any = msgspec.field(default=UNSET, name="Token")
+    allow_cookies: Any = msgspec.field(default=UNSET, name="Allow-Cookies")
+    user_identifier: Any = msgspec.field(default=UNSET, name="userIdentifier")
+    identifier: Any = UNSET
+
+
+class EventHit(msgspec.Struct, frozen=True):
+    """The body of /e. custom_data is the JSON text of an object, kept as it was sent: no number loses a digit."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    url: str | UnsetType = UNSET
+    context_id: str | UnsetType = msgspec.field(default=UNSET, name="contextId")
+    identifier: str | UnsetType = UNSET
+    display_name: str | UnsetType = msgspec.field(default=UNSET, name="displayName")
+    custom_data: Raw | UnsetType = msgspec.field(default=UNSET, name="customData")
+    user_data: UserData | UnsetType = msgspec.field(default=UNSET, name="userData")
+    token: Any = msgspec.field(default=UNSET, name="Token")
+    allow_cookies: Any = msgspec.field(default=UNSET, name="Allow-Cookies")
+    user_identifier: Any = msgspec.field(default=UNSET, name="userIdentifier")
+
+
+class Malformed(Exception):
+    """The body is not JSON."""
+
+
+EMPTY_GATE = Gate()
+_event = msgspec.json.Decoder(EventHit)
+_gate = msgspec.json.Decoder(Gate)
+_any = msgspec.json.Decoder()
+
+
+def decode_event(body: bytes) -> EventHit:
+    """Decode the body of /e. Raises Malformed (not JSON) or msgspec.ValidationError (not the schema)."""
+    hit = _decode(_event, body)
+    if not isinstance(hit.custom_data, UnsetType) and not bytes(hit.custom_data).startswith(b"{"):
+        raise msgspec.ValidationError("customData must be an object")
+    return hit
+
+
+def decode_gate(body: bytes) -> Gate:
+    """The gate keys of any body; a body that is no JSON object has none."""
+    try:
+        return _decode(_gate, body)
+    except (Malformed, msgspec.ValidationError):
+        return EMPTY_GATE
+
+
+def is_json(body: bytes) -> bool:
+    """Whether the body can be read as JSON at all."""
+    try:
+        _decode(_any, body)
+    except Malformed:
+        return False
+    except msgspec.ValidationError:
+        return True
+    return True
+
+
+def custom_data_href(hit: EventHit) -> str | None:
+    """The target of an outbound link: the string `href` in the custom data."""
+    if isinstance(hit.custom_data, UnsetType):
+        return None
+    data = msgspec.json.decode(hit.custom_data)
+    href = data.get("href")
+    return href if isinstance(href, str) else None
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        repaired = _repair(body)
+    try:
+        return decoder.decode(repaired)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Malformed from error
+
+
+def _repair(body: bytes) -> bytes:
+    """What browsers accept and msgspec does not: a BOM, broken UTF-8 and halves of surrogate pairs (U+FFFD then)."""
+    try:
+        text = body.decode("utf-8", "replace").removeprefix("\ufeff")
+        value = json.loads(text, parse_constant=_reject)
+        return (
+            json.dumps(value, ensure_ascii=False)
+            .encode("utf-16-le", "surrogatepass")
+            .decode("utf-16-le", "replace")
+            .encode()
+        )
+    except (ValueError, RecursionError) as error:
+        raise Malformed from error
+
+
+def _reject(constant: str) -> NoReturn:
+    raise ValueError(constant)

@@ -1,0 +1,132 @@
+"""What the hub hands to the workers: the payloads of the queues, and the names of the counters that verify reads."""
+
+import msgspec
+
+from vemetric.model.geo import Geo
+
+EVENT_QUEUE = "event"
+SESSION_QUEUE = "session"
+DEVICE_QUEUE = "device"
+
+HOUR_MS = 3_600_000
+
+
+class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True):
+    """One accepted event. session_started_ms is fixed by the hub when it opens the session; times are ms since 1970.
+
+    domain: the project's at the time of the hit. headers: the kept ones, lower-case. custom_data: JSON text or ''.
+    identifier: what the sender called the user; user_known tells that the identity is this project's own.
+    """
+
+    project_id: int
+    domain: str
+    user_id: int
+    session_id: str
+    session_started_ms: int
+    event_id: str
+    created_ms: int
+    name: str
+    url: str | None
+    context_id: str
+    identifier: str
+    display_name: str
+    custom_data: str
+    headers: dict[str, str]
+    geo: Geo
+
+
+class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True):
+    """A page was left: the session is extended to `left_ms`. Travels behind its events, in their queue."""
+
+    project_id: int
+    user_id: int
+    session_id: str
+    session_started_ms: int
+    left_ms: int
+
+
+class SessionJob(msgspec.Struct, array_like=True, frozen=True):
+    """What one batch of events says of one session. `attributes` are the columns of its opening event, None for leaves.
+
+    opens: whether the attributes are those of the event that opened the session; otherwise they are only a stand-in
+    until the opening event's job arrives.
+    """
+
+    project_id: int
+    user_id: int
+    session_id: str
+    started_ms: int
+    ended_ms: int
+    opens: bool
+    attributes: "SessionAttributes | None"
+
+
+class SessionAttributes(msgspec.Struct, array_like=True, frozen=True):
+    """A session's landing page, source, place and identity."""
+
+    user_identifier: str
+    user_display_name: str
+    country_code: str
+    city: str
+    latitude: float | None
+    longitude: float | None
+    user_agent: str
+    referrer: str
+    referrer_url: str
+    referrer_type: str
+    origin: str
+    pathname: str
+    query_params: str
+    url_hash: str
+    utm_source: str
+    utm_medium: str
+    utm_campaign: str
+    utm_content: str
+    utm_term: str
+
+
+class DeviceJob(msgspec.Struct, array_like=True, frozen=True):
+    """A device that was not seen before with this user."""
+
+    project_id: int
+    user_id: int
+    device_id: int
+    created_ms: int
+    os_name: str
+    os_version: str
+    client_name: str
+    client_version: str
+    client_type: str
+    device_type: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_event_decoder = msgspec.msgpack.Decoder(EventJob | LeaveJob)
+_session_decoder = msgspec.msgpack.Decoder(SessionJob)
+_device_decoder = msgspec.msgpack.Decoder(DeviceJob)
+
+
+def encode(payload: EventJob | LeaveJob | SessionJob | DeviceJob) -> bytes:
+    return _encoder.encode(payload)
+
+
+def decode_event(payload: bytes) -> EventJob | LeaveJob:
+    return _event_decoder.decode(payload)
+
+
+def decode_session(payload: bytes) -> SessionJob:
+    return _session_decoder.decode(payload)
+
+
+def decode_device(payload: bytes) -> DeviceJob:
+    return _device_decoder.decode(payload)
+
+
+def accepted_counter(project_id: int, now_ms: int) -> str:
+    """Events accepted for a project in an hour; written in the transaction that puts their jobs."""
+    return f"accepted:{project_id}:{now_ms // HOUR_MS}"
+
+
+def refused_counter(project_id: int, reason: str, now_ms: int) -> str:
+    """Requests refused in an hour; project 0 stands for requests of no project."""
+    return f"refused:{project_id}:{reason}:{now_ms // HOUR_MS}"

@@ -1,0 +1,94 @@
+"""Visits that go on: a sliding session per user, kept in Keys with its job's write; memory is a cache of it."""
+
+from collections import OrderedDict
+
+import msgspec
+
+from vemetric.model import ids
+from vemetric.queues.job import KeySet
+from vemetric.queues.keys import Keys
+
+SESSION_ID_LENGTH = 21
+CACHED_SESSIONS_MAX = 100_000
+KEY_PREFIX = "session:"
+
+
+class LiveSession(msgspec.Struct, array_like=True):
+    """A session that hits still extend. Times in ms; it has ended once `expires_ms` has passed."""
+
+    session_id: str
+    started_ms: int
+    expires_ms: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(LiveSession)
+
+
+def key(project_id: int, user_id: int) -> str:
+    return f"{KEY_PREFIX}{project_id}:{user_id}"
+
+
+class LiveSessions:
+    """The live sessions of all projects.
+
+    `exclusive` says that no other process writes these keys: then, as long as nothing was dropped from the cache, a
+    session that is not in it does not exist, and the look-up of a new visitor costs no read.
+    """
+
+    def __init__(
+        self, keys: Keys, idle_minutes: int, *, exclusive: bool, cached_max: int = CACHED_SESSIONS_MAX
+    ) -> None:
+        self._keys = keys
+        self._idle_ms = idle_minutes * 60_000
+        self._exclusive = exclusive
+        self._cached_max = cached_max
+        self._cache: OrderedDict[str, LiveSession] = OrderedDict()
+        self._complete = False
+
+    async def load(self) -> None:
+        """Fill the cache from the store, so that a restart splits no visit and needs no reads afterwards."""
+        if not self._exclusive:
+            return
+        rows = await self._keys.scan(KEY_PREFIX, self._cached_max + 1)
+        self._complete = len(rows) <= self._cached_max
+        for name, value in rows[: self._cached_max]:
+            self._cache.setdefault(name, _decoder.decode(value))
+
+    async def find(self, name: str, now_ms: int) -> LiveSession | None:
+        """The session under this key that is live now."""
+        session = self._cache.get(name)
+        if session is None and not self._complete:
+            session = await self._read(name)
+        if session is None or session.expires_ms <= now_ms:
+            return None
+        return session
+
+    def extend(self, name: str, session: LiveSession | None, now_ms: int) -> tuple[LiveSession, KeySet]:
+        """Prolong a session, or open one, and say what has to be written with the hit's job.
+
+        Runs without a pause between look and write, so two hits at once of one new visitor share a session.
+        """
+        cached = self._cache.get(name)
+        if cached is not None and cached.expires_ms > now_ms:
+            session = cached
+        if session is None:
+            session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0)
+        session.expires_ms = max(session.expires_ms, now_ms + self._idle_ms)
+        self._remember(name, session, now_ms)
+        return session, KeySet(name, _encoder.encode(session), session.expires_ms)
+
+    async def _read(self, name: str) -> LiveSession | None:
+        value = await self._keys.get(name)
+        return self._cache.get(name) or (_decoder.decode(value) if value is not None else None)
+
+    def _remember(self, name: str, session: LiveSession, now_ms: int) -> None:
+        self._cache[name] = session
+        self._cache.move_to_end(name)
+        while self._cache:
+            oldest_name, oldest = next(iter(self._cache.items()))
+            if oldest.expires_ms > now_ms:
+                if len(self._cache) <= self._cached_max:
+                    return
+                self._complete = False
+            del self._cache[oldest_name]

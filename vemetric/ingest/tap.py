@@ -1,0 +1,78 @@
+"""The live tap: what the hub has seen lately and what became of it, for the waiting page. Counts of refusals too.
+
+Entries are collected in memory and written to Keys about once a second; they hold nothing that is not stored anyway.
+"""
+
+from collections import Counter, deque
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clock import Clock
+from vemetric.ingest import jobs
+from vemetric.ingest.refuse import Refusal
+from vemetric.queues.job import KeySet
+from vemetric.queues.keys import Keys
+
+TAP_MS = 15 * 60_000
+ENTRIES_PER_FLUSH_MAX = 50
+TEXT_LENGTH_MAX = 200
+# Entries of no project: wrong tokens and scripts loaded from localhost, for the operator.
+NO_PROJECT = 0
+
+
+class TapEntry(msgspec.Struct, frozen=True):
+    """One request. verdict: `accepted` or a Refusal. detail: what helps to mend it (an origin, a country)."""
+
+    at_ms: int
+    verdict: str
+    name: str = ""
+    url: str = ""
+    detail: str = ""
+
+
+def key_prefix(project_id: int) -> str:
+    return f"tap:{project_id}:"
+
+
+class Tap:
+    """Collects entries and refusal counts; `flush` writes them."""
+
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._entries: dict[int, deque[TapEntry]] = {}
+        self._counts: Counter[str] = Counter()
+        self._serial = 0
+
+    def accepted(self, project_id: int, name: str, url: str) -> None:
+        self._add(project_id, "accepted", name, url, "")
+
+    def refused(self, project_id: int, refusal: Refusal, name: str = "", url: str = "", detail: str = "") -> None:
+        self._counts[jobs.refused_counter(project_id, refusal, self._clock.now_ms())] += 1
+        self._add(project_id, refusal, name, url, detail)
+
+    def _add(self, project_id: int, verdict: str, name: str, url: str, detail: str) -> None:
+        entries = self._entries.setdefault(project_id, deque(maxlen=ENTRIES_PER_FLUSH_MAX))
+        texts = (text[:TEXT_LENGTH_MAX] for text in (name, url, detail))
+        entries.append(TapEntry(self._clock.now_ms(), verdict, *texts))
+
+    async def flush(self) -> None:
+        """Write what was collected. While the store is down the counts are kept and the newest entries too."""
+        sets = [self._key_set(project_id, entry) for project_id, entries in self._entries.items() for entry in entries]
+        counts = dict(self._counts)
+        if not sets and not counts:
+            return
+        try:
+            await self._keys.set(sets)
+            self._entries.clear()
+            await self._keys.add(counts)
+            self._counts.subtract(counts)
+            self._counts = +self._counts
+        except errors.Unavailable:
+            return
+
+    def _key_set(self, project_id: int, entry: TapEntry) -> KeySet:
+        self._serial = (self._serial + 1) % 10_000
+        name = f"{key_prefix(project_id)}{entry.at_ms}:{self._serial:04}"
+        return KeySet(name, msgspec.json.encode(entry), entry.at_ms + TAP_MS)
