@@ -1,0 +1,202 @@
+"""The connection to the relational store: SQLite beside the process, or PostgreSQL by its URL.
+
+SQLAlchemy's own asyncio package imports its whole ORM, 200 ms of every start; the few lines of it that Core needs,
+running the engine inside a greenlet, are here instead. What differs between the two databases is in dialect.py.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, CursorResult, Row
+from sqlalchemy.engine import Connection as SyncConnection
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.util import greenlet_spawn
+
+from vemetric import errors
+from vemetric.database import dialect, migrate
+
+CONNECTIONS_MAX = 5
+CONNECTION_WAIT_SECONDS = 10
+# How often a transaction that finds the database locked is begun; each attempt waits dialect.BUSY_SECONDS.
+BEGIN_ATTEMPTS_MAX = 3
+
+# The execution option that tells the "begin" listener which statement opens the transaction.
+BEGIN_OPTION = "vemetric_begin"
+
+Parameters = Sequence[dict[str, Any]] | dict[str, Any]
+Taken = TypeVar("Taken")
+
+
+def file_url(path: Path) -> URL:
+    """The URL of an SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path))
+
+
+class Connection:
+    """One transaction. Every method runs one statement and returns plain results; nothing is left open.
+
+    All of them raise Unavailable when the database cannot be used right now.
+    """
+
+    def __init__(self, connection: SyncConnection, rules: dialect.Dialect, writes: bool) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._writes = writes
+
+    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """All rows of a SELECT."""
+        return await self._run(statement, None, lambda result: result.all())
+
+    async def row(self, statement: Executable) -> Row[Any] | None:
+        """The first row of a SELECT, or None."""
+        return await self._run(statement, None, lambda result: result.first())
+
+    async def value(self, statement: Executable) -> Any:
+        """The first column of the first row of a SELECT, or None."""
+        return await self._run(statement, None, lambda result: result.scalar())
+
+    async def change(self, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Run an INSERT, UPDATE or DELETE, once per set of parameters; returns how many rows it met.
+
+        Raises Conflict when a uniqueness or a reference forbids it; the transaction is then of no more use.
+        """
+        if not self._writes:
+            raise RuntimeError("changes need Database.begin(): a connect() is never committed")
+        if isinstance(parameters, Sequence) and not parameters:
+            return 0
+        return await self._run(statement, parameters, lambda result: result.rowcount)
+
+    async def insert_if_absent(self, table: sqlalchemy.Table, values: dict[str, Any]) -> bool:
+        """Insert a row unless it clashes with one that exists; True if it is new."""
+        return await self.change(self._rules.insert_or_nothing(table).values(values)) == 1
+
+    async def lock(self, name: str) -> None:
+        """Let one transaction at a time pass here, until it ends. SQLite's write transactions are alone anyway."""
+        if self._rules.lock is not None:
+            await self._run(sqlalchemy.text(self._rules.lock), {"name": name}, lambda result: result.all())
+
+    async def _run(
+        self, statement: Executable, parameters: Parameters | None, take: Callable[[CursorResult[Any]], Taken]
+    ) -> Taken:
+        with _translated():
+            return await greenlet_spawn(lambda: take(self._connection.execute(statement, parameters)))
+
+
+class Database:
+    """Opens transactions. Read with `async with connect()`, write with `async with begin()`."""
+
+    def __init__(self, engine: sqlalchemy.Engine, rules: dialect.Dialect) -> None:
+        self._engine = engine
+        self._rules = rules
+        # One writer at a time, in the order they came: a queue here instead of polling SQLite's lock.
+        self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if rules.one_writer else nullcontext()
+
+    @classmethod
+    async def open(cls, url: str | URL) -> "Database":
+        """Connect and bring the schema up to this version.
+
+        Raises Misconfigured for a URL that is not supported or a database a newer version has written, Unavailable
+        when the database cannot be reached.
+        """
+        parsed, rules = dialect.of(url)
+        if rules.one_writer and parsed.database:
+            _make_private(Path(parsed.database))
+        engine = sqlalchemy.create_engine(
+            parsed,
+            connect_args=rules.connect_arguments,
+            pool_size=CONNECTIONS_MAX,
+            max_overflow=0,
+            pool_timeout=CONNECTION_WAIT_SECONDS,
+        )
+        event.listen(engine, "connect", rules.prepare)
+        event.listen(engine, "begin", _begin)
+        database = cls(engine, rules)
+        try:
+            async with database.begin() as connection:
+                await connection.lock("migrate")
+                await greenlet_spawn(migrate.bring_up, connection._connection)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """A transaction that only reads: what it sees does not change while it is open (on SQLite)."""
+        connection = await self._start(self._rules.begin_read)
+        try:
+            yield Connection(connection, self._rules, writes=False)
+        finally:
+            await asyncio.shield(greenlet_spawn(connection.close))
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """A transaction that writes: committed at the end of the block, rolled back by any exception."""
+        async with self._writer:
+            connection = await self._start(self._rules.begin_write)
+            try:
+                yield Connection(connection, self._rules, writes=True)
+                with _translated():
+                    await greenlet_spawn(connection.commit)
+            finally:
+                await asyncio.shield(greenlet_spawn(connection.close))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await greenlet_spawn(self._engine.dispose)
+
+    async def _start(self, statement: str | None) -> SyncConnection:
+        for attempt in range(1, BEGIN_ATTEMPTS_MAX + 1):
+            try:
+                with _translated():
+                    return await greenlet_spawn(_open, self._engine, statement)
+            except errors.Unavailable:
+                if attempt == BEGIN_ATTEMPTS_MAX:
+                    raise
+        raise AssertionError("the last attempt returned or raised")
+
+
+class _translated:
+    """Turns the driver's errors into ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, exc.IntegrityError):
+            raise errors.Conflict from error
+        if isinstance(error, exc.OperationalError | exc.InterfaceError):
+            raise errors.Unavailable(f"The accounts database cannot be used right now: {error.orig}.") from error
+        if isinstance(error, exc.TimeoutError | OSError):
+            raise errors.Unavailable(f"The accounts database cannot be reached: {error}.") from error
+
+
+def _open(engine: sqlalchemy.Engine, statement: str | None) -> SyncConnection:
+    connection = engine.connect()
+    try:
+        connection.execution_options(**{BEGIN_OPTION: statement})
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin(connection: SyncConnection) -> None:
+    statement = connection.get_execution_options().get(BEGIN_OPTION)
+    if statement is not None:
+        connection.exec_driver_sql(statement)
+
+
+def _make_private(path: Path) -> None:
+    """Create the file for its owner only; SQLite gives its companions the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise errors.Unavailable(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,84 @@
+"""What is not the same on SQLite and on PostgreSQL; no other file asks which of them it has."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from vemetric import errors
+
+# How long a statement waits for another process that holds SQLite's write lock, or for PostgreSQL to answer.
+BUSY_SECONDS = 5
+CONNECT_SECONDS = 10
+
+
+class Dialect(NamedTuple):
+    """The rules of one database.
+
+    begin_read, begin_write: statements that open a transaction where the driver is told not to; None: the driver's own
+    way is right. one_writer: the database is a file with one writer at a time. insert_or_nothing: an INSERT that leaves
+    a row it clashes with as it is. lock: takes the lock called :name until the transaction ends.
+    """
+
+    driver: str
+    connect_arguments: dict[str, Any]
+    insert_or_nothing: Callable[[sqlalchemy.Table], Any]
+    on_connect: tuple[str, ...] = ()
+    begin_read: str | None = None
+    begin_write: str | None = None
+    one_writer: bool = False
+    lock: str | None = None
+
+    def prepare(self, connection: Any, _record: Any) -> None:
+        """Set up a new driver connection."""
+        cursor = connection.cursor()
+        for statement in self.on_connect:
+            cursor.execute(statement)
+        cursor.close()
+
+
+def _sqlite_insert(table: sqlalchemy.Table) -> Any:
+    from sqlalchemy.dialects.sqlite import insert
+
+    return insert(table).on_conflict_do_nothing()
+
+
+def _postgresql_insert(table: sqlalchemy.Table) -> Any:
+    from sqlalchemy.dialects.postgresql import insert
+
+    return insert(table).on_conflict_do_nothing()
+
+
+DIALECTS = {
+    "sqlite": Dialect(
+        driver="sqlite+aiosqlite",
+        connect_arguments={"isolation_level": None, "timeout": BUSY_SECONDS},
+        insert_or_nothing=_sqlite_insert,
+        on_connect=("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"),
+        begin_read="BEGIN",
+        # The write lock is taken before anything is read: what a transaction has seen stays true until it commits.
+        begin_write="BEGIN IMMEDIATE",
+        one_writer=True,
+    ),
+    "postgresql": Dialect(
+        driver="postgresql+asyncpg",
+        connect_arguments={"timeout": CONNECT_SECONDS},
+        insert_or_nothing=_postgresql_insert,
+        lock="SELECT pg_advisory_xact_lock(hashtext(:name))",
+    ),
+}
+
+
+def of(url: str | URL) -> tuple[URL, Dialect]:
+    """The URL with its driver, and the rules; `postgres://` is taken for `postgresql://`. Raises Misconfigured."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise errors.Misconfigured("The database's URL cannot be read.") from None
+    name = {"postgres": "postgresql"}.get(parsed.drivername, parsed.get_backend_name())
+    if name not in DIALECTS:
+        raise errors.Misconfigured(f"{parsed.drivername} is not a supported database; it must be sqlite or postgresql.")
+    rules = DIALECTS[name]
+    return parsed.set(drivername=rules.driver), rules

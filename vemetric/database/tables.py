@@ -1,0 +1,385 @@
+"""The whole relational schema in one place; migrations/ leads to it and a test holds the two equal.
+
+Times are milliseconds since 1970 UTC. Random ids and tokens are text. What is secret is stored hashed, but for the
+public project token and the invitation token, which its page shows again.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
+from sqlalchemy.types import TypeDecorator
+
+UNSIGNED_64_MAX = 2**64 - 1
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class Unsigned64(TypeDecorator[int]):
+    """An unsigned 64-bit id as decimal text: neither SQLite nor PostgreSQL has an integer that holds it."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if not 0 <= value <= UNSIGNED_64_MAX:
+            raise ValueError(f"{value} is not an unsigned 64-bit id")
+        return str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON document as text, the same on every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def _time(name: str, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _text(name: str, length: int | None = None, nullable: bool = False, unique: bool = False) -> Column[str]:
+    return Column(name, String(length) if length else Text(), nullable=nullable, unique=unique)
+
+
+def _belongs(name: str, target: str, kind: Any, nullable: bool = False) -> Column[Any]:
+    """A reference: the row goes with what it belongs to; an optional one is emptied instead."""
+    return Column(name, kind, ForeignKey(target, ondelete="SET NULL" if nullable else "CASCADE"), nullable=nullable)
+
+
+# People
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _text("name", 100),
+    _text("email", 254, unique=True),
+    _time("email_verified_at_ms", nullable=True),
+    _text("image", nullable=True),
+    Column("is_operator", Boolean, nullable=False, server_default=false()),
+    Column("receives_tips", Boolean, nullable=False, server_default=true()),
+    _time("created_at_ms"),
+    _time("updated_at_ms"),
+)
+
+password = Table(
+    "password",
+    metadata,
+    Column("account_id", String(16), ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    _text("hash"),
+    _time("changed_at_ms"),
+)
+
+oauth_identity = Table(
+    "oauth_identity",
+    metadata,
+    _text("provider", 40),
+    _text("subject", 255),
+    _belongs("account_id", "account.id", String(16)),
+    _time("created_at_ms"),
+    PrimaryKeyConstraint("provider", "subject"),
+    UniqueConstraint("account_id", "provider"),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _belongs("account_id", "account.id", String(16)),
+    _text("token_hash", 64, unique=True),
+    Column("remember", Boolean, nullable=False),
+    _text("user_agent", 255),
+    _text("ip", 45),
+    _time("created_at_ms"),
+    _time("used_at_ms"),
+    _time("expires_at_ms"),
+    Index(None, "account_id"),
+    Index(None, "expires_at_ms"),
+)
+
+# A code or link mailed to prove an address or to set a new password.
+verification = Table(
+    "verification",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _text("purpose", 20),
+    _belongs("account_id", "account.id", String(16)),
+    _text("email", 254),
+    _text("token_hash", 64, unique=True),
+    _text("code_hash", 64, nullable=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("created_at_ms"),
+    _time("expires_at_ms"),
+    Index(None, "account_id"),
+)
+
+# The link that makes the first account; gone once there is one.
+setup_token = Table(
+    "setup_token",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _time("created_at_ms"),
+    _time("expires_at_ms"),
+)
+
+# Organizations
+
+organization = Table(
+    "organization",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _text("name", 100),
+    Column("events_per_month_max", BigInteger, nullable=True),
+    _time("created_at_ms"),
+)
+
+feature_flag = Table(
+    "feature_flag",
+    metadata,
+    _belongs("organization_id", "organization.id", String(16)),
+    _text("name", 100),
+    PrimaryKeyConstraint("organization_id", "name"),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    _belongs("account_id", "account.id", String(16)),
+    _belongs("organization_id", "organization.id", String(16)),
+    _text("role", 10),
+    _time("created_at_ms"),
+    PrimaryKeyConstraint("account_id", "organization_id"),
+    CheckConstraint("role IN ('admin', 'member')", name="role"),
+    Index(None, "organization_id"),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("token", String(16), primary_key=True),
+    _belongs("organization_id", "organization.id", String(16)),
+    _text("role", 10),
+    _belongs("created_by_id", "account.id", String(16), nullable=True),
+    _time("created_at_ms"),
+    CheckConstraint("role IN ('admin', 'member')", name="role"),
+    UniqueConstraint("token", "organization_id"),
+    Index(None, "organization_id"),
+)
+
+# Projects
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Unsigned64, primary_key=True),
+    _belongs("organization_id", "organization.id", String(16)),
+    _text("name", 100),
+    _text("domain", 253, unique=True),
+    _text("token", 16, unique=True),
+    _text("time_zone", 64),
+    Column("public_dashboard", Boolean, nullable=False, server_default=false()),
+    _time("first_event_at_ms", nullable=True),
+    _time("created_at_ms"),
+    _time("updated_at_ms"),
+    # What lets the access tables below refer to a project together with its organization.
+    UniqueConstraint("id", "organization_id"),
+    Index(None, "organization_id"),
+)
+
+excluded_ip = Table(
+    "excluded_ip",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("ip", 45),
+    PrimaryKeyConstraint("project_id", "ip"),
+)
+
+excluded_country = Table(
+    "excluded_country",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("country_code", 2),
+    PrimaryKeyConstraint("project_id", "country_code"),
+)
+
+event_icon = Table(
+    "event_icon",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("event_name"),
+    _text("icon", 32),
+    PrimaryKeyConstraint("project_id", "event_name"),
+)
+
+# A member without a row sees every project of the organization; with rows, only the listed ones.
+project_access = Table(
+    "project_access",
+    metadata,
+    _text("account_id", 16),
+    Column("project_id", Unsigned64, nullable=False),
+    _text("organization_id", 16),
+    PrimaryKeyConstraint("account_id", "project_id"),
+    ForeignKeyConstraint(
+        ["account_id", "organization_id"],
+        ["membership.account_id", "membership.organization_id"],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        ["project_id", "organization_id"], ["project.id", "project.organization_id"], ondelete="CASCADE"
+    ),
+    Index(None, "project_id"),
+)
+
+invitation_project_access = Table(
+    "invitation_project_access",
+    metadata,
+    _text("invitation_token", 16),
+    Column("project_id", Unsigned64, nullable=False),
+    _text("organization_id", 16),
+    PrimaryKeyConstraint("invitation_token", "project_id"),
+    ForeignKeyConstraint(
+        ["invitation_token", "organization_id"], ["invitation.token", "invitation.organization_id"], ondelete="CASCADE"
+    ),
+    ForeignKeyConstraint(
+        ["project_id", "organization_id"], ["project.id", "project.organization_id"], ondelete="CASCADE"
+    ),
+    Index(None, "project_id"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String(25), primary_key=True),
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("name", 100),
+    _text("key_hash", 64, unique=True),
+    _text("key_prefix", 16),
+    _time("created_at_ms"),
+    _belongs("created_by_id", "account.id", String(16), nullable=True),
+    _time("revoked_at_ms", nullable=True),
+    _belongs("revoked_by_id", "account.id", String(16), nullable=True),
+    Index(None, "project_id"),
+)
+
+funnel = Table(
+    "funnel",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("name", 100),
+    _text("icon", 32, nullable=True),
+    Column("steps", JsonText, nullable=False),
+    _time("created_at_ms"),
+    _time("updated_at_ms"),
+    Index(None, "project_id", "created_at_ms"),
+)
+
+saved_filter = Table(
+    "saved_filter",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("name", 100),
+    _text("icon", 32, nullable=True),
+    Column("filters", JsonText, nullable=False),
+    _time("created_at_ms"),
+    _time("updated_at_ms"),
+    Index(None, "project_id", "created_at_ms"),
+)
+
+# Letters that follow one another until their goal is reached.
+
+mail_sequence = Table(
+    "mail_sequence",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("project_id", Unsigned64, ForeignKey("project.id", ondelete="CASCADE"), nullable=True),
+    Column("account_id", String(16), ForeignKey("account.id", ondelete="CASCADE"), nullable=True),
+    _text("kind", 40),
+    Column("step", Integer, nullable=False, server_default="0"),
+    _text("status", 10),
+    _time("last_sent_at_ms", nullable=True),
+    _time("completed_at_ms", nullable=True),
+    CheckConstraint("(project_id IS NULL) <> (account_id IS NULL)", name="one_subject"),
+    CheckConstraint("status IN ('active', 'completed', 'error')", name="status"),
+    UniqueConstraint("project_id", "kind"),
+    UniqueConstraint("account_id", "kind"),
+)
+
+mail_history = Table(
+    "mail_history",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    _belongs("sequence_id", "mail_sequence.id", String(16)),
+    _belongs("account_id", "account.id", String(16)),
+    Column("step", Integer, nullable=False),
+    _text("address", 254),
+    _time("sent_at_ms"),
+    _text("message_id", 255, nullable=True),
+    _text("status", 10),
+    _text("error", nullable=True),
+    CheckConstraint("status IN ('sent', 'delivered', 'bounced', 'failed')", name="status"),
+    Index(None, "sequence_id"),
+    Index(None, "account_id"),
+)
+
+# What ingestion keeps
+
+# One secret per UTC day, so that of two processes that rotate at once only one adds a row.
+salt = Table(
+    "salt",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    _text("value", 64),
+    _time("created_at_ms"),
+)
+
+# Who a user id is. The first identification keeps the visitor's id, so that the history follows by itself.
+identity = Table(
+    "identity",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    Column("user_id", Unsigned64, nullable=False),
+    _text("identifier"),
+    _time("created_at_ms"),
+    PrimaryKeyConstraint("project_id", "user_id"),
+    UniqueConstraint("project_id", "identifier"),
+)
