@@ -62,8 +62,8 @@ class Directory:
             theirs = msgspec.json.decode(file.read_bytes(), type=Format)
             if theirs.format > ours.format or _numbers(theirs.engine) > _numbers(ours.engine):
                 raise errors.Misconfigured(
-                    f"The analytics data in {self._path} was written by a newer version of this program (format "
-                    f"{theirs.format}, engine {theirs.engine}; this one has format {ours.format}, engine {ours.engine}). "
+                    f"The analytics data in {self._path} was written by a newer version of this program "
+                    f"(format {theirs.format}, engine {theirs.engine}; this one has {ours.format}, {ours.engine}). "
                     "Start the newer version, or restore a backup made by this one."
                 )
             if theirs == ours:

@@ -1,7 +1,7 @@
 -- Everything users did. A correction writes the stored row again with sign -1, then the new one with +1.
 -- The key: day and user of the event lie close together on disk (ranges are read by day, neighbours compress well),
 -- and it ends with the id, so that a row written twice is one row. Measured in docs/decisions/0001-sort-keys.md.
-CREATE TABLE event
+CREATE TABLE IF NOT EXISTS event
 (
     sign Int8,
     projectId UInt64,

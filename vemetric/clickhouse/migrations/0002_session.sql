@@ -1,7 +1,7 @@
 -- Visits, one row per (projectId, userId, id): the row with the highest version counts, deleted = 1 hides it.
 -- The start is fixed by the hub when the visit opens, so its month and day may stand before the id:
 -- ranges are read by start. Measured in docs/decisions/0001-sort-keys.md.
-CREATE TABLE session
+CREATE TABLE IF NOT EXISTS session
 (
     deleted Int8 DEFAULT 0,
     projectId UInt64,

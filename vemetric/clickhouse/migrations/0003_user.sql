@@ -1,6 +1,6 @@
 -- Known users, one row per (projectId, id): the row with the highest version counts, deleted = 1 hides it.
 -- Read by key for a few hundred scattered users at a time, hence the fine granularity.
-CREATE TABLE user
+CREATE TABLE IF NOT EXISTS user
 (
     deleted Int8 DEFAULT 0,
     projectId UInt64,

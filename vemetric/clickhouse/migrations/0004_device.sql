@@ -1,6 +1,6 @@
 -- Browser, system and type of a user's devices, one row per (projectId, userId, id); sign as in `event`.
 -- Read by key for a few hundred scattered users at a time, hence the fine granularity.
-CREATE TABLE device
+CREATE TABLE IF NOT EXISTS device
 (
     sign Int8,
     projectId UInt64,

@@ -1,0 +1,209 @@
+"""The only writer of analytics rows, and the look-ups its callers need to write each row once. Used by workers/."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clickhouse import rows as row_columns
+from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.rows import SessionRow
+
+INSERT_ROWS_MAX = 20_000
+LOOKUP_KEYS_MAX = 1_000
+
+Row = Sequence[Any]
+Item = TypeVar("Item")
+
+STORED_EVENTS = """
+SELECT DISTINCT projectId, id FROM event
+WHERE projectId IN {projects:Array(UInt64)} AND id IN {ids:Array(String)}
+  AND createdAt BETWEEN {first:DateTime64(3, 'UTC')} AND {last:DateTime64(3, 'UTC')}
+"""
+
+SESSIONS = f"""
+SELECT {", ".join(row_columns.SESSION_COLUMNS)} FROM session
+WHERE (projectId, toDate(startedAt), userId, id) IN {{keys:Array(Tuple(UInt64, Date, UInt64, String))}}
+  AND startedAt BETWEEN {{first:DateTime64(3, 'UTC')}} AND {{last:DateTime64(3, 'UTC')}}
+ORDER BY version DESC LIMIT 1 BY projectId, userId, id
+"""  # noqa: S608 - the text holds column names of ours only
+
+DEVICES = """
+SELECT projectId, userId, id FROM device
+WHERE (projectId, userId, id) IN {keys:Array(Tuple(UInt64, UInt64, UInt64))}
+GROUP BY projectId, userId, id HAVING sum(sign) > 0
+"""
+
+USERS = """
+SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude FROM
+(
+    SELECT * FROM user WHERE (projectId, id) IN {keys:Array(Tuple(UInt64, UInt64))}
+    ORDER BY version DESC LIMIT 1 BY projectId, id
+)
+WHERE deleted = 0
+"""
+
+
+class SessionKey(NamedTuple):
+    """Which session, with its fixed start (as the store's text), by which the table is sorted."""
+
+    project_id: int
+    user_id: int
+    id: str
+    started_at: str
+
+
+class DeviceKey(NamedTuple):
+    """Which device of which user."""
+
+    project_id: int
+    user_id: int
+    id: int
+
+
+class UserKey(NamedTuple):
+    """Which user."""
+
+    project_id: int
+    id: int
+
+
+class KnownUser(msgspec.Struct, frozen=True):
+    """What a user's row adds to events and sessions. country_code and city are '' when absent."""
+
+    identifier: str
+    display_name: str
+    country_code: str
+    city: str
+    latitude: float | None
+    longitude: float | None
+
+
+def _nothing(moment: str) -> None:
+    """The probe of a sink that nobody watches."""
+
+
+def _always() -> bool:
+    return True
+
+
+class Sink:
+    """Writes rows through one engine, one insert at a time.
+
+    probe: called with "before-insert" and "after-insert"; crash tests hand in one that ends the process.
+    """
+
+    def __init__(self, engine: Engine, probe: Callable[[str], None] = _nothing) -> None:
+        self._engine = engine
+        self._probe = probe
+        # With one insert at a time the check of the lease stands right before the insert, not before a wait in line.
+        self._turn = asyncio.Lock()
+
+    async def insert_events(
+        self,
+        rows: Sequence[Row],
+        *,
+        redelivered: Collection[str] = frozenset(),
+        may_insert: Callable[[], bool] = _always,
+    ) -> int:
+        """Store each event once and return how many of these rows were missing.
+
+        rows: in the order of EVENT_COLUMNS. redelivered: ids of events whose job was delivered before, in any way;
+        those may be stored already, so the store is asked first. may_insert: whether the lease on the jobs still holds,
+        asked right before each insert; raises LeaseLost when not. Raises as Engine.insert; then any part may be stored,
+        and the next delivery has to name the rows in `redelivered`.
+        """
+        doubtful = [row for row in rows if row[row_columns.EVENT_ID] in redelivered]
+        if doubtful:
+            stored = await self.existing_event_ids(doubtful)
+            rows = [row for row in rows if _event_key(row) not in stored]
+        await self._insert("event", row_columns.EVENT_COLUMNS, rows, may_insert)
+        return len(rows)
+
+    async def existing_event_ids(self, rows: Iterable[Row]) -> set[tuple[int, str]]:
+        """Which (project id, event id) of these events are stored, under any user, at the times the rows bear."""
+        stored: set[tuple[int, str]] = set()
+        # In order of time, so that each question covers a short range.
+        for chunk in _chunks(sorted(rows, key=_created_at), LOOKUP_KEYS_MAX):
+            found = await self._engine.query(
+                STORED_EVENTS,
+                {
+                    "projects": sorted({row[row_columns.EVENT_PROJECT_ID] for row in chunk}),
+                    "ids": [row[row_columns.EVENT_ID] for row in chunk],
+                    "first": _created_at(chunk[0]),
+                    "last": _created_at(chunk[-1]),
+                },
+            )
+            stored.update((project_id, event_id) for project_id, event_id in found)
+        return stored
+
+    async def sessions(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
+        """The current row of each session that has one, deleted ones included."""
+        found: dict[SessionKey, SessionRow] = {}
+        for chunk in _chunks(sorted(set(keys), key=lambda key: key.started_at), LOOKUP_KEYS_MAX):
+            by_id = {key[:3]: key for key in chunk}
+            for values in await self._engine.query(
+                SESSIONS,
+                {
+                    "keys": [(key.project_id, key.started_at[:10], key.user_id, key.id) for key in chunk],
+                    "first": chunk[0].started_at,
+                    "last": chunk[-1].started_at,
+                },
+            ):
+                row = SessionRow.from_list(values)
+                found[by_id[row.projectId, row.userId, row.id]] = row
+        return found
+
+    async def insert_sessions(self, rows: Sequence[SessionRow], *, may_insert: Callable[[], bool] = _always) -> None:
+        """Write sessions; of each, the row with the highest version counts. Writing one twice changes nothing."""
+        await self._insert("session", row_columns.SESSION_COLUMNS, [row.to_tuple() for row in rows], may_insert)
+
+    async def known_devices(self, keys: Iterable[DeviceKey]) -> set[DeviceKey]:
+        """Those of the devices that are stored."""
+        known: set[DeviceKey] = set()
+        for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
+            found = await self._engine.query(DEVICES, {"keys": [tuple(key) for key in chunk]})
+            known.update(DeviceKey(*values) for values in found)
+        return known
+
+    async def insert_devices(self, rows: Sequence[Row], *, may_insert: Callable[[], bool] = _always) -> None:
+        """Write devices, in the order of DEVICE_COLUMNS. A device written twice is one device."""
+        await self._insert("device", row_columns.DEVICE_COLUMNS, rows, may_insert)
+
+    async def users(self, keys: Iterable[UserKey]) -> dict[UserKey, KnownUser]:
+        """What is known of those users that have a row; anonymous users have none."""
+        known: dict[UserKey, KnownUser] = {}
+        for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
+            for project_id, user_id, *values in await self._engine.query(
+                USERS, {"keys": [tuple(key) for key in chunk]}
+            ):
+                identifier, display_name, country_code, *place = values
+                user = KnownUser(identifier, display_name, country_code.rstrip("\0"), *place)
+                known[UserKey(project_id, user_id)] = user
+        return known
+
+    async def _insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], bool]
+    ) -> None:
+        for chunk in _chunks(rows, INSERT_ROWS_MAX):
+            async with self._turn:
+                if not may_insert():
+                    raise errors.LeaseLost
+                self._probe("before-insert")
+                await self._engine.insert(table, columns, chunk)
+                self._probe("after-insert")
+
+
+def _event_key(row: Row) -> tuple[int, str]:
+    return row[row_columns.EVENT_PROJECT_ID], row[row_columns.EVENT_ID]
+
+
+def _created_at(row: Row) -> str:
+    created_at: str = row[row_columns.EVENT_CREATED_AT]
+    return created_at
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
