@@ -1,0 +1,100 @@
+"""Virtual environments filled from the locks: hashes required, nothing resolved, wheels only."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from building.paths import ROOT, VENV, BuildError, is_stamped, python_tag, run, say, works, write_stamp
+
+# The groups of pyproject.toml that have a lock; "runtime" stands for its dependencies.
+GROUPS = ("runtime", "build", "test", "node", "sdk", "lock")
+# Locks are resolved for the oldest interpreter and C library we support; their hashes cover newer ones too.
+LOCK_PYTHON = "3.11"
+LOCK_PLATFORM = "x86_64-manylinux_2_28"
+
+
+def lock_of(group: str) -> Path:
+    """Name the lock file of a group."""
+    return ROOT / ("requirements.lock" if group == "runtime" else f"requirements-{group}.lock")
+
+
+def python_of(venv: Path) -> Path:
+    return venv / "bin" / "python"
+
+
+def ensure(*groups: str, venv: Path = VENV) -> Path:
+    """Make the environment and install the groups that changed; answer its Python."""
+    missing = [group for group in groups if not is_stamped(_stamp(venv, group), _content(group))]
+    if missing or not works_as_ours(venv):
+        make(venv)
+    for group in missing:
+        say(f"installing {lock_of(group).name} into {venv.name}")
+        install(lock_of(group), venv=venv)
+        write_stamp(_stamp(venv, group), _content(group))
+    return python_of(venv)
+
+
+def works_as_ours(venv: Path) -> bool:
+    """Tell whether an environment exists for the running Python's minor version."""
+    return python_of(venv).exists() and (venv / "lib" / f"python{_minor()}" / "site-packages").is_dir()
+
+
+def make(venv: Path) -> None:
+    """Make the environment unless it fits; one of another Python version is replaced."""
+    if works_as_ours(venv):
+        return
+    if venv.exists():
+        say(f"{venv.name} was made by another Python; making it anew")
+        shutil.rmtree(venv)
+    say(f"making {venv.name} with Python {_minor()}")
+    # Some systems ship Python without ensurepip; then their pip, if any, installs from outside.
+    with_pip = works([sys.executable, "-m", "ensurepip", "--version"])
+    run([sys.executable, "-m", "venv", *([] if with_pip else ["--without-pip"]), venv])
+
+
+def pip(venv: Path) -> list[str]:
+    """Find a pip that can install into the environment. Raises BuildError where there is none."""
+    inside = [str(python_of(venv)), "-m", "pip"]
+    if works([*inside, "--version"]):
+        return inside
+    outside = [sys.executable, "-m", "pip", "--python", str(python_of(venv))]
+    if works([*outside, "--version"]):
+        return outside
+    raise BuildError("this Python has no pip; install it first (on Debian: apt-get install python3-venv)")
+
+
+def install(lock: Path, *, venv: Path = VENV, target: Path | None = None) -> None:
+    """Install exactly what a lock says, into the environment or into a plain folder."""
+    where = ["--target", str(target), "--no-compile"] if target else []
+    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    run([*pip(venv), "install", *flags, *where, "--requirement", lock])
+
+
+def write_locks(*, upgrade: bool) -> None:
+    """Resolve pyproject.toml again. Pins stay unless they no longer fit or `upgrade` is given."""
+    ensure("lock")
+    for group in GROUPS:
+        what = ["pyproject.toml"] if group == "runtime" else ["--group", f"pyproject.toml:{group}"]
+        agreeing = [] if group == "runtime" else ["--constraints", "requirements.lock"]
+        options = ["--generate-hashes", "--no-header", "--no-annotate", "--only-binary", ":all:", "--quiet"]
+        target = ["--python-version", LOCK_PYTHON, "--python-platform", LOCK_PLATFORM]
+        more = ["--upgrade"] if upgrade else []
+        out = ["--output-file", lock_of(group).name]
+        # Standard output repeats the file.
+        command = [str(VENV / "bin" / "uv"), "pip", "compile", *what, *agreeing, *options, *target, *more, *out]
+        if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise BuildError(f"{lock_of(group).name} could not be resolved")
+        say(f"wrote {lock_of(group).name}")
+
+
+def _minor() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def _stamp(venv: Path, group: str) -> Path:
+    return venv / ".locks" / group
+
+
+def _content(group: str) -> str:
+    return f"{python_tag()}\n{lock_of(group).read_text()}"
