@@ -52,7 +52,7 @@ class Intake:
         who = await self._resolver.resolve(sender, now_ms, may_create=True)
         if who is None:
             raise AssertionError("a user can always be made for an event")
-        session, key_set = self._sessions.extend(who.key, who.session, now_ms)
+        session, is_new, session_write = self._sessions.extend(who.key, who.session, now_ms)
         event_id = ids.random_id(EVENT_ID_LENGTH)
         job = jobs.EventJob(
             project_id=project.id,
@@ -73,8 +73,9 @@ class Intake:
         )
         await self._queue.put(
             Write(
-                jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job))],
-                keys=[key_set],
+                # The job that opens a session bears the session's name, for page leaves to wait for it.
+                jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=session.session_id if is_new else None)],
+                keys=[session_write],
                 counters={jobs.accepted_counter(project.id, now_ms): 1},
             )
         )
@@ -88,9 +89,10 @@ class Intake:
             return Left.NO_USER
         if who.session is None:
             return Left.NO_SESSION
-        session, key_set = self._sessions.extend(who.key, who.session, now_ms)
-        job = jobs.LeaveJob(project.id, who.user_id, session.session_id, session.started_ms, now_ms)
-        await self._queue.put(Write(jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job))], keys=[key_set]))
+        session, _, session_write = self._sessions.extend(who.key, who.session, now_ms)
+        leave = jobs.LeaveJob(project.id, who.user_id, session.session_id, session.started_ms, now_ms)
+        job = NewJob(jobs.EVENT_QUEUE, jobs.encode(leave), after=session.session_id)
+        await self._queue.put(Write(jobs=[job], keys=[session_write]))
         return Left.EXTENDED
 
 

@@ -61,8 +61,8 @@ class SessionJob(msgspec.Struct, array_like=True, frozen=True):
     attributes: "SessionAttributes | None"
 
 
-class SessionAttributes(msgspec.Struct, array_like=True, frozen=True):
-    """A session's landing page, source, place and identity."""
+class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="camel"):
+    """A session's landing page, source, place and identity. In camel case the names are the store's columns."""
 
     user_identifier: str
     user_display_name: str
@@ -101,7 +101,7 @@ class DeviceJob(msgspec.Struct, array_like=True, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_event_decoder = msgspec.msgpack.Decoder(EventJob | LeaveJob)
+_event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
 _session_decoder = msgspec.msgpack.Decoder(SessionJob)
 _device_decoder = msgspec.msgpack.Decoder(DeviceJob)
 

@@ -1,6 +1,7 @@
 """Visits that go on: a sliding session per user, kept in Keys with its job's write; memory is a cache of it."""
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,14 @@ class LiveSession(msgspec.Struct, array_like=True):
     session_id: str
     started_ms: int
     expires_ms: int
+
+
+class Extended(NamedTuple):
+    """A session that a hit belongs to, whether the hit opened it, and what to write with the hit's job."""
+
+    session: LiveSession
+    is_new: bool
+    write: KeySet
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -64,19 +73,21 @@ class LiveSessions:
             return None
         return session
 
-    def extend(self, name: str, session: LiveSession | None, now_ms: int) -> tuple[LiveSession, KeySet]:
+    def extend(self, name: str, session: LiveSession | None, now_ms: int) -> Extended:
         """Prolong a session, or open one, and say what has to be written with the hit's job.
 
         Runs without a pause between look and write, so two hits at once of one new visitor share a session.
         """
+        is_new = False
         cached = self._cache.get(name)
         if cached is not None and cached.expires_ms > now_ms:
             session = cached
         if session is None:
+            is_new = True
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0)
         session.expires_ms = max(session.expires_ms, now_ms + self._idle_ms)
         self._remember(name, session, now_ms)
-        return session, KeySet(name, _encoder.encode(session), session.expires_ms)
+        return Extended(session, is_new, KeySet(name, _encoder.encode(session), session.expires_ms))
 
     async def _read(self, name: str) -> LiveSession | None:
         value = await self._keys.get(name)
