@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from vemetric.enrich import page
+from vemetric.enrich import bots, client, page
+from vemetric.enrich.client import TrustedProxies
 from vemetric.model import ids, user
 from vemetric.model.device import Device
 from vemetric.model.page import NO_PAGE, Page
@@ -114,3 +115,28 @@ def test_user_data_schema() -> None:
         return case["out"] == {"ok": True, "data": msgspec.to_builtins(data)}
 
     assert_share(read_cases("user_data_schema"), agrees)
+
+
+def test_ip_valid() -> None:
+    assert_share(read_cases("ip_valid"), lambda case: client.is_ip(case["in"]) is case["out"])
+
+
+def test_client_ip() -> None:
+    trusted = TrustedProxies("everything")
+
+    def agrees(case: Case) -> bool:
+        headers = {name.lower(): value for name, value in case["in"]["headers"].items()}
+        return client.client_ip(case["in"]["remote"], headers, trusted) == case["out"]
+
+    assert_share(read_cases("client_ip"), agrees)
+
+
+def test_bots() -> None:
+    """The installed list is newer than the recorded one and knows some more programs."""
+
+    def agrees(case: Case) -> bool:
+        given = case["in"]
+        user_agent, country = given["userAgent"] or "", given.get("countryCode") or ""
+        return bots.is_bot(user_agent, country, given.get("cfVerifiedBot")) is case["out"]
+
+    assert_share(read_cases("bots"), agrees, at_least=0.98)
