@@ -29,6 +29,9 @@ BEGIN_ATTEMPTS_MAX = 3
 # The execution option that tells the "begin" listener which statement opens the transaction.
 BEGIN_OPTION = "vemetric_begin"
 
+# What the driver says when a statement is wrong; no other moment will make it right.
+OUR_MISTAKES = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
+
 Parameters = Sequence[dict[str, Any]] | dict[str, Any]
 Taken = TypeVar("Taken")
 
@@ -171,7 +174,7 @@ class _translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, exc.IntegrityError):
             raise errors.Conflict from error
-        if isinstance(error, exc.OperationalError | exc.InterfaceError):
+        if isinstance(error, exc.DBAPIError) and not isinstance(error, OUR_MISTAKES):
             raise errors.Unavailable(f"The accounts database cannot be used right now: {error.orig}.") from error
         if isinstance(error, exc.TimeoutError | OSError):
             raise errors.Unavailable(f"The accounts database cannot be reached: {error}.") from error

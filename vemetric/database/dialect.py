@@ -56,7 +56,13 @@ DIALECTS = {
         driver="sqlite+aiosqlite",
         connect_arguments={"isolation_level": None, "timeout": BUSY_SECONDS},
         insert_or_nothing=_sqlite_insert,
-        on_connect=("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"),
+        on_connect=(
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+            # An erased salt must not be readable in the file's free pages.
+            "PRAGMA secure_delete = ON",
+        ),
         begin_read="BEGIN",
         # The write lock is taken before anything is read: what a transaction has seen stays true until it commits.
         begin_write="BEGIN IMMEDIATE",

@@ -363,12 +363,11 @@ mail_history = Table(
 
 # What ingestion keeps
 
-# One secret per UTC day, so that of two processes that rotate at once only one adds a row.
+# The id is the secret of a UTC day itself. Only two rows exist; what is deleted is overwritten (dialect.py).
 salt = Table(
     "salt",
     metadata,
-    Column("day", String(10), primary_key=True),
-    _text("value", 64),
+    Column("id", String(64), primary_key=True),
     _time("created_at_ms"),
 )
 

@@ -4,8 +4,7 @@ import msgspec
 
 
 class Salt(msgspec.Struct, frozen=True):
-    """`day` is YYYY-MM-DD in UTC; `value` is never empty."""
+    """`id` is the secret itself, never empty."""
 
-    day: str
-    value: str
+    id: str
     created_at_ms: int

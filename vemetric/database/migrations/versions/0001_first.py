@@ -32,10 +32,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "salt",
-        sa.Column("day", sa.String(length=10), nullable=False),
-        sa.Column("value", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("day", name=op.f("pk_salt")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_salt")),
     )
     op.create_table(
         "setup_token",

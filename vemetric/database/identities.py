@@ -1,0 +1,37 @@
+"""Which user id an identifier stands for within a project. An identity, once made, never changes."""
+
+from sqlalchemy import select
+
+from vemetric import errors
+from vemetric.database.database import Connection
+from vemetric.database.tables import identity
+
+
+async def by_identifier(connection: Connection, project_id: int, identifier: str) -> int | None:
+    """The user id known by this identifier."""
+    user_id: int | None = await connection.value(
+        select(identity.c.user_id).where(identity.c.project_id == project_id, identity.c.identifier == identifier)
+    )
+    return user_id
+
+
+async def by_user(connection: Connection, project_id: int, user_id: int) -> str | None:
+    """The identifier of a user."""
+    identifier: str | None = await connection.value(
+        select(identity.c.identifier).where(identity.c.project_id == project_id, identity.c.user_id == user_id)
+    )
+    return identifier
+
+
+async def insert_if_absent(connection: Connection, project_id: int, user_id: int, identifier: str, now_ms: int) -> int:
+    """The user id of the identifier: `user_id` if this call made the identity, else the one that was first.
+
+    Raises Conflict when the user id already stands for another identifier.
+    """
+    values = {"project_id": project_id, "user_id": user_id, "identifier": identifier, "created_at_ms": now_ms}
+    if await connection.insert_if_absent(identity, values):
+        return user_id
+    known = await by_identifier(connection, project_id, identifier)
+    if known is None:
+        raise errors.Conflict("This user is already known by another identifier.")
+    return known

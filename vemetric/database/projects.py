@@ -1,0 +1,151 @@
+"""Projects with their exclusions, and who may see them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, exists, or_, select
+
+from vemetric.database.database import Connection
+from vemetric.database.tables import excluded_country, excluded_ip, membership, project, project_access
+from vemetric.model.organization import Role
+from vemetric.model.project import Project
+
+PROJECT_COLUMNS = (
+    project.c.id,
+    project.c.organization_id,
+    project.c.name,
+    project.c.domain,
+    project.c.token,
+    project.c.time_zone,
+    project.c.public_dashboard,
+    project.c.first_event_at_ms,
+    project.c.created_at_ms,
+)
+
+
+async def create(connection: Connection, new: Project) -> None:
+    """Keep a new project. Raises Conflict when its domain or token is taken."""
+    values = {column.name: getattr(new, column.name) for column in PROJECT_COLUMNS}
+    await connection.change(sqlalchemy.insert(project).values(**values, updated_at_ms=new.created_at_ms))
+    await _set_exclusions(connection, new.id, new.excluded_ips, new.excluded_countries)
+
+
+async def by_token(connection: Connection, token: str) -> Project | None:
+    """The project of a public token. Anything but text is no token, whatever a request's body holds."""
+    return await _one(connection, project.c.token == token) if isinstance(token, str) else None
+
+
+async def by_id(connection: Connection, project_id: int) -> Project | None:
+    """The project of an id."""
+    return await _one(connection, project.c.id == project_id)
+
+
+async def by_domain(connection: Connection, domain: str) -> Project | None:
+    """The project of a domain as accounts/projects.py writes it."""
+    return await _one(connection, project.c.domain == domain)
+
+
+async def everything(connection: Connection) -> list[Project]:
+    """All projects, the oldest first."""
+    return await _all(connection, select(*PROJECT_COLUMNS))
+
+
+async def of_account(connection: Connection, account_id: str) -> list[Project]:
+    """The projects the account may see through its memberships, the oldest first."""
+    return await _all(connection, _visible_to(account_id))
+
+
+async def is_visible(connection: Connection, project_id: int, account_id: str) -> bool:
+    """Whether the account may see the project through a membership."""
+    return await connection.value(_visible_to(account_id).where(project.c.id == project_id)) is not None
+
+
+async def without_first_event(connection: Connection) -> list[Project]:
+    """The projects no event has been noticed of yet."""
+    return await _all(connection, select(*PROJECT_COLUMNS).where(project.c.first_event_at_ms.is_(None)))
+
+
+async def update_settings(connection: Connection, changed: Project, now_ms: int) -> bool:
+    """Store name, domain, time zone, publicity and exclusions as they are in `changed`; False if it is gone.
+
+    Raises Conflict when the domain is taken.
+    """
+    values: dict[str, Any] = {
+        "name": changed.name,
+        "domain": changed.domain,
+        "time_zone": changed.time_zone,
+        "public_dashboard": changed.public_dashboard,
+        "updated_at_ms": now_ms,
+    }
+    if not await connection.change(sqlalchemy.update(project).where(project.c.id == changed.id).values(values)):
+        return False
+    for table in (excluded_ip, excluded_country):
+        await connection.change(sqlalchemy.delete(table).where(table.c.project_id == changed.id))
+    await _set_exclusions(connection, changed.id, changed.excluded_ips, changed.excluded_countries)
+    return True
+
+
+async def set_first_event_at(connection: Connection, project_id: int, first_event_at_ms: int) -> bool:
+    """Note when the first event came; the first caller wins. True if it was this one."""
+    statement = sqlalchemy.update(project).where(project.c.id == project_id, project.c.first_event_at_ms.is_(None))
+    return await connection.change(statement.values(first_event_at_ms=first_event_at_ms)) == 1
+
+
+def _visible_to(account_id: str) -> Select[Any]:
+    """Admins see every project of the organization; so do members nothing is listed for; others what is listed."""
+    joined = and_(
+        membership.c.organization_id == project.c.organization_id,
+        membership.c.account_id == account_id,
+    )
+    listed = exists().where(
+        project_access.c.account_id == account_id,
+        project_access.c.organization_id == project.c.organization_id,
+    )
+    return (
+        select(*PROJECT_COLUMNS)
+        .join(membership, joined)
+        .where(
+            or_(
+                membership.c.role == Role.ADMIN.value,
+                ~listed,
+                listed.where(project_access.c.project_id == project.c.id),
+            )
+        )
+    )
+
+
+async def _set_exclusions(connection: Connection, project_id: int, ips: Iterable[str], codes: Iterable[str]) -> None:
+    for table, values in (
+        (excluded_ip, [{"project_id": project_id, "ip": ip} for ip in ips]),
+        (excluded_country, [{"project_id": project_id, "country_code": code} for code in codes]),
+    ):
+        await connection.change(sqlalchemy.insert(table), values)
+
+
+async def _one(connection: Connection, condition: ColumnElement[bool]) -> Project | None:
+    found = await _all(connection, select(*PROJECT_COLUMNS).where(condition))
+    return found[0] if found else None
+
+
+async def _all(connection: Connection, statement: Select[Any]) -> list[Project]:
+    rows = await connection.rows(statement.order_by(project.c.created_at_ms, project.c.id))
+    chosen = statement.with_only_columns(project.c.id)
+    ips = await _listed(connection, excluded_ip, excluded_ip.c.ip, chosen)
+    codes = await _listed(connection, excluded_country, excluded_country.c.country_code, chosen)
+    return [
+        Project(**row._mapping, excluded_ips=tuple(ips[row.id]), excluded_countries=tuple(codes[row.id]))
+        for row in rows
+    ]
+
+
+async def _listed(
+    connection: Connection, table: Table, value: Column[str], chosen: Select[tuple[int]]
+) -> defaultdict[int, list[str]]:
+    """What the table lists for each of the chosen projects, in order."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    pairs = select(table.c.project_id, value.label("listed")).where(table.c.project_id.in_(chosen)).order_by(value)
+    for row in await connection.rows(pairs):
+        found[row.project_id].append(row.listed)
+    return found
