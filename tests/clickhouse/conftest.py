@@ -1,14 +1,12 @@
-"""One migrated engine per test process; tests keep apart by a project id of their own."""
+"""The backends of the analytics store; tests keep apart by a project id of their own."""
 
-import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from vemetric.clickhouse import embedded, migrate, rows
+from vemetric.clickhouse import rows
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
 
@@ -17,30 +15,26 @@ NOON = 1_767_268_800_123  # 2026-01-01 12:00:00.123 UTC
 PROJECT_IDS = itertools.count(9_910_000_000_000_001)
 
 
-async def open_embedded(directory: Path) -> Engine:
-    return await embedded.EmbeddedEngine.open(directory)
+# Each name of a backend with the fixture that opens it; a test process can have one embedded engine.
+BACKENDS = {"embedded": "embedded"}
 
 
-BACKENDS: dict[str, Callable[[Path], Awaitable[Engine]]] = {"embedded": open_embedded}
+@pytest.fixture(scope="session")
+def embedded(engine: Engine) -> Engine:
+    """The engine in the process, opened and migrated by tests/conftest.py."""
+    return engine
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The engine is not bound to an event loop, so that one serves the loops of all tests."""
-
-    async def opened() -> Engine:
-        engine = await BACKENDS[request.param](tmp_path_factory.mktemp("analytics"))
-        await migrate.migrate(engine)
-        return engine
-
-    engine = asyncio.run(opened())
-    yield engine
-    asyncio.run(engine.close())
+def store(request: pytest.FixtureRequest) -> Engine:
+    """Every backend in turn."""
+    opened: Engine = request.getfixturevalue(BACKENDS[request.param])
+    return opened
 
 
 @pytest.fixture
-def sink(engine: Engine) -> Sink:
-    return Sink(engine)
+def sink(store: Engine) -> Sink:
+    return Sink(store)
 
 
 @pytest.fixture

@@ -32,22 +32,22 @@ AWKWARD_TEXTS = [
 
 
 @pytest.mark.parametrize("text", AWKWARD_TEXTS)
-async def test_binds_text_as_it_is(engine: Engine, text: str) -> None:
+async def test_binds_text_as_it_is(store: Engine, text: str) -> None:
     values = {"one": text, "many": [text, "x"], "pairs": [(1, text)], "perhaps": text}
     sql = """
         SELECT {one:String}, {many:Array(String)}, {pairs:Array(Tuple(UInt64, String))}, {perhaps:Nullable(String)}
     """
-    assert await engine.query(sql, values) == [[text, [text, "x"], [[1, text]], text]]
+    assert await store.query(sql, values) == [[text, [text, "x"], [[1, text]], text]]
 
 
-async def test_binds_lone_surrogates_as_replacement_characters(engine: Engine) -> None:
-    found = await engine.query(
+async def test_binds_lone_surrogates_as_replacement_characters(store: Engine) -> None:
+    found = await store.query(
         "SELECT {one:String}, {many:Array(String)}", {"one": "a\ud800b", "many": ["\udc00", "\ud83d\ude00"]}
     )
     assert found == [["a�b", ["�", "😀"]]]
 
 
-async def test_binds_numbers_times_and_null(engine: Engine) -> None:
+async def test_binds_numbers_times_and_null(store: Engine) -> None:
     sql = """SELECT {big:UInt64}, {low:Int64}, {half:Float64}, {yes:Bool}, {none:Nullable(String)},
         {at:DateTime64(3, 'UTC')}, {day:Date}, {some:Array(Nullable(UInt8))}"""
     at = "2026-01-01 00:00:00.123"
@@ -61,46 +61,46 @@ async def test_binds_numbers_times_and_null(engine: Engine) -> None:
         "day": at[:10],
         "some": [1, None],
     }
-    assert await engine.query(sql, values) == [[2**64 - 1, -(2**63), 0.5, True, None, at, "2026-01-01", [1, None]]]
+    assert await store.query(sql, values) == [[2**64 - 1, -(2**63), 0.5, True, None, at, "2026-01-01", [1, None]]]
 
 
-async def test_refuses_a_parameter_it_cannot_bind(engine: Engine) -> None:
+async def test_refuses_a_parameter_it_cannot_bind(store: Engine) -> None:
     with pytest.raises(TypeError, match="dict"):
-        await engine.query("SELECT {x:String}", {"x": {}})
+        await store.query("SELECT {x:String}", {"x": {}})
 
 
-async def test_reads_what_is_not_a_number_as_none(engine: Engine) -> None:
-    assert await engine.query("SELECT nan, inf, -inf, 0 / 0, 1.5") == [[None, None, None, None, 1.5]]
+async def test_reads_what_is_not_a_number_as_none(store: Engine) -> None:
+    assert await store.query("SELECT nan, inf, -inf, 0 / 0, 1.5") == [[None, None, None, None, 1.5]]
 
 
-async def test_reads_broken_text_as_replacement_characters(engine: Engine) -> None:
-    assert await engine.query("SELECT substring('ü', 1, 1)") == [["�"]]
+async def test_reads_broken_text_as_replacement_characters(store: Engine) -> None:
+    assert await store.query("SELECT substring('ü', 1, 1)") == [["�"]]
 
 
-async def test_reads_no_rows(engine: Engine) -> None:
-    assert await engine.query("SELECT 1 WHERE 0") == []
+async def test_reads_no_rows(store: Engine) -> None:
+    assert await store.query("SELECT 1 WHERE 0") == []
 
 
-async def test_reads_times_in_utc_whatever_the_machine_says(engine: Engine) -> None:
-    assert await engine.query("SELECT toDateTime(0), toDateTime64(0, 3)") == [
+async def test_reads_times_in_utc_whatever_the_machine_says(store: Engine) -> None:
+    assert await store.query("SELECT toDateTime(0), toDateTime64(0, 3)") == [
         ["1970-01-01 00:00:00", "1970-01-01 00:00:00.000"]
     ]
 
 
 async def test_inserts_and_reads_every_column(
-    engine: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
+    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
 ) -> None:
     row = an_event(city="Wien\n\n\0'\"\\", countryCode="AT", userId=2**64 - 1, latitude=48.25, longitude=None)
-    await engine.insert("event", rows.EVENT_COLUMNS, [row])
+    await store.insert("event", rows.EVENT_COLUMNS, [row])
     sql = f"SELECT {', '.join(rows.EVENT_COLUMNS)} FROM event WHERE projectId = {{project:UInt64}}"
-    assert await engine.query(sql, {"project": project_id}) == [list(row)]
+    assert await store.query(sql, {"project": project_id}) == [list(row)]
 
 
 async def test_inserts_lone_surrogates_as_replacement_characters(
-    engine: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
+    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
 ) -> None:
-    await engine.insert("event", rows.EVENT_COLUMNS, [an_event(city="a\ud800", name="\ud83d\ude00")])
-    found = await engine.query("SELECT city, name FROM event WHERE projectId = {p:UInt64}", {"p": project_id})
+    await store.insert("event", rows.EVENT_COLUMNS, [an_event(city="a\ud800", name="\ud83d\ude00")])
+    found = await store.query("SELECT city, name FROM event WHERE projectId = {p:UInt64}", {"p": project_id})
     assert found == [["a�", "😀"]]
 
 
@@ -118,77 +118,77 @@ async def test_inserts_lone_surrogates_as_replacement_characters(
     ],
 )
 async def test_rejects_a_wrong_row_and_stores_none_of_the_batch(
-    engine: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]], wrong: dict[str, Any]
+    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]], wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(errors.RowRejected):
-        await engine.insert("event", rows.EVENT_COLUMNS, [an_event(id="good"), an_event(id="bad", **wrong)])
-    assert await engine.query("SELECT id FROM event WHERE projectId = {p:UInt64}", {"p": project_id}) == []
+        await store.insert("event", rows.EVENT_COLUMNS, [an_event(id="good"), an_event(id="bad", **wrong)])
+    assert await store.query("SELECT id FROM event WHERE projectId = {p:UInt64}", {"p": project_id}) == []
 
 
-async def test_inserting_nothing_is_fine(engine: Engine) -> None:
-    await engine.insert("event", rows.EVENT_COLUMNS, [])
+async def test_inserting_nothing_is_fine(store: Engine) -> None:
+    await store.insert("event", rows.EVENT_COLUMNS, [])
 
 
-async def test_a_wrong_statement_is_an_error_of_the_store(engine: Engine) -> None:
+async def test_a_wrong_statement_is_an_error_of_the_store(store: Engine) -> None:
     with pytest.raises(errors.StoreError) as caught:
-        await engine.query("SELECT no_such_column FROM event")
+        await store.query("SELECT no_such_column FROM event")
     assert not isinstance(caught.value, errors.StoreBusy | errors.RowRejected)
     with pytest.raises(errors.StoreError):
-        await engine.command("CREATE TABLE event (x String) ENGINE = Memory")
+        await store.command("CREATE TABLE event (x String) ENGINE = Memory")
 
 
-async def test_a_parameter_of_the_wrong_type_is_an_error_of_the_store(engine: Engine) -> None:
+async def test_a_parameter_of_the_wrong_type_is_an_error_of_the_store(store: Engine) -> None:
     with pytest.raises(errors.StoreError):
-        await engine.query("SELECT {x:UInt64}", {"x": "1 OR 1"})
+        await store.query("SELECT {x:UInt64}", {"x": "1 OR 1"})
 
 
-async def test_too_much_memory_is_busy_and_leaves_the_engine_working(engine: Engine) -> None:
+async def test_too_much_memory_is_busy_and_leaves_the_engine_working(store: Engine) -> None:
     with pytest.raises(errors.StoreBusy):
-        await engine.query("SELECT length(groupArray(number)) FROM numbers(10000000000)")
-    assert await engine.query("SELECT 1") == [[1]]
+        await store.query("SELECT length(groupArray(number)) FROM numbers(10000000000)")
+    assert await store.query("SELECT 1") == [[1]]
 
 
-async def test_too_long_is_busy(engine: Engine) -> None:
+async def test_too_long_is_busy(store: Engine) -> None:
     with pytest.raises(errors.StoreBusy):
-        await engine.query(
+        await store.query(
             "SELECT count() FROM numbers(1000000000000) WHERE sin(number) > 2 SETTINGS max_execution_time = 0.2"
         )
 
 
 async def test_queries_run_side_by_side_and_inserts_beside_them(
-    engine: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
+    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
 ) -> None:
     heavy = "SELECT count() FROM numbers(1000000000000) WHERE sin(number) > 2 SETTINGS max_execution_time = 2"
-    reads = [asyncio.create_task(engine.query(heavy)) for _ in range(2)]
+    reads = [asyncio.create_task(store.query(heavy)) for _ in range(2)]
     await asyncio.sleep(0)
-    await engine.insert("event", rows.EVENT_COLUMNS, [an_event()])
+    await store.insert("event", rows.EVENT_COLUMNS, [an_event()])
     assert not any(read.done() for read in reads)
     results = await asyncio.gather(*reads, return_exceptions=True)
     assert all(isinstance(result, errors.StoreBusy) for result in results)
 
 
-async def test_many_queries_at_once_all_answer(engine: Engine) -> None:
-    answers = await asyncio.gather(*(engine.query("SELECT {n:UInt64}", {"n": n}) for n in range(100)))
+async def test_many_queries_at_once_all_answer(store: Engine) -> None:
+    answers = await asyncio.gather(*(store.query("SELECT {n:UInt64}", {"n": n}) for n in range(100)))
     assert answers == [[[n]] for n in range(100)]
 
 
-async def test_more_queries_than_may_wait_are_turned_away(engine: Engine) -> None:
-    answers = await asyncio.gather(*(engine.query("SELECT 1") for _ in range(400)), return_exceptions=True)
+async def test_more_queries_than_may_wait_are_turned_away(store: Engine) -> None:
+    answers = await asyncio.gather(*(store.query("SELECT 1") for _ in range(400)), return_exceptions=True)
     turned_away = [answer for answer in answers if isinstance(answer, errors.StoreBusy)]
     assert turned_away
     assert len(turned_away) + answers.count([[1]]) == 400
-    assert await engine.query("SELECT 1") == [[1]]
+    assert await store.query("SELECT 1") == [[1]]
 
 
-async def test_a_cancelled_query_gives_its_connection_back(engine: Engine) -> None:
+async def test_a_cancelled_query_gives_its_connection_back(store: Engine) -> None:
     for _ in range(8):
-        task = asyncio.create_task(engine.query("SELECT sum(sleepEachRow(0.05)) FROM numbers(4)"))
+        task = asyncio.create_task(store.query("SELECT sum(sleepEachRow(0.05)) FROM numbers(4)"))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert await engine.query("SELECT 1") == [[1]]
+    assert await store.query("SELECT 1") == [[1]]
 
 
-async def test_numbers_keep_their_precision(engine: Engine) -> None:
-    assert await engine.query("SELECT {x:Float64}", {"x": math.pi}) == [[math.pi]]
+async def test_numbers_keep_their_precision(store: Engine) -> None:
+    assert await store.query("SELECT {x:Float64}", {"x": math.pi}) == [[math.pi]]
