@@ -1,5 +1,6 @@
 """Projects by token, as every hit needs them: a bounded cache over the relational store."""
 
+import asyncio
 from collections import OrderedDict
 
 import msgspec
@@ -30,23 +31,33 @@ class ProjectCache:
         self._clock = clock
         self._cache_ms = int(cache_seconds * 1000)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._turn = asyncio.Lock()
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none."""
         if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH_MAX:
             return None
-        now_ms = self._clock.now_ms()
-        entry = self._entries.get(token)
-        if entry is not None and entry.fresh_until_ms > now_ms:
-            return entry.project
-        async with self._database.connect() as connection:
-            project = await projects.by_token(connection, token)
-        self._entries[token] = Entry(project, now_ms + self._cache_ms)
-        self._entries.move_to_end(token)
-        while len(self._entries) > CACHED_TOKENS_MAX:
-            self._entries.popitem(last=False)
-        return project
+        entry = self._fresh(token)
+        if entry is None:
+            # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
+            async with self._turn:
+                entry = self._fresh(token) or await self._read(token)
+        return entry.project
 
     def forget(self) -> None:
         """Believe nothing any more: a project was made or changed."""
         self._entries.clear()
+
+    def _fresh(self, token: str) -> Entry | None:
+        entry = self._entries.get(token)
+        return entry if entry is not None and entry.fresh_until_ms > self._clock.now_ms() else None
+
+    async def _read(self, token: str) -> Entry:
+        fresh_until_ms = self._clock.now_ms() + self._cache_ms
+        async with self._database.connect() as connection:
+            entry = Entry(await projects.by_token(connection, token), fresh_until_ms)
+        self._entries[token] = entry
+        self._entries.move_to_end(token)
+        while len(self._entries) > CACHED_TOKENS_MAX:
+            self._entries.popitem(last=False)
+        return entry

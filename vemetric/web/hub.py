@@ -166,7 +166,9 @@ class Hub:
         return self._tracker.response(request)
 
     def _cookie(self, request: web.BaseRequest, user_id: int) -> str:
-        _, host = client.scheme_and_host(request.remote, request.headers, self._services.trusted_proxies)
+        _, host = client.scheme_and_host(
+            request.remote, request.headers, self._services.trusted_proxies, request.scheme, request.host
+        )
         domain = cookie_domain(request.headers.get("V-Host"), host)
         expires = formatdate(self._services.clock.now_ms() // 1000 + COOKIE_SECONDS, usegmt=True)
         scope = f" Domain={domain};" if domain else ""

@@ -1,0 +1,65 @@
+"""What every test may use: one analytics engine per test process, and services over it with stores of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vemetric import config
+from vemetric.clickhouse import migrate
+from vemetric.clickhouse.embedded import EmbeddedEngine
+from vemetric.clickhouse.engine import Engine
+from vemetric.clock import FrozenClock, SystemClock
+
+
+if TYPE_CHECKING:
+    from vemetric.services import Services
+
+# 2026-03-10 12:00 UTC, a Tuesday.
+NOON_MS = 1_773_144_000_000
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded engine: a process can have one. Tests keep apart by a project id of their own."""
+
+    async def opened() -> EmbeddedEngine:
+        made = await EmbeddedEngine.open(tmp_path_factory.mktemp("analytics"))
+        await migrate.migrate(made)
+        return made
+
+    engine = asyncio.run(opened())
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The settings of the test's services; a test that needs others overrides this fixture."""
+    return {"VEMETRIC_DATA_DIR": str(tmp_path / "data"), "VEMETRIC_TRUSTED_PROXIES": "everything"}
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands at noon of 2026-03-10 UTC until the test moves it."""
+    return FrozenClock(NOON_MS)
+
+
+@pytest.fixture
+async def services_at_noon(environ: dict[str, str], engine: Engine, clock: FrozenClock) -> AsyncIterator["Services"]:
+    """Everything the doors work with, under the frozen clock."""
+    from vemetric import services
+
+    async with services.open_services(config.load(environ)[0], clock, engine) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def live_services(environ: dict[str, str], engine: Engine) -> AsyncIterator["Services"]:
+    """Everything the doors work with, under the machine's clock."""
+    from vemetric import services
+
+    async with services.open_services(config.load(environ)[0], SystemClock(), engine) as opened:
+        yield opened

@@ -1,0 +1,49 @@
+"""One HTTP exchange written byte by byte: odd headers and bodies go out exactly as a test has them."""
+
+import asyncio
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """A response. Header names are in lower case; repeated ones stay repeated."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+
+async def exchange(
+    port: int,
+    method: str,
+    path: str,
+    headers: list[tuple[str, str]],
+    body: bytes = b"",
+    *,
+    host: str = "hub.test",
+    encoding: str = "latin-1",
+) -> Answer:
+    """Send one request on a connection of its own and read the whole answer."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if body or method == "POST":
+        lines.append(f"Content-Length: {len(body)}")
+    return await send(port, ("\r\n".join(lines) + "\r\n\r\n").encode(encoding) + body)
+
+
+async def send(port: int, request: bytes) -> Answer:
+    """Send bytes and read until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        raw = await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    head, _, content = raw.partition(b"\r\n\r\n")
+    status, *fields = head.decode("latin-1").split("\r\n")
+    pairs = [tuple(field.split(": ", 1)) for field in fields]
+    return Answer(int(status.split()[1]), [(name.lower(), value) for name, value in pairs], content)

@@ -1,0 +1,138 @@
+"""Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vemetric import errors
+from vemetric.clickhouse import migrate
+from vemetric.clickhouse.embedded import EmbeddedEngine
+from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.sink import Sink
+from vemetric.clock import Clock
+from vemetric.config import Config
+from vemetric.database.database import Database
+from vemetric.enrich.client import TrustedProxies
+from vemetric.enrich.geo import DEFAULT_DATABASE, Places
+from vemetric.ingest.accept import Intake
+from vemetric.ingest.identities import Identities
+from vemetric.ingest.ingest_rate import IngestRate
+from vemetric.ingest.live_session import LiveSessions
+from vemetric.ingest.project_cache import ProjectCache
+from vemetric.ingest.salts import Salts
+from vemetric.ingest.tap import Tap
+from vemetric.ingest.who import Resolver
+from vemetric.queues.keys import Keys
+from vemetric.queues.queue import Queue
+from vemetric.queues.sqlite import SqliteQueue
+
+ANALYTICS_NAME = "analytics"
+DATABASE_NAME = "vemetric.db"
+QUEUE_NAME = "queue.db"
+SECRET_NAME = "secret.key"  # noqa: S105 - the name of a file
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the doors work with. Planes are handed what they need of it, never all of it."""
+
+    config: Config
+    clock: Clock
+    secret: bytes
+    database: Database
+    queue: Queue
+    keys: Keys
+    engine: Engine
+    sink: Sink
+    places: Places
+    trusted_proxies: TrustedProxies
+    salts: Salts
+    sessions: LiveSessions
+    projects: ProjectCache
+    tap: Tap
+    ingest_rate: IngestRate
+    intake: Intake
+
+
+@asynccontextmanager
+async def open_services(config: Config, clock: Clock, engine: Engine | None = None) -> AsyncIterator[Services]:
+    """Open the stores, bring their schemas up, make the first salt. Closes in reverse, whatever happens.
+
+    engine: one that is open and migrated already and stays the caller's; a process can have only one embedded engine.
+    """
+    async with AsyncExitStack() as stack:
+        trusted_proxies = TrustedProxies(config.trusted_proxies)
+        make_private_directory(config.data_dir)
+        # The analytics store is first: who owns it owns the data directory.
+        engine = engine or await open_engine(config, stack)
+        database = await Database.open(f"sqlite:///{config.data_dir / DATABASE_NAME}")
+        stack.push_async_callback(database.close)
+        queue = await SqliteQueue.open(config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max)
+        stack.push_async_callback(queue.close)
+        places = Places.open(config.geo_database or DEFAULT_DATABASE)
+        stack.callback(places.close)
+        salts = Salts(database, clock)
+        await salts.rotate()
+        sessions = LiveSessions(queue, config.session_minutes, exclusive=True)
+        await sessions.load()
+        resolver = Resolver(salts, sessions, Identities(database))
+        yield Services(
+            config=config,
+            clock=clock,
+            secret=load_secret(config.data_dir / SECRET_NAME),
+            database=database,
+            queue=queue,
+            keys=queue,
+            engine=engine,
+            sink=Sink(engine),
+            places=places,
+            trusted_proxies=trusted_proxies,
+            salts=salts,
+            sessions=sessions,
+            projects=ProjectCache(database, clock),
+            tap=Tap(queue, clock),
+            ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
+            intake=Intake(queue, sessions, resolver, clock),
+        )
+
+
+async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
+    """The analytics store with its tables; closed with the stack."""
+    engine = await EmbeddedEngine.open(
+        config.data_dir / ANALYTICS_NAME,
+        memory_bytes_max=config.engine_memory_mb * 1_000_000,
+        threads_max=config.engine_threads,
+    )
+    stack.push_async_callback(engine.close)
+    await migrate.migrate(engine)
+    return engine
+
+
+def make_private_directory(path: Path) -> None:
+    """The data directory, readable by its owner only; Misconfigured says why it cannot be had."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = path / f".writable-{secrets.token_hex(4)}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise errors.Misconfigured(
+            f"VEMETRIC_DATA_DIR is {str(path)!r}: it cannot be written ({error.strerror}); "
+            "it must be the path of a directory that may be written."
+        ) from error
+
+
+def load_secret(path: Path) -> bytes:
+    """The instance's secret, made on first start and kept for its owner only."""
+    if not path.exists():
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}")
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
+        temporary.replace(path)
+    secret = path.read_bytes()
+    if len(secret) != SECRET_BYTES:
+        raise errors.Misconfigured(f"{path} is damaged: it must hold {SECRET_BYTES} bytes. Restore it, or delete it.")
+    return secret
