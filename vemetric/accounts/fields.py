@@ -1,0 +1,77 @@
+"""What people type into forms and on the command line: cleaned, or refused with a sentence per field."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from vemetric import errors
+from vemetric.enrich import page
+
+EMAIL_LENGTH_MAX = 254
+NAME_LENGTH_MIN = 2
+NAME_LENGTH_MAX = 100
+DOMAIN_LENGTH_MAX = 253
+LABEL_LENGTH_MIN = 2
+
+# Something before one @, a dotted host behind it: only a letter sent to it proves more.
+_EMAIL = re.compile(
+    r"[^\s@\x00-\x1f\x7f\ud800-\udfff<>\"(),:;\[\]\\]{1,64}@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]"
+)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+
+
+def email(text: str) -> str:
+    """The address in lower case, as accounts are found by it; raises ValueError with what is wrong."""
+    cleaned = text.strip().lower()
+    if len(cleaned) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(cleaned):
+        raise ValueError("This is not an e-mail address.")
+    return cleaned
+
+
+def name(text: str) -> str:
+    """A person's, organization's or project's name, without surplus space; raises ValueError with what is wrong."""
+    cleaned = " ".join(text.split())
+    if _CONTROLS.search(cleaned):
+        raise ValueError("A name cannot have control characters.")
+    if not NAME_LENGTH_MIN <= len(cleaned) <= NAME_LENGTH_MAX:
+        raise ValueError(f"Use {NAME_LENGTH_MIN} to {NAME_LENGTH_MAX} characters.")
+    return cleaned
+
+
+def domain(text: str) -> str:
+    """The host name of an address or a bare domain, in lower case without `www.`; ValueError with what is wrong.
+
+    Needs two labels, the first two of at least two characters, as example.com has; an international name is kept in
+    its ASCII form, which is what browsers send.
+    """
+    typed = text.strip()
+    host = page.normalized_domain(typed if "://" in typed else f"https://{typed}").rstrip(".")
+    labels = host.split(".")
+    is_host = len(host) <= DOMAIN_LENGTH_MAX and all(_LABEL.fullmatch(label) for label in labels)
+    if not is_host or len(labels) < 2 or min(map(len, labels[:2])) < LABEL_LENGTH_MIN:
+        raise ValueError("This is not a domain such as example.com.")
+    return host
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone that exists; raises ValueError."""
+    try:
+        return ZoneInfo(text.strip()).key
+    except (KeyError, ValueError, OSError):
+        raise ValueError("This is not a time zone such as Europe/Vienna.") from None
+
+
+def clean(**typed: tuple[Callable[[str], Any], str]) -> dict[str, Any]:
+    """Each field through its rule; raises Invalid that names every field that is wrong, not only the first."""
+    cleaned, problems = {}, {}
+    for field, (rule, text) in typed.items():
+        try:
+            cleaned[field] = rule(text)
+        except ValueError as error:
+            problems[field] = str(error)
+    if problems:
+        summary = " ".join(f"{field.replace('_', ' ').capitalize()}: {problem}" for field, problem in problems.items())
+        raise errors.Invalid(summary, problems)
+    return cleaned
