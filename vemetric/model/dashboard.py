@@ -75,12 +75,16 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One page of a card's rows. users_max scales the bars over all pages of the card."""
+    """One page of a card's rows. users_max scales the bars over all pages of the card.
+
+    dimension: which of the card's choices (stats/dimensions.py) the rows are broken down by.
+    """
 
     rows: list[Row]
     total_rows: int
     page: int
     users_max: int
+    dimension: str = ""
 
 
 class Dashboard(msgspec.Struct, frozen=True):

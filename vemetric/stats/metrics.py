@@ -1,0 +1,94 @@
+"""The figures of a dashboard, each made of the sums that one window or bucket has, and how two of them compare."""
+
+import math
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
+
+import msgspec
+
+from vemetric.model.dashboard import Tile
+
+Direction = Literal["up", "down", "same"]
+
+
+class Sums(msgspec.Struct):
+    """What was counted. viewing: visits with a page view; bounces: those with exactly one; lasting: visits over 0 s.
+
+    views are the page views of the visits, over their whole life; page_views those that lie in the window.
+    """
+
+    users: int = 0
+    page_views: int = 0
+    events: int = 0
+    visits: int = 0
+    viewing: int = 0
+    bounces: int = 0
+    views: int = 0
+    lasting: int = 0
+    seconds: int = 0
+
+
+def bounce_rate(sums: Sums) -> float | None:
+    """Percent of the visits with page views that had just one; None without such visits."""
+    return 100 * sums.bounces / sums.viewing if sums.viewing else None
+
+
+def visit_duration(sums: Sums) -> float | None:
+    """Seconds, the mean of the visits that lasted; 0 when none did, None when there was no visit."""
+    if sums.lasting:
+        return sums.seconds / sums.lasting
+    return 0.0 if sums.visits else None
+
+
+def views_per_visit(sums: Sums) -> float | None:
+    """Page views of a visit, of those that had any."""
+    return sums.views / sums.viewing if sums.viewing else None
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A figure that has a tile."""
+
+    key: Literal["users", "pageViews", "bounceRate", "visitDuration", "events", "visits", "viewsPerVisit"]
+    value: Callable[[Sums], float | None]
+    lower_is_better: bool = False
+
+
+METRICS = (
+    Metric("users", lambda sums: sums.users),
+    Metric("pageViews", lambda sums: sums.page_views),
+    Metric("bounceRate", bounce_rate, lower_is_better=True),
+    Metric("visitDuration", visit_duration),
+    Metric("events", lambda sums: sums.events),
+    Metric("visits", lambda sums: sums.visits),
+    Metric("viewsPerVisit", views_per_visit),
+)
+
+
+def tiles(current: Sums, previous: Sums) -> dict[str, Tile]:
+    """Every figure of a window beside that of the window before it."""
+    return {metric.key: _tile(metric, metric.value(current), metric.value(previous)) for metric in METRICS}
+
+
+def change(value: float, previous: float) -> tuple[int, Direction]:
+    """By how many whole percent a figure changed, and which way. From nothing to something is 100 percent."""
+    if previous == 0:
+        return (0, "same") if value == 0 else (100, "up")
+    percent = math.floor(abs(value - previous) / previous * 100 + 0.5)
+    if percent == 0:
+        return 0, "same"
+    return percent, "up" if value > previous else "down"
+
+
+def rounded(value: float, digits: int) -> float:
+    """Rounded as people do, halves away from zero: 3.145 to two digits is 3.15."""
+    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+
+
+def _tile(metric: Metric, value: float | None, previous: float | None) -> Tile:
+    # A rate of no visits is no number, so nothing can be said to have changed.
+    if value is None or previous is None:
+        return Tile(metric.key, value, previous, 0, "same", None)
+    percent, direction = change(value, previous)
+    better = None if direction == "same" else (direction == "down") is metric.lower_is_better
+    return Tile(metric.key, value, previous, percent, direction, better)

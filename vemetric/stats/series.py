@@ -1,0 +1,73 @@
+"""The chart and the tiles: both windows counted in two statements, gaps filled. Called by dashboard.py."""
+
+from itertools import pairwise
+
+from vemetric.model.dashboard import Bucket, Range
+from vemetric.stats import metrics
+from vemetric.stats.metrics import Sums
+from vemetric.stats.query import Query, Reader
+
+CURRENT = "current"
+PREVIOUS = "previous"
+# The bucket under which the statements tell the sums of a whole window.
+WHOLE = 0
+
+# The sums of each window by the start of the bucket.
+Windows = dict[str, dict[int, Sums]]
+
+
+async def count_events(reader: Reader, query: Query, previous: Range, windows: Windows) -> None:
+    """Add users, page views and events of both windows."""
+    for window, bucket, users, page_views, events in await reader.rows("series", query.with_previous(previous)):
+        sums = _sums(windows, window, bucket)
+        sums.users, sums.page_views, sums.events = users, page_views, events
+
+
+async def count_visits(reader: Reader, query: Query, previous: Range, windows: Windows) -> None:
+    """Add visits, bounces and durations of both windows."""
+    for window, bucket, visits, viewing, bounces, views, lasting, seconds in await reader.rows(
+        "visits", query.with_previous(previous)
+    ):
+        sums = _sums(windows, window, bucket)
+        sums.visits, sums.viewing, sums.bounces = visits, viewing, bounces
+        sums.views, sums.lasting, sums.seconds = views, lasting, seconds
+
+
+def whole(windows: Windows, window: str) -> Sums:
+    """The sums of a window."""
+    return windows.get(window, {}).get(WHOLE, Sums())
+
+
+def buckets(range_: Range, previous: Range, windows: Windows) -> list[Bucket]:
+    """Every bucket of the range in order, also those in which nothing happened."""
+    previous_starts = previous.edges_ms[:-1]
+    before = windows.get(PREVIOUS, {})
+    return [
+        _bucket(
+            start_ms,
+            end_ms,
+            range_.now_ms,
+            windows.get(CURRENT, {}).get(start_ms, Sums()),
+            before.get(previous_starts[position], Sums()).users if position < len(previous_starts) else None,
+        )
+        for position, (start_ms, end_ms) in enumerate(pairwise(range_.edges_ms))
+    ]
+
+
+def _sums(windows: Windows, window: str, bucket: int) -> Sums:
+    return windows.setdefault(window, {}).setdefault(bucket, Sums())
+
+
+def _bucket(start_ms: int, end_ms: int, now_ms: int, sums: Sums, previous_users: int | None) -> Bucket:
+    bounce_rate = metrics.bounce_rate(sums)
+    return Bucket(
+        start_ms=start_ms,
+        end_ms=end_ms,
+        users=sums.users,
+        page_views=sums.page_views,
+        events=sums.events,
+        bounce_rate=None if bounce_rate is None else metrics.rounded(bounce_rate, 2),
+        visit_duration=metrics.visit_duration(sums),
+        incomplete=now_ms < end_ms,
+        previous_users=previous_users,
+    )

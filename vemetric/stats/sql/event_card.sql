@@ -1,0 +1,21 @@
+-- One page of a card over events: users and count of each key, most users first, with the size of the whole card.
+SELECT
+    key,
+    detail,
+    uniqExact(userId) AS users,
+    count() AS count,
+    count() OVER () AS total,
+    max(users) OVER () AS usersMax
+FROM
+(
+    SELECT userId, /*key{*/ pathname /*}*/ AS key, /*detail{*/ origin /*}*/ AS detail
+    FROM event FINAL
+    WHERE projectId = {project:UInt64}
+        AND createdAt >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
+        AND createdAt < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
+        AND /*rows{*/ isPageView = 1 /*}*/
+)
+GROUP BY key, detail
+ORDER BY users DESC, count DESC, key, detail
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
+SETTINGS do_not_merge_across_partitions_select_final = 1
