@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from building import archive, chromium, environment, frontend
-from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, WORK, say
+from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, say
 
 SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
 PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.plugins.no_skips")
@@ -52,16 +52,17 @@ def prepare() -> Mapping[str, str]:
     frontend.install_packages(TEST_PAGES)
     sdk_python = environment.ensure("sdk", venv=SDK_VENV)
     browser = chromium.find()
-    return surroundings() | {"VEMETRIC_TEST_CHROMIUM": str(browser), "VEMETRIC_TEST_SDK_PYTHON": str(sdk_python)}
+    return surroundings() | {
+        "VEMETRIC_TEST_CHROMIUM": str(browser),
+        "VEMETRIC_TEST_NODE": frontend.find_node()[0],
+        "VEMETRIC_TEST_SDK_PYTHON": str(sdk_python),
+    }
 
 
 def surroundings() -> dict[str, str]:
-    """The caller's environment and what tests and benchmarks share: the executable and one unpacking of it."""
-    own = {
-        "VEMETRIC_TEST_EXECUTABLE": str(EXECUTABLE),
-        "VEMETRIC_TEST_PAGES": str(TEST_PAGES),
-        "SHIV_ROOT": str(WORK / "runtime"),
-        "PYTHONPATH": str(ROOT),
+    """The caller's environment, and what tests and benchmarks share: the cases and one unpacking of the executable."""
+    defaults = {
+        "VEMETRIC_TEST_VECTORS": str(ROOT / "tests" / "vectors"),
+        "SHIV_ROOT": str(EXECUTABLE.parent / ".runtime"),
     }
-    own["VEMETRIC_TEST_VECTORS"] = os.environ.get("VEMETRIC_TEST_VECTORS") or str(ROOT / "tests" / "vectors")
-    return {**os.environ, **own}
+    return defaults | os.environ | {"PYTHONPATH": str(ROOT)}
