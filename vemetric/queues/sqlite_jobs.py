@@ -1,0 +1,246 @@
+"""The statements of the SQLite queue over its job and dead tables. Run by sqlite.py in the writer's or reader's thread.
+
+The states and what moves a job between them are described in sqlite_schema.py. Numbers in `state = n` are literal so
+that the partial indexes serve them.
+"""
+
+import random
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from vemetric import errors
+from vemetric.queues.job import DeadJob, Job, NewJob, QueueStats
+
+PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+ERROR_CHARS_MAX = 10_000
+# Delayed jobs that became due and leases that ran out are made ready in portions, so that no claim takes long.
+DUE_JOBS_MAX = 5_000
+LEASE_BITS = 62
+
+_INSERT = """
+INSERT INTO job (queue, key, order_key, after, run_at_ms, put_at_ms, payload, state)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE
+    WHEN ?3 IS NOT NULL AND EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND order_key = ?3) THEN 4
+    WHEN ?5 > 0 THEN 2
+    WHEN ?4 IS NOT NULL AND EXISTS (SELECT 1 FROM job WHERE key = ?4) THEN 3
+    ELSE 0 END)
+ON CONFLICT (key, queue) WHERE key IS NOT NULL DO NOTHING
+"""
+_END_DELAYS = """
+UPDATE job SET state = CASE
+    WHEN after IS NOT NULL AND EXISTS (
+        SELECT 1 FROM job AS earlier WHERE earlier.key = job.after AND earlier.id < job.id) THEN 3
+    ELSE 0 END
+WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 2 AND run_at_ms <= ? ORDER BY run_at_ms LIMIT ?)
+"""
+_END_LEASES = """
+UPDATE job SET state = CASE WHEN order_key IS NULL THEN 0 ELSE 4 END, run_at_ms = 0
+WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 1 AND lease_until_ms <= ? ORDER BY lease_until_ms LIMIT ?)
+"""
+_CLAIM = """
+UPDATE job SET state = 1, deliveries = deliveries + 1, lease = ?, lease_until_ms = ?
+WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
+RETURNING id, queue, payload, key, order_key, put_at_ms, deliveries, failures, lease, lease_until_ms
+"""
+# What follows the heads just claimed in their lanes, up to the first that waits for something of its own. The join's
+# order and the index make each lane's jobs come by id, so that the limit never leaves a gap.
+_CLAIM_FOLLOWERS = """
+UPDATE job SET state = 1, deliveries = deliveries + 1, lease = ?1, lease_until_ms = ?2
+WHERE id IN (
+    SELECT follower.id
+    FROM job AS head INDEXED BY job_lane_claimed
+    CROSS JOIN job AS follower INDEXED BY job_lane
+        ON follower.queue = ?3 AND follower.order_key = head.order_key
+    WHERE head.queue = ?3 AND head.order_key IS NOT NULL AND head.state = 1 AND head.lease = ?1
+        AND follower.id > head.id AND follower.state = 4
+        AND follower.id < coalesce((
+            SELECT min(stop.id) FROM job AS stop
+            WHERE stop.queue = ?3 AND stop.order_key = head.order_key AND stop.id > head.id
+                AND stop.order_key IS NOT NULL AND (stop.run_at_ms > 0 OR stop.after IS NOT NULL)), ?4)
+    LIMIT ?5)
+RETURNING id, queue, payload, key, order_key, put_at_ms, deliveries, failures, lease, lease_until_ms
+"""
+# Of the jobs with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
+_REMOVE = """
+DELETE FROM job WHERE id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3
+"""
+_EXTEND = """
+UPDATE job SET lease_until_ms = ?4
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3
+"""
+_GIVE_BACK = """
+UPDATE job SET state = CASE WHEN order_key IS NOT NULL THEN 4 WHEN ?4 > 0 THEN 2 ELSE 0 END,
+    run_at_ms = ?4, failures = failures + ?5, error = coalesce(?6, error)
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3
+"""
+_COPY_TO_DEAD = """
+INSERT INTO dead (queue, key, order_key, after, put_at_ms, buried_at_ms, deliveries, failures, error, payload)
+SELECT queue, key, order_key, after, put_at_ms, ?3, deliveries, failures + 1, ?4, payload FROM job
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3 ORDER BY id
+"""
+ID_LAST = (1 << 63) - 1
+
+
+def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int) -> int:
+    """Insert; a job whose key is live is passed over. Returns how many were inserted.
+
+    Invalid if a payload is larger than PAYLOAD_BYTES_MAX.
+    """
+    bytes_max = max(len(job.payload) for job in jobs)
+    if bytes_max > PAYLOAD_BYTES_MAX:
+        raise errors.Invalid(f"A job's payload has {bytes_max} bytes; at most {PAYLOAD_BYTES_MAX} are allowed.")
+    rows = [
+        (
+            job.queue,
+            job.key,
+            job.order_key,
+            job.after,
+            job.run_at_ms if job.run_at_ms > now_ms else 0,
+            now_ms,
+            job.payload,
+        )
+        for job in jobs
+    ]
+    return db.executemany(_INSERT, rows).rowcount
+
+
+def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int) -> list[Job]:
+    """Claim up to `limit` jobs, oldest first, after making ready what time has made runnable."""
+    db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
+    db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
+    lease = random.getrandbits(LEASE_BITS)
+    until_ms = now_ms + int(lease_seconds * 1000)
+    found = db.execute(_CLAIM, (lease, until_ms, queue, limit)).fetchall()
+    if len(found) < limit and any(row[4] is not None for row in found):
+        found += db.execute(_CLAIM_FOLLOWERS, (lease, until_ms, queue, ID_LAST, limit - len(found))).fetchall()
+    found.sort()
+    return [Job(*row) for row in found]
+
+
+def next_at_ms(db: sqlite3.Connection, queue: str) -> int | None:
+    """When a job of the queue can run: 0 for now, None if nothing but a write can make one runnable."""
+    row = db.execute(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 0) THEN 0 ELSE ("
+        " SELECT min(at_ms) FROM ("
+        "  SELECT min(run_at_ms) AS at_ms FROM job WHERE queue = ?1 AND state = 2"
+        "  UNION ALL SELECT min(lease_until_ms) FROM job WHERE queue = ?1 AND state = 1)) END",
+        (queue,),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def remove(db: sqlite3.Connection, jobs: Sequence[Job], now_ms: int) -> int:
+    """Delete jobs that are done. LeaseLost if any lease is not current: the caller must roll back then."""
+    removed = sum(db.execute(_REMOVE, held).rowcount for held in _by_lease(jobs, now_ms))
+    if removed != len(jobs):
+        raise errors.LeaseLost
+    return removed
+
+
+def extend(db: sqlite3.Connection, jobs: Sequence[Job], lease_seconds: float, now_ms: int) -> int:
+    """Prolong the leases; returns the new end. LeaseLost as `remove`."""
+    until_ms = now_ms + int(lease_seconds * 1000)
+    if sum(db.execute(_EXTEND, (*held, until_ms)).rowcount for held in _by_lease(jobs, now_ms)) != len(jobs):
+        raise errors.LeaseLost
+    return until_ms
+
+
+def give_back(
+    db: sqlite3.Connection, jobs: Sequence[Job], delay_seconds: float, failures: int, error: str | None, now_ms: int
+) -> int:
+    """Make jobs runnable again after the delay, raising `failures`; those whose lease is lost are passed over."""
+    run_at_ms = now_ms + int(delay_seconds * 1000) if delay_seconds > 0 else 0
+    text = None if error is None else error[:ERROR_CHARS_MAX]
+    return sum(db.execute(_GIVE_BACK, (*held, run_at_ms, failures, text)).rowcount for held in _by_lease(jobs, now_ms))
+
+
+def bury(db: sqlite3.Connection, jobs: Sequence[Job], error: str, now_ms: int) -> int:
+    """Move jobs to the dead letters, their last failure counted; those whose lease is lost are passed over."""
+    buried = 0
+    for held in _by_lease(jobs, now_ms):
+        db.execute(_COPY_TO_DEAD, (*held, error[:ERROR_CHARS_MAX]))
+        buried += db.execute(_REMOVE, held).rowcount
+    return buried
+
+
+def revive(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """Put dead letters back at the end of the line. One whose key is live again stays dead. Returns how many."""
+    revived = 0
+    for id_ in ids:
+        row = db.execute(
+            "SELECT queue, key, order_key, after, 0, put_at_ms, payload, deliveries FROM dead WHERE id = ?", (id_,)
+        ).fetchone()
+        if row and db.execute(_INSERT, row[:7]).rowcount:
+            db.execute("UPDATE job SET deliveries = ? WHERE id = (SELECT max(id) FROM job)", row[7:])
+            db.execute("DELETE FROM dead WHERE id = ?", (id_,))
+            revived += 1
+    return revived
+
+
+def dead(db: sqlite3.Connection, queue: str | None, limit: int, before_id: int | None) -> list[DeadJob]:
+    """Dead letters, newest first."""
+    found = db.execute(
+        "SELECT id, queue, payload, key, put_at_ms, buried_at_ms, deliveries, failures, error FROM dead"
+        " WHERE (?1 IS NULL OR queue = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
+        (queue, ID_LAST if before_id is None else before_id, limit),
+    )
+    return [DeadJob(*row) for row in found]
+
+
+def live_count(db: sqlite3.Connection) -> int:
+    """How many jobs are not done and not dead."""
+    return int(db.execute("SELECT count(*) FROM job").fetchone()[0])
+
+
+def note_queues(db: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Remember that these queues had jobs."""
+    db.executemany("INSERT OR IGNORE INTO queue_name (name) VALUES (?)", [(name,) for name in names])
+
+
+def queue_names(db: sqlite3.Connection) -> set[str]:
+    """Every queue that has or had jobs."""
+    return {name for (name,) in db.execute("SELECT name FROM queue_name")}
+
+
+def stats(db: sqlite3.Connection, now_ms: int) -> list[QueueStats]:
+    """Counts of every queue. Jobs that wait for others count as ready, due ones and run-out leases as runnable."""
+    db.execute("BEGIN")
+    try:
+        live = {
+            (queue, state): count
+            for queue, state, count in db.execute("SELECT queue, state, count(*) FROM job GROUP BY queue, state")
+        }
+        buried = dict(db.execute("SELECT queue, count(*) FROM dead GROUP BY queue").fetchall())
+        return [
+            QueueStats(
+                queue=name,
+                ready=sum(live.get((name, state), 0) for state in (0, 3, 4)),
+                delayed=live.get((name, 2), 0),
+                claimed=live.get((name, 1), 0),
+                dead=buried.get(name, 0),
+                oldest_ready_ms=_oldest_runnable_ms(db, name, now_ms),
+            )
+            for name in sorted(queue_names(db))
+        ]
+    finally:
+        db.execute("COMMIT")
+
+
+def _oldest_runnable_ms(db: sqlite3.Connection, queue: str, now_ms: int) -> int | None:
+    row = db.execute(
+        "SELECT min(put_at_ms) FROM (SELECT put_at_ms FROM (SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 0"
+        " ORDER BY id LIMIT 1)"
+        " UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 2 AND run_at_ms <= ?2"
+        " UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2)",
+        (queue, now_ms),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def _by_lease(jobs: Sequence[Job], now_ms: int) -> list[tuple[str, int, int]]:
+    ids: dict[int, list[int]] = {}
+    for job in jobs:
+        ids.setdefault(job.lease, []).append(job.id)
+    return [(msgspec.json.encode(of_lease).decode(), lease, now_ms) for lease, of_lease in ids.items()]

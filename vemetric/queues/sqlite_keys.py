@@ -1,0 +1,237 @@
+"""Keys and counters of the SQLite queue: logged with each commit, folded into their tables a little later.
+
+Every hit renews a live session and raises counters. Written in place that is a random page or more per hit; as one
+log row per commit it costs next to nothing, and of all renewals of a key between two folds only the last is written.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+
+# When this many keys are logged, they are folded ...
+FOLD_KEYS = 4_096
+# ... in portions of at least this many per commit, so that no commit waits for the whole.
+FOLD_PORTION_KEYS = 256
+PURGE_PORTION_KEYS = 1_000
+CODE_POINT_LAST = 0x10FFFF
+SURROGATES_FIRST, SURROGATES_LAST = 0xD800, 0xDFFF
+
+# A value that is None marks a deleted key; (value, expires_ms).
+Entry = tuple[bytes | None, int]
+
+_encode = msgspec.msgpack.Encoder().encode
+_Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, _Int64]], dict[str, _Int64]]).decode
+
+_UPSERT_KEY = """
+INSERT INTO key (key, value, expires_ms) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_ms = excluded.expires_ms
+"""
+_UPSERT_COUNTER = """
+INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value
+"""
+
+
+class KeyLog:
+    """The keys and counters as they stand: three layers over the tables, newest first.
+
+    pending: of the transaction under way, seen only by it; fresh: committed; folding: committed and being written to
+    the tables, portion by portion. All methods but `peek`, `peek_range` belong to the writer thread.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._pending: dict[str, Entry] = {}
+        self._pending_counters: dict[str, int] = {}
+        self._fresh: dict[str, Entry] = {}
+        self._fresh_counters: dict[str, int] = {}
+        self._folding: dict[str, Entry] = {}
+        self._folding_counters: dict[str, int] = {}
+        self._unfolded: list[str] = []
+        self._fold_until_id = 0
+        self._log_id = 0
+        self._pending_log_id = 0
+        self._fold_ends = False
+        self._purge_from = ""
+
+    def recover(self, now_ms: int) -> None:
+        """Fold what an earlier process logged; call once, before anything else, outside a transaction."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for (body,) in self._db.execute("SELECT body FROM key_log ORDER BY id"):
+            sets, counters = _decode(body)
+            self._fresh.update((key, (value, expires_ms)) for key, value, expires_ms in sets)
+            _add(self._fresh_counters, counters)
+        _write_keys(self._db, self._fresh.items(), now_ms)
+        self._db.executemany(_UPSERT_COUNTER, self._fresh_counters.items())
+        self._db.execute("DELETE FROM key_log")
+        self._db.execute("COMMIT")
+        self._fresh, self._fresh_counters = {}, {}
+
+    # Within a transaction
+
+    def set(self, key: str, value: bytes | None, expires_ms: int) -> None:
+        self._pending[key] = (value, expires_ms)
+
+    def add(self, counters: dict[str, int]) -> None:
+        _add(self._pending_counters, counters)
+
+    def get(self, key: str, now_ms: int) -> bytes | None:
+        """The value as the transaction under way sees it."""
+        entry = self._pending.get(key) or self._fresh.get(key) or self._folding.get(key)
+        return alive(entry, now_ms) if entry else read(self._db, key, now_ms)
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        low, high = bounds(prefix)
+        rows = self._db.execute("SELECT name, value FROM counter WHERE name >= ? AND name < ?", (low, high))
+        found: dict[str, int] = dict(rows.fetchall())
+        for layer in (self._folding_counters, self._fresh_counters, self._pending_counters):
+            _add(found, {name: value for name, value in layer.items() if name.startswith(prefix)})
+        return found
+
+    def check(self) -> None:
+        """Raise if something pending could not be stored: one bad name must not spoil the log of all."""
+        _decode(self._encoded())
+
+    def mark(self) -> tuple[dict[str, Entry], dict[str, int]]:
+        """What is pending, to come back to with `restore` when a part of the transaction is undone."""
+        return self._pending.copy(), self._pending_counters.copy()
+
+    def restore(self, mark: tuple[dict[str, Entry], dict[str, int]]) -> None:
+        self._pending, self._pending_counters = mark
+
+    def flush(self, now_ms: int) -> None:
+        """Write the pending layer to the log and the next portion of a fold to the tables; before COMMIT."""
+        if self._pending or self._pending_counters:
+            cursor = self._db.execute("INSERT INTO key_log (body) VALUES (?)", (self._encoded(),))
+            self._pending_log_id = cursor.lastrowid or 0
+        self._fold_ends = False
+        if self._unfolded or self._folding_counters:
+            self._fold_portion(max(FOLD_PORTION_KEYS, 2 * len(self._pending)), now_ms)
+
+    def publish(self) -> None:
+        """Make the pending layer visible; after COMMIT."""
+        self._log_id = self._pending_log_id
+        self._fresh.update(self._pending)
+        _add(self._fresh_counters, self._pending_counters)
+        self._pending, self._pending_counters = {}, {}
+        if self._fold_ends:
+            self._folding, self._folding_counters = {}, {}
+        if len(self._fresh) >= FOLD_KEYS:
+            self.start_fold()
+
+    def forget(self) -> None:
+        """Drop the pending layer; after a ROLLBACK. A fold under way begins again."""
+        self._pending, self._pending_counters = {}, {}
+        self._pending_log_id = self._log_id
+        self._unfolded = sorted(self._folding, reverse=True)
+
+    def start_fold(self) -> bool:
+        """Let the next commits write what is logged to the tables. True if there is something to write."""
+        if self._folding or self._folding_counters:
+            return True
+        # In this order: a reader on the loop always finds a committed value in one of the two.
+        self._folding, self._folding_counters = self._fresh, self._fresh_counters
+        self._fresh, self._fresh_counters = {}, {}
+        # Neighbours share pages.
+        self._unfolded = sorted(self._folding, reverse=True)
+        self._fold_until_id = self._log_id
+        return bool(self._folding or self._folding_counters)
+
+    def purge(self, now_ms: int) -> int:
+        """Delete expired rows of the next portion of the table, in key order and around; within a transaction."""
+        rows = self._db.execute(
+            "SELECT key, expires_ms FROM key WHERE key > ? ORDER BY key LIMIT ?", (self._purge_from, PURGE_PORTION_KEYS)
+        ).fetchall()
+        self._purge_from = rows[-1][0] if len(rows) == PURGE_PORTION_KEYS else ""
+        expired = [(key,) for key, expires_ms in rows if expires_ms and expires_ms <= now_ms]
+        if expired:
+            self._db.executemany("DELETE FROM key WHERE key = ?", expired)
+        return len(expired)
+
+    # From any thread
+
+    def peek(self, key: str) -> Entry | None:
+        """The newest committed entry that is not in the tables yet, if any."""
+        return self._fresh.get(key) or self._folding.get(key)
+
+    def peek_range(self, prefix: str) -> dict[str, Entry]:
+        folding, fresh = list(self._folding.items()), list(self._fresh.items())
+        return {key: entry for key, entry in (*folding, *fresh) if key.startswith(prefix)}
+
+    def _encoded(self) -> bytes:
+        sets = [(key, value, expires_ms) for key, (value, expires_ms) in self._pending.items()]
+        return _encode((sets, self._pending_counters))
+
+    def _fold_portion(self, limit: int, now_ms: int) -> None:
+        portion, self._unfolded = self._unfolded[-limit:], self._unfolded[:-limit]
+        _write_keys(self._db, [(key, self._folding[key]) for key in reversed(portion)], now_ms)
+        if not self._unfolded:
+            # Adding is not repeatable, so counters and the log's rows go in one and the same transaction.
+            self._db.executemany(_UPSERT_COUNTER, self._folding_counters.items())
+            self._db.execute("DELETE FROM key_log WHERE id <= ?", (self._fold_until_id,))
+            self._fold_ends = True
+
+
+def read(db: sqlite3.Connection, key: str, now_ms: int) -> bytes | None:
+    """A live value from the table."""
+    row = db.execute("SELECT value, expires_ms FROM key WHERE key = ?", (key,)).fetchone()
+    return alive(row, now_ms) if row else None
+
+
+def read_many(db: sqlite3.Connection, keys: Iterable[str], now_ms: int) -> dict[str, bytes]:
+    """The live ones of these keys."""
+    found = ((key, read(db, key, now_ms)) for key in keys)
+    return {key: value for key, value in found if value is not None}
+
+
+def scan(
+    db: sqlite3.Connection, prefix: str, limit: int, newer: dict[str, Entry], now_ms: int
+) -> list[tuple[str, bytes]]:
+    """Live keys that start with the prefix, in key order; `newer` holds what is not in the table yet."""
+    low, high = bounds(prefix)
+    rows = db.execute(
+        "SELECT key, value, expires_ms FROM key WHERE key >= ? AND key < ?"
+        " AND (expires_ms = 0 OR expires_ms > ?) ORDER BY key LIMIT ?",
+        (low, high, now_ms, limit + len(newer)),
+    )
+    found: dict[str, Entry] = {key: (value, expires_ms) for key, value, expires_ms in rows} | newer
+    values = ((key, alive(found[key], now_ms)) for key in sorted(found))
+    return list(islice(((key, value) for key, value in values if value is not None), limit))
+
+
+def bounds(prefix: str) -> tuple[str, str | bytes]:
+    """The range of names with the prefix: from the first up to, but without, the second."""
+    for length in range(len(prefix), 0, -1):
+        last = ord(prefix[length - 1]) + 1
+        if SURROGATES_FIRST <= last <= SURROGATES_LAST:
+            last = SURROGATES_LAST + 1
+        if last <= CODE_POINT_LAST:
+            return prefix, prefix[: length - 1] + chr(last)
+    # Every text sorts before every blob.
+    return prefix, b""
+
+
+def alive(entry: Entry, now_ms: int) -> bytes | None:
+    """The entry's value, None if it is deleted or has expired."""
+    value, expires_ms = entry
+    return value if not expires_ms or expires_ms > now_ms else None
+
+
+def _write_keys(db: sqlite3.Connection, entries: Iterable[tuple[str, Entry]], now_ms: int) -> None:
+    upserts: list[tuple[str, bytes, int]] = []
+    deletes: list[tuple[str]] = []
+    for key, (value, expires_ms) in entries:
+        if value is None or (expires_ms and expires_ms <= now_ms):
+            deletes.append((key,))
+        else:
+            upserts.append((key, value, expires_ms))
+    db.executemany(_UPSERT_KEY, upserts)
+    db.executemany("DELETE FROM key WHERE key = ?", deletes)
+
+
+def _add(total: dict[str, int], more: dict[str, int]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value

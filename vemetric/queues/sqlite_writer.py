@@ -1,0 +1,342 @@
+"""The writer of the SQLite queue: one connection, used by one thread, committing whatever waits as one transaction.
+
+sqlite.py hands requests over; the statements are in sqlite_jobs.py and sqlite_keys.py.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clock import Clock
+from vemetric.queues import sqlite_jobs, sqlite_schema
+from vemetric.queues.group import Answers, Request
+from vemetric.queues.job import Job, NewJob, Write
+from vemetric.queues.sqlite_keys import KeyLog
+
+PURGE_SECONDS = 1.0
+# Freed pages are given back to the file system beyond this many, in portions, while nobody waits.
+FREE_PAGES_KEPT = 1_024
+VACUUM_PAGES = 256
+
+# Failures of the disk or the file, which no request is to blame for.
+STORAGE_FAILURES = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+log = logging.getLogger(__name__)
+
+
+class Mode(Enum):
+    """How a call is run: with the puts, in a transaction of its own (it may take longer than a put should), or
+    without one."""
+
+    TOGETHER = 0
+    ALONE = 1
+    BARE = 2
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Something to run in the writer's thread."""
+
+    run: Callable[["Writer"], Any]
+    mode: Mode = Mode.TOGETHER
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What the loop has to know of a transaction: live jobs now, jobs that puts asked for (whether they were stored
+    or not), and the queues whose waiters should look again (None: all)."""
+
+    jobs: int
+    jobs_asked: int
+    queues: frozenset[str] | None
+
+
+class Writer:
+    """Serves requests in the writer's thread. Everything but `open`, `jobs` and `keys.peek*` belongs to that thread."""
+
+    answer: Callable[[Answers, Any], None]
+
+    def __init__(self, db: sqlite3.Connection, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self.keys = KeyLog(db)
+        self.keys.recover(clock.now_ms())
+        self.jobs = sqlite_jobs.live_count(db)
+        self._names = sqlite_jobs.queue_names(db)
+        self._purged_at = time.monotonic()
+        self._wal_is_long = True
+        self._is_failing = False
+        # Of the transaction under way.
+        self._jobs_added = 0
+        self._queues: frozenset[str] | None = frozenset()
+        self._names_new: frozenset[str] = frozenset()
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock) -> Self:
+        """Open the file. Misconfigured if it cannot be used."""
+        db = sqlite_schema.open_writer(path)
+        try:
+            return cls(db, clock)
+        except sqlite3.Error as error:
+            db.close()
+            raise errors.Misconfigured(sqlite_schema.refusal(path, error)) from error
+
+    def close(self) -> None:
+        """Fold, shorten the log and close; what cannot be done now is done at the next start."""
+        try:
+            self.fold()
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            log.warning("The queue's file could not be tidied up on closing: %s", error)
+        self._db.close()
+
+    def serve(self, requests: list[Request]) -> None:
+        """Answer every request: writes and short calls in one transaction, then each long call in its own."""
+        together = [request for request in requests if type(request[0]) is Write or request[0].mode is Mode.TOGETHER]
+        if together:
+            self._transact(together)
+        for request in requests:
+            if type(request[0]) is Call and request[0].mode is Mode.ALONE:
+                self._transact([request])
+            elif type(request[0]) is Call and request[0].mode is Mode.BARE:
+                self._quietly(request[0].run)
+                self.answer([(request[1], None)], None)
+        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
+            self._quietly(Writer.purge)
+
+    def idle(self) -> None:
+        """Use a quiet moment."""
+        self._quietly(Writer.tidy)
+
+    # The calls
+
+    def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
+        return sqlite_jobs.claim(self._db, queue, limit, lease_seconds, self._clock.now_ms())
+
+    def ack(self, jobs: Sequence[Job], write: Write) -> None:
+        self._jobs_added -= sqlite_jobs.remove(self._db, jobs, self._clock.now_ms())
+        self._freed(jobs)
+        self._apply([write])
+
+    def extend(self, jobs: Sequence[Job], lease_seconds: float) -> int:
+        return sqlite_jobs.extend(self._db, jobs, lease_seconds, self._clock.now_ms())
+
+    def give_back(self, jobs: Sequence[Job], delay_seconds: float, failures: int, error: str | None) -> None:
+        sqlite_jobs.give_back(self._db, jobs, delay_seconds, failures, error, self._clock.now_ms())
+        self._touched({job.queue for job in jobs})
+
+    def bury(self, jobs: Sequence[Job], error: str) -> None:
+        self._jobs_added -= sqlite_jobs.bury(self._db, jobs, error, self._clock.now_ms())
+        self._freed(jobs)
+
+    def revive(self, ids: Sequence[int]) -> int:
+        revived = sqlite_jobs.revive(self._db, ids)
+        self._jobs_added += revived
+        self._queues = None
+        return revived
+
+    def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
+        if self.keys.get(key, self._clock.now_ms()) is not None:
+            return False
+        self.keys.set(key, value, expires_ms)
+        return True
+
+    def delete(self, key: str, value: bytes | None) -> bool:
+        held = self.keys.get(key, self._clock.now_ms())
+        if held is None or (value is not None and held != value):
+            return False
+        self.keys.set(key, None, 0)
+        return True
+
+    def counters(self, prefix: str) -> dict[str, int]:
+        return self.keys.counters(prefix)
+
+    # Transactions
+
+    def _transact(self, requests: list[Request]) -> None:
+        asked = sum(len(request.jobs) for request, _ in requests if type(request) is Write)
+        try:
+            self._begin()
+            results = self._run(requests)
+            self._commit()
+        except sqlite3.Error as error:
+            # The disk, not a request, is at fault: everybody hears of it and nothing is half written.
+            self._failed(error)
+            results = [unavailable(error) for _ in requests]
+        answers = [(future, result) for (_, future), result in zip(requests, results, strict=True)]
+        self.answer(answers, Committed(self.jobs, asked, self._queues))
+
+    def _begin(self) -> None:
+        self._jobs_added, self._queues, self._names_new = 0, frozenset(), frozenset()
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        self.keys.flush(self._clock.now_ms())
+        self._db.execute("COMMIT")
+        self.keys.publish()
+        self.jobs += self._jobs_added
+        self._names |= self._names_new
+        self._wal_is_long = True
+        if self._is_failing:
+            self._is_failing = False
+            log.warning("The queue can be written again.")
+
+    def _roll_back(self) -> None:
+        # SQLite has rolled back by itself after some failures.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self.keys.forget()
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            log.error("The queue cannot be written: %s", error)
+        self._queues = frozenset()
+        self._roll_back()
+
+    def _quietly(self, run: Callable[["Writer"], None]) -> None:
+        """Run upkeep; when it fails it is tried again at its next time."""
+        try:
+            run(self)
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _run(self, requests: list[Request]) -> list[Any]:
+        """The result of each request. Writes go first and as one; if one of them is bad, each by itself."""
+        writes = [request for request, _ in requests if type(request) is Write]
+        together = True
+        try:
+            self._apply(writes)
+            self.keys.check()
+        except Exception as error:
+            if is_storage_failure(error):
+                raise
+            together = False
+            self._roll_back()
+            self._begin()
+        return [None if together and type(request) is Write else self._guarded(request) for request, _ in requests]
+
+    def _guarded(self, request: Write | Call) -> Any:
+        """Run one request so that its failure undoes only itself."""
+        mark = (self._jobs_added, self._queues, self._names_new, self.keys.mark())
+        self._db.execute("SAVEPOINT request")
+        try:
+            result = None
+            if isinstance(request, Call):
+                result = request.run(self)
+            else:
+                self._apply([request])
+            self.keys.check()
+        except Exception as error:
+            if is_storage_failure(error):
+                raise
+            self._db.execute("ROLLBACK TO request")
+            self._jobs_added, self._queues, self._names_new, keys = mark
+            self.keys.restore(keys)
+            result = error
+        self._db.execute("RELEASE request")
+        return result
+
+    def _apply(self, writes: Sequence[Write]) -> None:
+        now_ms = self._clock.now_ms()
+        jobs: list[NewJob] = []
+        for write in writes:
+            jobs += write.jobs
+            for key_set in write.keys:
+                self.keys.set(key_set.key, key_set.value, key_set.expires_ms)
+            if write.counters:
+                self.keys.add(write.counters)
+        if not jobs:
+            return
+        names = {job.queue for job in jobs}
+        if not names <= self._names:
+            sqlite_jobs.note_queues(self._db, names)
+            self._names_new |= names
+        self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms)
+        self._touched(names)
+
+    def _touched(self, queues: Iterable[str]) -> None:
+        if self._queues is not None:
+            self._queues = self._queues.union(queues)
+
+    def _freed(self, jobs: Sequence[Job]) -> None:
+        # A job of any queue may come after one with a key.
+        if any(job.key is not None for job in jobs):
+            self._queues = None
+        elif any(job.order_key is not None for job in jobs):
+            self._touched({job.queue for job in jobs})
+
+    # Upkeep, outside a transaction
+
+    def maintain(self) -> None:
+        """All upkeep at once."""
+        self.fold()
+        self.purge()
+        while self._vacuum():
+            pass
+        self._shorten_log()
+
+    def tidy(self) -> None:
+        """The upkeep of a quiet moment: bounded, because the next put waits for it."""
+        self.fold()
+        self.purge()
+        self._vacuum()
+        self._shorten_log()
+
+    def fold(self) -> None:
+        """Write the logged keys and counters to their tables."""
+        while self.keys.start_fold():
+            self._begin()
+            self._commit()
+
+    def purge(self) -> None:
+        """Delete expired keys of the next portion of the table."""
+        self._purged_at = time.monotonic()
+        self._begin()
+        self.keys.purge(self._clock.now_ms())
+        self._commit()
+
+    def _vacuum(self) -> bool:
+        if self._db.execute("PRAGMA freelist_count").fetchone()[0] <= FREE_PAGES_KEPT:
+            return False
+        self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES:d})").fetchall()
+        self._wal_is_long = True
+        return True
+
+    def _shorten_log(self) -> None:
+        if self._wal_is_long:
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._wal_is_long = bool(busy)
+
+
+def is_storage_failure(error: Exception) -> bool:
+    """Whether the disk or the file failed, rather than what was asked of it."""
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAILURES
+
+
+def unavailable(error: sqlite3.Error) -> errors.Unavailable:
+    """The error as the queue's users see it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return errors.Unavailable("The disk is full.")
+    if sqlite_schema.is_damage(error):
+        return errors.Unavailable(f"The queue's file is damaged ({error}).")
+    return errors.Unavailable(f"The queue cannot be used right now ({error}).")
