@@ -17,6 +17,7 @@ from aiohttp import web
 from tests.kit import http, places
 from vemetric.database import identities, organizations, projects
 from vemetric.model import ids
+from vemetric.model.organization import Organization
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web.hub import Hub
@@ -60,7 +61,7 @@ async def hub_port(services_at_noon: Services) -> AsyncIterator[int]:
     services = services_at_noon
     async with services.database.begin() as connection:
         organization_id = ids.random_id(16)
-        await organizations.create(connection, organization_id, "Recorded", 0)
+        await organizations.create(connection, Organization(organization_id, "Recorded", 0))
         recorded = Project(
             PROJECT_ID, organization_id, "Recorded", "mysite.com", TOKEN,
             excluded_ips=("198.51.100.10",), excluded_countries=("KP",),
@@ -137,6 +138,21 @@ def expect_no_domain(request: Expected, expected: Expected) -> None:
             pair[1] = re.sub(r" Domain=.*?; (?=Path=/; Expires)", " ", pair[1])
 
 
+# Of those RFC 9110 allows once only; the HTTP library refuses a request that repeats one (request smuggling).
+ONCE_ONLY = ("content-length", "content-location", "content-range", "content-type", "etag", "host", "max-forwards",
+             "server", "transfer-encoding", "user-agent")  # fmt: skip
+
+
+def repeats_header(request: Expected, expected: Expected) -> bool:
+    """RFC 9110, 5.3: a header that may stand once stands twice."""
+    names = [name.lower() for name, _ in request["headers"]]
+    return any(names.count(name) > 1 for name in ONCE_ONLY)
+
+
+def expect_bad_request(request: Expected, expected: Expected) -> None:
+    expected["status"], expected["body"], expected["headers"] = 400, "", []
+
+
 Rule = tuple[Callable[[Expected, Expected], bool], Callable[[Expected, Expected], None]]
 DEVIATIONS: tuple[Rule, ...] = (
     (is_json_null, expect_invalid),
@@ -144,6 +160,7 @@ DEVIATIONS: tuple[Rule, ...] = (
     (echoes_vary, expect_vary_origin),
     (is_preflight, expect_max_age),
     (sets_cookie, expect_no_domain),
+    (repeats_header, expect_bad_request),
 )
 
 
@@ -167,6 +184,8 @@ async def test_answers_as_recorded(case: dict[str, Any], hub_port: int) -> None:
     answer = await http.exchange(
         hub_port, request["method"], request["path"], request["headers"], body, encoding=encoding
     )
-    assert comparable(answer.status, answer.body.decode(), answer.headers) == comparable(
+    # Of an answer that the HTTP library gives by itself the words are its own.
+    content = "" if repeats_header(request, expected) else answer.body.decode()
+    assert comparable(answer.status, content, answer.headers) == comparable(
         expected["status"], expected["body"], expected["headers"]
     )

@@ -6,6 +6,8 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from vemetric.enrich import page
+
 T = TypeVar("T")
 
 PAGE_VIEW = "$$pageView"
@@ -59,6 +61,8 @@ def decode_event(body: bytes) -> EventHit:
     hit = _decode(_event, body)
     if not isinstance(hit.custom_data, UnsetType) and not bytes(hit.custom_data).startswith(b"{"):
         raise msgspec.ValidationError("customData must be an object")
+    if isinstance(hit.url, str) and not page.is_absolute_url(hit.url):
+        raise msgspec.ValidationError("url must be an absolute URL")
     return hit
 
 

@@ -1,0 +1,136 @@
+"""Every acknowledged event is stored exactly once, whatever is killed, and no visit is split by it.
+
+The process dies by SIGKILL at random moments under load, and inside the insert and the acknowledgement, where a probe
+of the test's own start script ends it. The load knows of every event whether it was acknowledged.
+"""
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from benchmarks import load
+from tests.kit import rows
+from tests.kit.process import ROOT, Server, wait_for
+
+VISITORS = 300
+EVENTS_PER_SECOND = 1000
+CONNECTIONS = 8
+CRASHING = (sys.executable, str(ROOT / "tests" / "kit" / "crashing_server.py"))
+
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+
+
+class Ledger:
+    """What the sender knows: which events were sent, and which were acknowledged."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.acknowledged: set[int] = set()
+        self.refused = 0
+
+    def answered(self, number: int, status: int) -> None:
+        if status == 200:
+            self.acknowledged.add(number)
+        else:
+            self.refused += 1
+
+    def sent(self, number: int) -> None:
+        self.next = max(self.next, number + 1)
+
+
+def send(server: Server, token: str, ledger: Ledger, seconds: float) -> None:
+    """Load the server until the time is over or it dies."""
+
+    def make(number: int) -> bytes:
+        return load.request(number, host="stats.example.com", token=token, visitors=VISITORS)
+
+    uvloop.run(
+        load.run(
+            "127.0.0.1",
+            server.port,
+            make,
+            connections=CONNECTIONS,
+            seconds=seconds,
+            per_second=EVENTS_PER_SECOND,
+            first=ledger.next,
+            answered=ledger.answered,
+            sent=ledger.sent,
+        )
+    )
+
+
+def send_and_kill(server: Server, token: str, ledger: Ledger, seconds: float) -> None:
+    """Kill the process after some time under load, while requests are under way."""
+
+    async def both() -> None:
+        loop = asyncio.get_running_loop()
+        killing = loop.call_later(seconds, server.kill)
+        await loop.run_in_executor(None, send, server, token, ledger, seconds + 2)
+        killing.cancel()
+
+    asyncio.run(both())
+    server.kill()
+
+
+def check(server: Server, ledger: Ledger) -> None:
+    """Let the backlog drain, ask `verify`, and compare the rows with what was acknowledged."""
+    server.start()
+    wait_for(lambda: server.run("verify", check=False).get("inQueue") == 0, "an empty queue", 120)
+    assert server.run("verify")["difference"] == 0
+    assert server.stop() == 0
+    stored = rows.of(
+        server.data_dir,
+        "SELECT JSONExtractUInt(customData, 'n') AS n, sum(sign), uniqExact(id) FROM event GROUP BY n",
+    )
+    copies = {number: (signs, ids) for number, signs, ids in stored}
+    assert ledger.acknowledged <= copies.keys(), "acknowledged events are missing"
+    assert {number for number, counts in copies.items() if counts != (1, 1)} == set(), (
+        "events are stored more than once"
+    )
+    assert len(copies) <= ledger.next
+    visits = rows.of(server.data_dir, "SELECT userId, uniqExact(sessionId), count() FROM event FINAL GROUP BY userId")
+    assert len(visits) <= VISITORS
+    assert [visit for visit in visits if visit[1] != 1] == [], "a visit was split"
+    sessions = rows.of(
+        server.data_dir,
+        "SELECT count(), uniqExact(id), uniqExact(userId), min(duration) FROM session FINAL WHERE deleted = 0",
+    )
+    assert sessions[0][:3] == [len(visits)] * 3
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> str:
+    """A project made before the first start, by the command line."""
+    server = Server(tmp_path / "data")
+    token: str = server.run("project", "create", "--name", "Crash", "--domain", "example.com")["token"]
+    return token
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
+def test_killed_at_random_moments(tmp_path: Path, token: str, kills: int) -> None:
+    ledger = Ledger()
+    server = Server(tmp_path / "data")
+    for _ in range(kills):
+        server.start()
+        send_and_kill(server, token, ledger, random.uniform(0.5, 4.0))
+    assert len(ledger.acknowledged) > kills * 300
+    check(server, ledger)
+
+
+@pytest.mark.parametrize("moment", ["before-insert", "after-insert", "before-ack", "after-ack"])
+def test_killed_inside(tmp_path: Path, token: str, moment: str) -> None:
+    ledger = Ledger()
+    for turn in range(2):
+        crashing = Server(
+            tmp_path / "data",
+            command=CRASHING,
+            environ={"VEMETRIC_TEST_CRASH_AT": moment, "VEMETRIC_TEST_CRASH_TURN": str(3 + 4 * turn)},
+        )
+        crashing.start()
+        send(crashing, token, ledger, 20)
+        assert crashing.wait(20) == -9, f"the process did not reach {moment}"
+    check(Server(tmp_path / "data"), ledger)

@@ -1,0 +1,39 @@
+"""The `device` queue: store devices that are not stored yet."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vemetric.clickhouse.rows import timestamp
+from vemetric.clickhouse.sink import DeviceKey
+from vemetric.ingest import jobs
+from vemetric.ingest.jobs import DeviceJob
+from vemetric.queues.job import Job, Write
+from vemetric.queues.pool import Lease
+from vemetric.services import Services
+
+
+class DeviceWorker:
+    """Handles batches of device jobs. A device is stored once, however often it is passed on."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
+        """Insert the devices that are new to the store."""
+        devices = {key_of(device): device for device in (jobs.decode_device(job.payload) for job in claimed)}
+        known = await self._services.sink.known_devices(devices)
+        rows = [row_of(device) for key, device in devices.items() if key not in known]
+        await self._services.sink.insert_devices(rows, may_insert=lease.is_held)
+        return Write()
+
+
+def key_of(device: DeviceJob) -> DeviceKey:
+    return DeviceKey(device.project_id, device.user_id, device.device_id)
+
+
+def row_of(device: DeviceJob) -> tuple[Any, ...]:
+    """In the order of DEVICE_COLUMNS."""
+    return (
+        1, device.project_id, device.user_id, device.device_id, timestamp(device.created_ms), device.os_name,
+        device.os_version, device.client_name, device.client_version, device.client_type, device.device_type, "",
+    )  # fmt: skip

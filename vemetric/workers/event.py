@@ -1,0 +1,96 @@
+"""The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from vemetric.clickhouse.rows import EVENT_ID
+from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
+from vemetric.database import projects
+from vemetric.ingest import jobs
+from vemetric.ingest.jobs import DeviceJob, EventJob, SessionJob
+from vemetric.queues.job import Job, NewJob, Write
+from vemetric.queues.pool import Lease
+from vemetric.services import Services
+from vemetric.workers import event_rows
+from vemetric.workers.device import key_of
+
+SEEN_DEVICES_MAX = 50_000
+
+
+class EventWorker:
+    """Handles batches of event jobs and page leaves."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._seen_devices: OrderedDict[DeviceKey, None] = OrderedDict()
+        self._begun_projects: set[int] = set()
+
+    async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
+        """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
+        payloads = [jobs.decode_event(job.payload) for job in claimed]
+        events = [payload for payload in payloads if isinstance(payload, EventJob)]
+        users = await self._users(events)
+        enriched = [event_rows.enrich(event, users.get(UserKey(event.project_id, event.user_id))) for event in events]
+        redelivered = {
+            payload.event_id
+            for job, payload in zip(claimed, payloads, strict=True)
+            if isinstance(payload, EventJob) and job.deliveries > 1
+        }
+        await self._services.sink.insert_events(
+            [each.row for each in enriched], redelivered=redelivered, may_insert=lease.is_held
+        )
+        await self._note_first_events(events)
+        by_event = iter(enriched)
+        devices = [each.device for each in enriched]
+        again = [each.device for each in enriched if each.row[EVENT_ID] in redelivered]
+        sessions = fold_sessions(
+            next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
+            for payload in payloads
+        )
+        return Write(jobs=[*map(session_job, sessions), *map(device_job, self._new_devices(devices, again))])
+
+    async def _users(self, events: Iterable[EventJob]) -> dict[UserKey, KnownUser]:
+        return await self._services.sink.users({UserKey(event.project_id, event.user_id) for event in events})
+
+    def _new_devices(self, devices: Iterable[DeviceJob], again: Iterable[DeviceJob]) -> Iterable[DeviceJob]:
+        """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.
+
+        The device worker knows what is stored.
+        """
+        new = {key_of(device): device for device in again}
+        for device in devices:
+            key = key_of(device)
+            if key not in self._seen_devices:
+                self._seen_devices[key] = None
+                new[key] = device
+        while len(self._seen_devices) > SEEN_DEVICES_MAX:
+            self._seen_devices.popitem(last=False)
+        return new.values()
+
+    async def _note_first_events(self, events: Sequence[EventJob]) -> None:
+        """Tell a project that it has begun; that ends the waiting of its page."""
+        for project_id in {event.project_id for event in events} - self._begun_projects:
+            first_ms = min(event.created_ms for event in events if event.project_id == project_id)
+            async with self._services.database.begin() as connection:
+                if await projects.set_first_event_at(connection, project_id, first_ms):
+                    self._services.projects.forget()
+            self._begun_projects.add(project_id)
+
+
+def fold_sessions(parts: Iterable[SessionJob]) -> Iterable[SessionJob]:
+    """One job per session of a batch."""
+    folded: dict[tuple[int, int, str], SessionJob] = {}
+    for part in parts:
+        key = (part.project_id, part.user_id, part.session_id)
+        earlier = folded.get(key)
+        folded[key] = part if earlier is None else event_rows.combine(earlier, part)
+    return folded.values()
+
+
+def session_job(session: SessionJob) -> NewJob:
+    """Jobs of one session are handled in order, by one worker at a time."""
+    return NewJob(jobs.SESSION_QUEUE, jobs.encode(session), order_key=session.session_id)
+
+
+def device_job(device: DeviceJob) -> NewJob:
+    return NewJob(jobs.DEVICE_QUEUE, jobs.encode(device))
