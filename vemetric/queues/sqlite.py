@@ -1,7 +1,7 @@
 """Queue and Keys in one SQLite file. The loop's side is here; the writer's thread (group commit) is sqlite_writer.py.
 
 A put is durable when it returns: all writes that wait share one transaction and one fsync. Reads have a connection and
-a thread of their own and never wait for the writer. Figures: docs/decisions/0002-queue.md, by benchmarks/queue.py.
+a thread of their own and never wait for the writer. Figures: docs/decisions/0002-queue.md.
 """
 
 import asyncio

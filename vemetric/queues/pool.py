@@ -1,0 +1,248 @@
+"""The workers of one queue: claim a batch, hand it to its handler, acknowledge it together with what it wrote.
+
+The handlers and their PoolSpecs are the table in workers/__init__.py; serve.py starts and drains the pools.
+"""
+
+import asyncio
+import contextlib
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clock import Clock
+from vemetric.queues.job import Job, Write
+from vemetric.queues.lease import Batch, Lease
+from vemetric.queues.queue import Queue
+
+# One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
+CLAIM_JOBS_MAX = 1_000
+# An idle pool looks again at least this often.
+WAIT_SECONDS = 30.0
+# While a store is down the pool pauses 1, 2, 4 ... seconds.
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 1.0, 30.0
+BACKOFF_SECONDS_MAX = 3_600.0
+ERROR_CHARS_MAX = 10_000
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+# Does the jobs and returns what is to be written in the same transaction that acknowledges them, if anything.
+# StoreBusy and Unavailable pause the pool; LeaseLost gives the batch up; any other exception counts as a failure of
+# a job: the batch is split until the guilty one is found, so a handler must be repeatable for jobs it has done.
+Handler = Callable[[list[Job], Lease], Awaitable[Write | None]]
+# Called with "claimed", "handled", "before-ack" or "after-ack" and the queue's name; crash tests kill there.
+Probe = Callable[[str, str], Awaitable[None]]
+
+
+class PoolSpec(msgspec.Struct, frozen=True):
+    """How one queue is worked.
+
+    linger_seconds: the least time between two batches unless the queue holds full ones; the first job after a quiet
+    time is taken at once. attempts_max: failures after which a job is buried. backoff_base_seconds: delay after the
+    first failure, doubled with each further one.
+    """
+
+    queue: str
+    handler: Handler
+    batch_jobs_max: int = 5_000
+    workers: int = 1
+    lease_seconds: float = 60.0
+    linger_seconds: float = 0.2
+    attempts_max: int = 6
+    backoff_base_seconds: float = 1.0
+
+
+async def no_probe(point: str, queue: str) -> None:
+    """The default probe: does nothing."""
+
+
+class Pool:
+    """Runs the workers of one queue from `start` to `stop`."""
+
+    def __init__(self, queue: Queue, clock: Clock, spec: PoolSpec, probe: Probe = no_probe) -> None:
+        self.spec = spec
+        self._queue = queue
+        self._clock = clock
+        self._probe = probe
+        self._stopping = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._next_batch_at = 0.0
+        self._paused_until = 0.0
+        self._pause_seconds = 0.0
+
+    def start(self) -> None:
+        """Start the workers on the running loop."""
+        for number in range(self.spec.workers):
+            self._tasks.append(asyncio.create_task(self._work(), name=f"{self.spec.queue}-worker-{number}"))
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Claim nothing more, let running batches finish within the grace, then give back what is left."""
+        self._stopping.set()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the pool waits for a store to come back."""
+        return asyncio.get_running_loop().time() < self._paused_until
+
+    async def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                jobs = await self._next_batch()
+                if jobs:
+                    await self._do(jobs)
+            except errors.Unavailable as error:
+                self._pause(error)
+            except Exception:
+                # The loop of a worker outlives every surprise; the batch comes back when its lease is over.
+                log.exception("The pool of %s stumbled", self.spec.queue)
+                self._pause(None)
+
+    # Getting a batch
+
+    async def _next_batch(self) -> list[Job]:
+        """The next jobs, or none when the pool is stopping. One worker at a time, so that batches fill."""
+        async with self._turn:
+            while not self._stopping.is_set():
+                await self._sleep_until(max(self._next_batch_at, self._paused_until))
+                if self._stopping.is_set():
+                    break
+                jobs = await self._claim()
+                if jobs:
+                    return jobs
+                await self._or_stopping(self._queue.wait(self.spec.queue, WAIT_SECONDS))
+        return []
+
+    async def _claim(self) -> list[Job]:
+        """Fill a batch. A full one is followed by the next at once, anything less after the linger."""
+        started_at = asyncio.get_running_loop().time()
+        jobs: list[Job] = []
+        try:
+            while len(jobs) < self.spec.batch_jobs_max:
+                limit = min(CLAIM_JOBS_MAX, self.spec.batch_jobs_max - len(jobs))
+                claimed = await self._queue.claim(self.spec.queue, limit, self.spec.lease_seconds)
+                jobs += claimed
+                if len(claimed) < limit:
+                    break
+        except BaseException:
+            await self._release(jobs)
+            raise
+        is_full = len(jobs) == self.spec.batch_jobs_max
+        if jobs:
+            self._next_batch_at = 0.0 if is_full else started_at + self.spec.linger_seconds
+            await self._probe("claimed", self.spec.queue)
+        return jobs
+
+    async def _sleep_until(self, at: float) -> None:
+        left_seconds = at - asyncio.get_running_loop().time()
+        if left_seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), left_seconds)
+
+    async def _or_stopping(self, waiting: Awaitable[None]) -> None:
+        tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not tasks[0].cancelled() and (error := tasks[0].exception()) is not None:
+            raise error
+
+    # Doing a batch
+
+    async def _do(self, jobs: list[Job]) -> None:
+        batch = Batch(self._queue, self._clock, jobs)
+        async with batch.kept(self.spec.lease_seconds):
+            try:
+                await self._do_pieces(batch)
+            except errors.LeaseLost:
+                log.warning("%d jobs of %s outlived their lease", len(batch.jobs), self.spec.queue)
+            except (errors.StoreBusy, errors.Unavailable) as error:
+                self._pause(error)
+            finally:
+                async with batch.changing:
+                    await self._release(batch.jobs)
+
+    async def _do_pieces(self, batch: Batch) -> None:
+        """Do the batch, halving what fails until the guilty job is alone."""
+        pieces = [batch.jobs]
+        while pieces:
+            piece = [job for job in pieces.pop() if job.order_key is None or job.order_key not in batch.failed_lanes]
+            if not piece:
+                continue
+            try:
+                write = await self.spec.handler(piece, batch.lease)
+            except (errors.LeaseLost, errors.StoreBusy, errors.Unavailable):
+                raise
+            except Exception as error:
+                if len(piece) > 1:
+                    middle = len(piece) // 2
+                    pieces += [piece[middle:], piece[:middle]]
+                else:
+                    await self._fail(batch, piece[0], error)
+                continue
+            await self._acknowledge(batch, piece, write)
+
+    async def _acknowledge(self, batch: Batch, piece: list[Job], write: Write | None) -> None:
+        await self._probe("handled", self.spec.queue)
+        async with batch.changing:
+            await self._probe("before-ack", self.spec.queue)
+            await _to_the_end(self._queue.ack(piece, write))
+            batch.remove(piece)
+        await self._probe("after-ack", self.spec.queue)
+        self._pause_seconds = 0.0
+
+    async def _fail(self, batch: Batch, job: Job, error: Exception) -> None:
+        text = "".join(traceback.format_exception(error))[-ERROR_CHARS_MAX:]
+        failures = job.failures + 1
+        async with batch.changing:
+            if failures >= self.spec.attempts_max:
+                log.error("A job of %s is buried after %d failures: %r", self.spec.queue, failures, error)
+                await _to_the_end(self._queue.bury([job], text))
+            else:
+                delay_seconds = min(BACKOFF_SECONDS_MAX, self.spec.backoff_base_seconds * 2**job.failures)
+                log.warning("A job of %s failed, again in %g s: %r", self.spec.queue, delay_seconds, error)
+                await _to_the_end(self._queue.retry([job], delay_seconds, text))
+                if job.order_key is not None:
+                    batch.failed_lanes.add(job.order_key)
+            batch.remove([job])
+
+    async def _release(self, jobs: list[Job]) -> None:
+        """Give jobs back without counting a failure; where even that fails, their lease runs out."""
+        if not jobs:
+            return
+        try:
+            await _to_the_end(self._queue.release(jobs))
+        except errors.Unavailable as error:
+            log.warning("%d jobs of %s stay claimed until their lease ends: %s", len(jobs), self.spec.queue, error)
+
+    def _pause(self, error: Exception | None) -> None:
+        self._pause_seconds = min(PAUSE_SECONDS_MAX, max(PAUSE_SECONDS_MIN, self._pause_seconds * 2))
+        self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds
+        if error is not None:
+            log.warning("The pool of %s pauses for %g s: %s", self.spec.queue, self._pause_seconds, error)
+
+
+async def _to_the_end(awaitable: Awaitable[T]) -> T:
+    """Await something that, once begun, must not be left half known when the worker is cancelled."""
+    task = asyncio.ensure_future(awaitable)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            task.exception()
+        raise
