@@ -1,112 +1,28 @@
-"""How accounts come to be: the first one through the set-up link, and any through the command line.
+"""How accounts come to be at the word of who runs the machine; setup.py is the other way, for the first one.
 
 The first account, however it is made, is the operator's and ends every set-up link.
 """
 
-import msgspec
-
 from vemetric import errors
-from vemetric.accounts import fields, passwords, projects, tokens
+from vemetric.accounts import fields, passwords
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
-from vemetric.database import projects as stored_projects
 from vemetric.database import setup_tokens
 from vemetric.database.database import Connection, Database
 from vemetric.model import ids
 from vemetric.model.account import Account
-from vemetric.model.organization import Membership, Organization, Role
-from vemetric.model.project import Project
+from vemetric.model.organization import Membership, Role
 
-SETUP_TOKEN_HOURS = 24
-HOUR_MS = 3_600_000
 ACCOUNT_ID_LENGTH = 16
-
 # The name of the lock under which it is decided who is first.
 FIRST_ACCOUNT_LOCK = "first-account"
-LINK_IS_DEAD = "This set-up link does not work any more. `vemetric setup-link` prints a new one."
-
-
-class FirstRun(msgspec.Struct, frozen=True):
-    """The set-up form, as typed."""
-
-    name: str
-    email: str
-    password: str
-    organization: str
-    project: str
-    domain: str
-    time_zone: str = "UTC"
-
-
-class Installation(msgspec.Struct, frozen=True):
-    """What the set-up form makes."""
-
-    account: Account
-    organization: Organization
-    project: Project
-
-
-async def new_setup_token(database: Database, clock: Clock) -> str:
-    """A new token for the set-up link, valid for 24 hours; earlier ones end. Conflict once there is an account."""
-    token, now_ms = tokens.new(), clock.now_ms()
-    async with database.begin() as connection:
-        await connection.lock(FIRST_ACCOUNT_LOCK)
-        if await stored_accounts.exist(connection):
-            raise errors.Conflict("There is an account already, so there is nothing to set up.")
-        await setup_tokens.replace(connection, tokens.hashed(token), now_ms, now_ms + SETUP_TOKEN_HOURS * HOUR_MS)
-    return token
-
-
-async def has_accounts(database: Database) -> bool:
-    """Whether set-up is done."""
-    async with database.connect() as connection:
-        return await stored_accounts.exist(connection)
-
-
-async def is_setup_token(database: Database, clock: Clock, token: str) -> bool:
-    """Whether the set-up link with this token works."""
-    async with database.connect() as connection:
-        return await setup_tokens.is_valid(connection, tokens.hashed(token), clock.now_ms())
-
-
-async def set_up(database: Database, clock: Clock, token: str, form: FirstRun) -> Installation:
-    """Make the operator, the organization and the first project, all or none.
-
-    Raises Forbidden when the token is not valid or somebody was faster, Invalid with what is wrong per field.
-    """
-    if not await is_setup_token(database, clock, token):
-        raise errors.Forbidden(LINK_IS_DEAD)
-    typed = fields.clean(
-        name=(fields.name, form.name),
-        email=(fields.email, form.email),
-        password=(passwords.allowed, form.password),
-        organization=(fields.name, form.organization),
-        project=(fields.name, form.project),
-        domain=(fields.domain, form.domain),
-        time_zone=(fields.time_zone, form.time_zone),
-    )
-    password_hash = await passwords.hashed(form.password)
-    now_ms = clock.now_ms()
-    account = new_account(typed["email"], typed["name"], True, now_ms)
-    organization = projects.new_organization(typed["organization"], now_ms)
-    project = projects.new_project(organization.id, typed["project"], typed["domain"], typed["time_zone"], now_ms)
-    async with database.begin() as connection:
-        await connection.lock(FIRST_ACCOUNT_LOCK)
-        if not await setup_tokens.is_valid(connection, tokens.hashed(token), now_ms):
-            raise errors.Forbidden(LINK_IS_DEAD)
-        await setup_tokens.erase(connection)
-        await stored_accounts.create(connection, account, password_hash)
-        await stored_organizations.create(connection, organization)
-        await stored_organizations.add_member(connection, Membership(account.id, organization.id, Role.ADMIN), now_ms)
-        await stored_projects.create(connection, project)
-    return Installation(account, organization, project)
 
 
 async def create_account(
     database: Database, clock: Clock, email: str, password: str, name: str | None = None, role: Role = Role.MEMBER
 ) -> Account:
-    """Make an account at the word of who runs the machine. It joins the only organization there is, as `role`.
+    """Make an account. It joins the only organization there is, as `role`.
 
     The first account becomes the operator, and an admin. Without a name it goes by its address. Raises Invalid with
     what is wrong per field, Conflict when the address is taken.
