@@ -11,26 +11,26 @@ from vemetric.database.database import Database
 from vemetric.model.organization import Role
 
 
-async def test_the_first_is_the_operator_and_the_next_is_not(self, database: Database, clock: FrozenClock) -> None:
+async def test_the_first_is_the_operator_and_the_next_is_not(database: Database, clock: FrozenClock) -> None:
     first = await signup.create_account(database, clock, "a@example.com", "correct horse", "Alice")
     second = await signup.create_account(database, clock, "bob@example.com", "correct horse")
     assert (first.name, first.is_operator) == ("Alice", True)
     assert (second.name, second.is_operator) == ("bob", False)
 
 
-async def test_an_address_is_used_once_in_any_case(self, database: Database, clock: FrozenClock) -> None:
+async def test_an_address_is_used_once_in_any_case(database: Database, clock: FrozenClock) -> None:
     await signup.create_account(database, clock, "bob@example.com", "correct horse")
     with pytest.raises(errors.Conflict, match=r"bob@example\.com"):
         await signup.create_account(database, clock, "BOB@example.com", "correct horse")
 
 
-async def test_what_is_wrong_is_named(self, database: Database, clock: FrozenClock) -> None:
+async def test_what_is_wrong_is_named(database: Database, clock: FrozenClock) -> None:
     with pytest.raises(errors.Invalid) as raised:
         await signup.create_account(database, clock, "bob", "short")
     assert raised.value.fields.keys() == {"email", "password"}
 
 
-async def test_a_member_joins_the_only_organization(self, database: Database, clock: FrozenClock) -> None:
+async def test_a_member_joins_the_only_organization(database: Database, clock: FrozenClock) -> None:
     token = await setup.new_token(database, clock)
     made = await setup.complete(
         database,
@@ -46,7 +46,7 @@ async def test_a_member_joins_the_only_organization(self, database: Database, cl
 
 @pytest.mark.parametrize("project_first", [True, False])
 async def test_the_operator_sees_the_first_project_in_whatever_order(
-    self, database: Database, clock: FrozenClock, project_first: bool
+    database: Database, clock: FrozenClock, project_first: bool
 ) -> None:
     if project_first:
         await projects.create_by_operator(database, clock, "Shop", "shop.example")
