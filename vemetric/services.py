@@ -1,7 +1,7 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ QUEUE_NAME = "queue.db"
 SECRET_NAME = "secret.key"  # noqa: S105 - the name of a file
 SECRET_BYTES = 32
 
+Probe = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -55,13 +57,21 @@ class Services:
     tap: Tap
     ingest_rate: IngestRate
     intake: Intake
+    probe: Probe
+
+
+def nothing(moment: str) -> None:
+    """The probe of a process that nobody kills between two steps."""
 
 
 @asynccontextmanager
-async def open_services(config: Config, clock: Clock, engine: Engine | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    config: Config, clock: Clock, engine: Engine | None = None, probe: Probe = nothing
+) -> AsyncIterator[Services]:
     """Open the stores, bring their schemas up, make the first salt. Closes in reverse, whatever happens.
 
     engine: one that is open and migrated already and stays the caller's; a process can have only one embedded engine.
+    probe: told each moment at which a crash would be awkward; tests end the process there.
     """
     async with AsyncExitStack() as stack:
         trusted_proxies = TrustedProxies(config.trusted_proxies)
@@ -87,7 +97,7 @@ async def open_services(config: Config, clock: Clock, engine: Engine | None = No
             queue=queue,
             keys=queue,
             engine=engine,
-            sink=Sink(engine),
+            sink=Sink(engine, probe),
             places=places,
             trusted_proxies=trusted_proxies,
             salts=salts,
@@ -96,6 +106,7 @@ async def open_services(config: Config, clock: Clock, engine: Engine | None = No
             tap=Tap(queue, clock),
             ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
             intake=Intake(queue, sessions, resolver, clock),
+            probe=probe,
         )
 
 

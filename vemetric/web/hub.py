@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 from aiohttp import web
@@ -38,6 +39,7 @@ REASON_HEADER = "Vemetric-Refused"
 METHODS = "GET,HEAD,PUT,POST,DELETE,PATCH"
 KEPT_HEADERS = frozenset(("user-agent", "referer", "allow-cookies", "v-sdk", "v-sdk-version", "v-host", "v-referrer"))
 KEPT_PREFIX = "sec-ch-"
+HEADER_NAMES_MAX = 1000
 JSON_CONTENT_TYPE = re.compile(r"application/([a-z-.]+\+)?json(;\s*[a-zA-Z0-9-]+=[^;]+)*$")
 PLAIN_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
@@ -189,6 +191,9 @@ async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes:
     """The whole body, or Refused: larger than the bound, too slow, or broken on the way."""
     if (request.content_length or 0) > bytes_max:
         raise Refused(Refusal.TOO_LARGE, 413, "Payload Too Large")
+    if request.content.is_eof() and request.content.total_bytes <= bytes_max and request.content.exception() is None:
+        # All of it came with the head, as nearly always: no timer, no wait.
+        return request.content.read_nowait()
     chunks: list[bytes] = []
     size = 0
     try:
@@ -264,11 +269,18 @@ def keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that go into the job, in lower case; repeated ones are joined. Never an address or a cookie."""
     kept: dict[str, str] = {}
     for name, value in headers.items():
-        lower = name.lower()
-        if lower in KEPT_HEADERS or lower.startswith(KEPT_PREFIX):
+        lower = kept_name(name)
+        if lower is not None:
             text = latin1_text(value)
             kept[lower] = f"{kept[lower]}, {text}" if lower in kept else text
     return kept
+
+
+@lru_cache(HEADER_NAMES_MAX)
+def kept_name(name: str) -> str | None:
+    """The name a header is kept under, None for those that are not kept."""
+    lower = name.lower()
+    return lower if lower in KEPT_HEADERS or lower.startswith(KEPT_PREFIX) else None
 
 
 def latin1_text(value: str) -> str:

@@ -1,13 +1,58 @@
-"""Everything that runs in the background, in two tables: the pools of the queues, and the schedule."""
+"""Everything that runs in the background, in two tables: the pools of the queues and the schedule."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from vemetric.ingest import jobs
-from vemetric.ingest.salts import DAY_MS
-from vemetric.queues.pool import Handler, Pool, PoolSpec
-from vemetric.queues.schedule import Entry, Schedule
+from vemetric.queues.job import Job, Write
+from vemetric.queues.lease import Lease
+from vemetric.queues.pool import Pool, PoolSpec
+from vemetric.queues.schedule import Entry, Schedule, daily
 from vemetric.services import Services
 from vemetric.workers.device import DeviceWorker
 from vemetric.workers.event import EventWorker
 from vemetric.workers.session import SessionWorker
+
+Handler = Callable[[Sequence[Job], Lease], Awaitable[Write]]
+
+
+def handlers(services: Services) -> dict[str, Handler]:
+    """Who handles the jobs of which queue."""
+    return {
+        jobs.EVENT_QUEUE: EventWorker(services).handle,
+        jobs.SESSION_QUEUE: SessionWorker(services).handle,
+        jobs.DEVICE_QUEUE: DeviceWorker(services).handle,
+    }
+
+
+def schedule(services: Services) -> tuple[Entry, ...]:
+    """What recurs. The salts of the day change at midnight UTC; what was missed is caught up at the start."""
+    return (Entry("salt-rotation", daily, services.salts.rotate),)
+
+
+@asynccontextmanager
+async def running(services: Services) -> AsyncIterator[None]:
+    """The pools and the schedule, while the block runs; at its end running batches are finished."""
+    config = services.config
+    async with AsyncExitStack() as stack:
+        for queue, handler in handlers(services).items():
+            spec = PoolSpec(
+                queue,
+                handler,
+                batch_jobs_max=config.batch_jobs_max,
+                lease_seconds=config.queue_lease_seconds,
+                linger_seconds=config.batch_linger_ms / 1000,
+                attempts_max=config.queue_retries + 1,
+                backoff_base_seconds=config.queue_backoff_seconds,
+            )
+
+            async def probe(point: str, _: str) -> None:
+                services.probe(point)
+
+            pool = Pool(services.queue, services.clock, spec, probe)
+            pool.start()
+            stack.push_async_callback(pool.stop, config.drain_seconds)
+        timetable = Schedule(services.keys, services.clock, schedule(services))
+        timetable.start()
+        stack.push_async_callback(timetable.stop)
+        yield

@@ -8,7 +8,7 @@ from vemetric.clickhouse.sink import DeviceKey
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import DeviceJob
 from vemetric.queues.job import Job, Write
-from vemetric.queues.pool import Lease
+from vemetric.queues.lease import Lease
 from vemetric.services import Services
 
 
@@ -23,7 +23,9 @@ class DeviceWorker:
         devices = {key_of(device): device for device in (jobs.decode_device(job.payload) for job in claimed)}
         known = await self._services.sink.known_devices(devices)
         rows = [row_of(device) for key, device in devices.items() if key not in known]
-        await self._services.sink.insert_devices(rows, may_insert=lease.is_held)
+        await self._services.sink.insert_devices(
+            rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+        )
         return Write()
 
 

@@ -9,7 +9,7 @@ from vemetric.database import projects
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import DeviceJob, EventJob, SessionJob
 from vemetric.queues.job import Job, NewJob, Write
-from vemetric.queues.pool import Lease
+from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import event_rows
 from vemetric.workers.device import key_of
@@ -37,7 +37,9 @@ class EventWorker:
             if isinstance(payload, EventJob) and job.deliveries > 1
         }
         await self._services.sink.insert_events(
-            [each.row for each in enriched], redelivered=redelivered, may_insert=lease.is_held
+            [each.row for each in enriched],
+            redelivered=redelivered,
+            may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
         await self._note_first_events(events)
         by_event = iter(enriched)

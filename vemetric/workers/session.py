@@ -6,7 +6,7 @@ from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
 from vemetric.ingest import jobs
 from vemetric.queues.job import Job, Write
-from vemetric.queues.pool import Lease
+from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import session_rows
 
@@ -28,5 +28,7 @@ class SessionWorker:
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
-        await self._services.sink.insert_sessions(list(changed.values()), may_insert=lease.is_held)
+        await self._services.sink.insert_sessions(
+            list(changed.values()), may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+        )
         return Write()

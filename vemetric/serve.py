@@ -1,0 +1,193 @@
+"""The process: open the stores, start the workers and the schedule, run the site, drain on SIGTERM."""
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from vemetric import control, errors, services, workers
+from vemetric.accounts import setup
+from vemetric.clock import SystemClock
+from vemetric.config import Address, Config
+from vemetric.services import Probe, Services
+from vemetric.web import app
+from vemetric.web.hub import PATHS, Hub
+from vemetric.web.tracker import Tracker
+
+TLS_CHECK_SECONDS = 5
+TAP_FLUSH_SECONDS = 0.5
+CONNECTIONS_WAITING_MAX = 1024
+KEEP_ALIVE_SECONDS = 75
+
+log = logging.getLogger("vemetric")
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+async def serve(config: Config, warnings: list[str], probe: Probe = services.nothing) -> None:
+    """Run until SIGTERM or SIGINT. Raises Misconfigured when the start is refused."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    for warning in warnings:
+        log.warning(warning)
+    async with services.open_services(config, SystemClock(), probe=probe) as opened, AsyncExitStack() as stack:
+        await stack.enter_async_context(workers.running(opened))
+        await stack.enter_async_context(control.listening(opened))
+        url = await stack.enter_async_context(site(opened))
+        log.info(await ready_line(opened, url))
+        await stopping.wait()
+        log.info("Stopping: no new requests; finishing what is under way.")
+    log.info("Stopped.")
+
+
+@asynccontextmanager
+async def site(opened: Services) -> AsyncIterator[str]:
+    """The listeners, while the block runs. Yields the address to show to people."""
+    config = opened.config
+    context = tls_context(config)
+    hub = Hub(opened, Tracker())
+    async with AsyncExitStack() as stack:
+        if context is not None:
+            await stack.enter_async_context(task(reload_certificate(context, config)))
+        await stack.enter_async_context(task(flush_tap(opened)))
+        pages = web.AppRunner(
+            app.make_app(opened),
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            shutdown_timeout=config.drain_seconds,
+        )
+        await pages.setup()
+        stack.push_async_callback(pages.cleanup)
+        put_hub_first(pages, hub)
+        port = await listen(pages, config.listen, "VEMETRIC_LISTEN", context)
+        if config.hub_listen is not None:
+            alone = web.ServerRunner(web.Server(hub.handle, access_log=None), shutdown_timeout=config.drain_seconds)
+            await alone.setup()
+            stack.push_async_callback(alone.cleanup)
+            await listen(alone, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
+        yield config.public_url or shown_url(Address(config.listen.host, port), context is not None)
+
+
+def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
+    """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are."""
+    server = pages.server
+    if server is None:
+        raise RuntimeError("the runner is not set up")
+    rest = server.request_handler
+
+    async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
+        return await (hub.handle(request) if request.path in PATHS else rest(request))
+
+    server.request_handler = dispatch
+
+
+async def listen(runner: web.BaseRunner, address: Address, setting: str, context: ssl.SSLContext | None) -> int:
+    """Listen, and return the port; Misconfigured says why it cannot be."""
+    where = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
+    try:
+        await where.start()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise errors.Misconfigured(f"{setting} is '{address}': nothing can listen there ({reason}).") from error
+    port: int = runner.addresses[-1][1]
+    return port
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """TLS with the configured certificate, None without one."""
+    if config.tls_certificate is None or config.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_certificate(context, config.tls_certificate, config.tls_key)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise errors.Misconfigured(
+            f"VEMETRIC_TLS_CERTIFICATE is {str(certificate)!r}: it cannot be used with {str(key)!r} ({error}); "
+            "both must be PEM files that belong together."
+        ) from error
+
+
+async def reload_certificate(context: ssl.SSLContext, config: Config) -> None:
+    """Take a renewed certificate without a restart; a broken one is told and the old one kept."""
+    certificate, key = config.tls_certificate, config.tls_key
+    if certificate is None or key is None:
+        return
+    seen = modified(certificate, key)
+    while True:
+        await asyncio.sleep(TLS_CHECK_SECONDS)
+        now = modified(certificate, key)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            load_certificate(context, certificate, key)
+            log.info("The renewed certificate is in use.")
+        except errors.Misconfigured as error:
+            log.error("%s The previous certificate stays in use.", error.message)
+
+
+def modified(*paths: Path) -> tuple[int, ...]:
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+async def flush_tap(opened: Services) -> None:
+    try:
+        while True:
+            await asyncio.sleep(TAP_FLUSH_SECONDS)
+            await opened.tap.flush()
+    finally:
+        await opened.tap.flush()
+
+
+@asynccontextmanager
+async def task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something beside the block and end it with the block."""
+    running = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def shown_url(address: Address, encrypted: bool) -> str:
+    """An address that works from elsewhere: where every interface listens, the one that faces the network."""
+    host = address.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = own_address()
+    shown = Address(host, address.port)
+    scheme, usual = ("https", 443) if encrypted else ("http", 80)
+    return f"{scheme}://{str(shown).rsplit(':', 1)[0] if shown.port == usual else shown}"
+
+
+def own_address() -> str:
+    """This machine's address on its way out. Nothing is sent: a UDP socket only chooses its route."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            address: str = probe.getsockname()[0]
+            return address
+    except OSError:
+        return "localhost"
+
+
+async def ready_line(opened: Services, url: str) -> str:
+    """The one line a person needs: where it is, and on first start how to get in."""
+    link = await setup.new_link(opened.database, opened.clock, url)
+    if link is None:
+        return f"Vemetric is ready at {url}"
+    return f"Vemetric is ready at {url} - create the first account within 24 hours: {link}"
