@@ -188,6 +188,9 @@ class Pool:
             except (errors.LeaseLost, errors.StoreBusy, errors.Unavailable):
                 raise
             except Exception as error:
+                for job in piece:
+                    # The handler may have applied part of it before it failed: no longer a first delivery.
+                    job.deliveries += 1
                 if len(piece) > 1:
                     middle = len(piece) // 2
                     pieces += [piece[middle:], piece[:middle]]
