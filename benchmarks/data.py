@@ -63,8 +63,8 @@ def skewed(count: int, *parts: str) -> str:
 
 
 def random_id(chars: int, *parts: str) -> str:
-    digest = f"toString(sipHash128({SEED}, {', '.join(parts)}))"
-    return f"substring(base58Encode(concat({digest}, reverse({digest}))), 5, {chars})"
+    digests = ", ".join(f"toString(sipHash128({SEED}, {', '.join(parts)}, {part}))" for part in range(1 + chars // 20))
+    return f"substring(base58Encode(concat({digests})), 2, {chars})"
 
 
 def session_sql(plan: Plan) -> str:
@@ -79,8 +79,7 @@ def session_sql(plan: Plan) -> str:
         toUInt64(intDiv(position, {DAY_MS})) AS day,
         position / {DAY_MS} - day AS hour,
         {plan.until_ms - span_ms} + day * {DAY_MS}
-            + toUInt64({DAY_MS} * (hour + 0.7 * sin(6.283185 * (hour - 0.6)) / 6.283185 + 0.7 * sin(3.769911) / 6.283185))
-            AS started,
+            + toUInt64({DAY_MS} * (hour + 0.7 * (sin(6.283185 * (hour - 0.6)) + sin(3.769911)) / 6.283185)) AS started,
         toUInt64(floor({plan.sessions} * 0.4 * pow({fraction("n", "3")}, 2))) AS visitor,
         cityHash64({SEED}, project, visitor, 4) AS visitor_hash,
         visitor_hash % 10 < 3 AS with_cookie,
@@ -94,7 +93,7 @@ def session_sql(plan: Plan) -> str:
         arrayCumSum(arrayMap(step -> if(step = 0, 0, 1500 + least(1700000,
             toUInt64(-ln({fraction("n", "step", "10")} + 1e-12) * 45000))), range(steps))) AS offsets,
         {random_id(plan.id_chars, "n", "11")} AS sessionId,
-        {random_id(40, "n", "12")} AS click
+        {random_id(64, "n", "12")} AS click
     FROM (
         SELECT number AS n, toUInt64((n + {fraction("n", "2")}) / {plan.sessions} * {span_ms}) AS position
         FROM numbers({{first:UInt64}}, {{count:UInt64}})
@@ -141,18 +140,19 @@ def event_insert(plan: Plan) -> str:
         fromUnixTimestamp64Milli(toInt64(started + offset), 'UTC') AS createdAt, isPageView,
         countryCode, city, osName, osVersion, clientName, clientVersion, clientType, deviceType,
         userIdentifier, userDisplayName, userAgent, referrer, origin, pathname, queryParams, urlHash,
-        utmSource, utmMedium, utmCampaign, '' AS utmContent, '' AS utmTerm, customData, referrerUrl, latitude, longitude,
-        referrerType, requestHeaders, '' AS importSource
+        utmSource, utmMedium, utmCampaign, '' AS utmContent, '' AS utmTerm, customData, referrerUrl,
+        latitude, longitude, referrerType, requestHeaders, '' AS importSource
     FROM (
         SELECT *, offset, step, step = 0 AS landing, step = 0 OR cityHash64(n, step, 16) % 5 != 0 AS isPageView,
             {place_columns()}, {landing_columns()},
             concat('https://site', toString(project), '.example') AS origin,
             {page_path("step")} AS pathname,
             if(cityHash64(n, step, 17) % 40 = 0, '#pricing', '') AS urlHash,
-            if(isPageView, '{{}}', concat('{{"plan":"', arrayElement(['free', 'pro', 'team'], 1 + cityHash64(n, 18) % 3),
-                '","seats":', toString(cityHash64(n, step, 19) % 20), '}}')) AS customData,
-            concat('{{"allow-cookies":"', if(with_cookie, 'true', 'false'), '","referer":"', origin, '/",', agent_headers,
-                if(landing AND referrerUrl != '', concat('"v-referrer":"', referrerUrl, '",'), ''),
+            concat('{{"plan":"', arrayElement(['free', 'pro', 'team'], 1 + cityHash64(n, 18) % 3),
+                '","seats":', toString(cityHash64(n, step, 19) % 20), '}}') AS properties,
+            if(isPageView, '{{}}', properties) AS customData,
+            concat('{{"allow-cookies":"', if(with_cookie, 'true', 'false'), '","referer":"', origin, '/",',
+                agent_headers, if(landing AND referrerUrl != '', concat('"v-referrer":"', referrerUrl, '",'), ''),
                 '"v-sdk":"script","v-sdk-version":"0.6.1"}}') AS requestHeaders
         FROM ({session_sql(plan)}) AS visit {joins()}
         ARRAY JOIN offsets AS offset, range(steps) AS step
@@ -180,7 +180,8 @@ def session_insert(plan: Plan) -> str:
 def page_path(step: str) -> str:
     index = skewed(PAGES_PER_PROJECT, "n", step, "20")
     return f"""if({index} = 0, '/', concat(arrayElement(['/docs/', '/blog/', '/shop/', '/help/', '/a/'],
-        1 + {index} % 5), 'page-', toString({index}), arrayElement(['', '/setup', '/details', '/edit'], 1 + {index} % 4)))
+        1 + {index} % 5), 'page-', toString({index}),
+        arrayElement(['', '/setup', '/details', '/edit'], 1 + {index} % 4)))
     """
 
 
@@ -264,7 +265,7 @@ def source_pool() -> Iterable[tuple[Any, ...]]:
         url = url if url.startswith("https") else f"https://{url}/post/{number}"
         tagged = number % 5 == 0
         utm = (f"source{number}", "cpc", f"campaign-{number % 7}") if tagged else ("", "", "")
-        yield number, utm[0] or name, url, kind, *utm, number % 12 == 1
+        yield number, utm[0] or name, url, kind, *utm, number % 12 == 5
 
 
 POOLS = {

@@ -196,6 +196,8 @@ async def test_knows_stored_devices_that_were_not_retracted(sink: Sink, project_
     await sink.insert_devices([a_device(project_id, 2, sign=-1)])
     keys = [DeviceKey(project_id, 1, number) for number in (1, 2, 3, top)]
     assert await sink.known_devices(keys) == {keys[0], keys[3]}
+    assert await sink.known_devices(keys[1:3]) == set()
+    assert await sink.known_devices([DeviceKey(project_id, 7, 1)]) == set()
 
 
 async def test_reads_the_newest_row_of_known_users(sink: Sink, store: Engine, project_id: int) -> None:

@@ -40,6 +40,8 @@ READ_SETTINGS = {
     "output_format_json_quote_denormals": 0,
     "output_format_json_validate_utf8": 1,
     "session_timezone": "'UTC'",
+    # All rows of one key lie in one month: the key holds the fixed time that the month is made of.
+    "do_not_merge_across_partitions_select_final": 1,
 }
 INSERT_SETTINGS = {
     "max_execution_time": INSERT_SECONDS_MAX,

@@ -23,26 +23,23 @@ WHERE projectId IN {projects:Array(UInt64)} AND id IN {ids:Array(String)}
   AND createdAt BETWEEN {first:DateTime64(3, 'UTC')} AND {last:DateTime64(3, 'UTC')}
 """
 
+# Keys are asked for column by column and matched by the caller: parsing a list of tuples costs more than the reading.
 SESSIONS = f"""
 SELECT {", ".join(row_columns.SESSION_COLUMNS)} FROM session
-WHERE (projectId, toDate(startedAt), userId, id) IN {{keys:Array(Tuple(UInt64, Date, UInt64, String))}}
+WHERE projectId IN {{projects:Array(UInt64)}} AND id IN {{ids:Array(String)}}
   AND startedAt BETWEEN {{first:DateTime64(3, 'UTC')}} AND {{last:DateTime64(3, 'UTC')}}
 ORDER BY version DESC LIMIT 1 BY projectId, userId, id
 """  # noqa: S608 - the text holds column names of ours only
 
 DEVICES = """
 SELECT projectId, userId, id FROM device
-WHERE (projectId, userId, id) IN {keys:Array(Tuple(UInt64, UInt64, UInt64))}
+WHERE projectId IN {projects:Array(UInt64)} AND userId IN {users:Array(UInt64)}
 GROUP BY projectId, userId, id HAVING sum(sign) > 0
 """
 
 USERS = """
-SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude FROM
-(
-    SELECT * FROM user WHERE (projectId, id) IN {keys:Array(Tuple(UInt64, UInt64))}
-    ORDER BY version DESC LIMIT 1 BY projectId, id
-)
-WHERE deleted = 0
+SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude FROM user FINAL
+WHERE projectId IN {projects:Array(UInt64)} AND id IN {users:Array(UInt64)} AND deleted = 0
 """
 
 
@@ -143,17 +140,20 @@ class Sink:
         """The current row of each session that has one, deleted ones included."""
         found: dict[SessionKey, SessionRow] = {}
         for chunk in _chunks(sorted(set(keys), key=lambda key: key.started_at), LOOKUP_KEYS_MAX):
-            by_id = {key[:3]: key for key in chunk}
+            wanted = {key[:3]: key for key in chunk}
             for values in await self._engine.query(
                 SESSIONS,
                 {
-                    "keys": [(key.project_id, key.started_at[:10], key.user_id, key.id) for key in chunk],
+                    "projects": sorted({key.project_id for key in chunk}),
+                    "ids": [key.id for key in chunk],
                     "first": chunk[0].started_at,
                     "last": chunk[-1].started_at,
                 },
             ):
                 row = SessionRow.from_list(values)
-                found[by_id[row.projectId, row.userId, row.id]] = row
+                key = wanted.get((row.projectId, row.userId, row.id))
+                if key:
+                    found[key] = row
         return found
 
     async def insert_sessions(self, rows: Sequence[SessionRow], *, may_insert: Callable[[], bool] = _always) -> None:
@@ -164,8 +164,14 @@ class Sink:
         """Those of the devices that are stored."""
         known: set[DeviceKey] = set()
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
-            found = await self._engine.query(DEVICES, {"keys": [tuple(key) for key in chunk]})
-            known.update(DeviceKey(*values) for values in found)
+            found = await self._engine.query(
+                DEVICES,
+                {
+                    "projects": sorted({key.project_id for key in chunk}),
+                    "users": sorted({key.user_id for key in chunk}),
+                },
+            )
+            known.update({DeviceKey(*values) for values in found}.intersection(chunk))
         return known
 
     async def insert_devices(self, rows: Sequence[Row], *, may_insert: Callable[[], bool] = _always) -> None:
@@ -176,12 +182,14 @@ class Sink:
         """What is known of those users that have a row; anonymous users have none."""
         known: dict[UserKey, KnownUser] = {}
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
-            for project_id, user_id, *values in await self._engine.query(
-                USERS, {"keys": [tuple(key) for key in chunk]}
+            wanted = set(chunk)
+            for project_id, user_id, identifier, display_name, country_code, *place in await self._engine.query(
+                USERS,
+                {"projects": sorted({key.project_id for key in chunk}), "users": [key.id for key in chunk]},
             ):
-                identifier, display_name, country_code, *place = values
-                user = KnownUser(identifier, display_name, country_code.rstrip("\0"), *place)
-                known[UserKey(project_id, user_id)] = user
+                key = UserKey(project_id, user_id)
+                if key in wanted:
+                    known[key] = KnownUser(identifier, display_name, country_code.rstrip("\0"), *place)
         return known
 
     async def _insert(
