@@ -6,6 +6,7 @@ deviation on purpose is a rule over the input that names the defect of ingest.md
 
 import json
 import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from vemetric.enrich import bots, client, page
+from vemetric.enrich import bots, client, page, user_agent
 from vemetric.enrich.client import TrustedProxies
 from vemetric.model import ids, user
 from vemetric.model.device import Device
@@ -140,3 +141,34 @@ def test_bots() -> None:
         return bots.is_bot(user_agent, country, given.get("cfVerifiedBot")) is case["out"]
 
     assert_share(read_cases("bots"), agrees, at_least=0.98)
+
+
+FIELDS = {
+    "clientType": 0.98,
+    "osName": 0.97,
+    "clientName": 0.95,
+    "deviceType": 0.93,
+    "clientVersion": 0.9,
+    "osVersion": 0.9,
+}
+
+
+def is_called_mobile(headers: dict[str, str]) -> bool:
+    """Defect 17: a user agent that says Mobile but names no known model fell through the original's dead branches."""
+    return re.search(r"\bmobile\b", headers.get("user-agent", ""), re.IGNORECASE) is not None
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_device(field: str) -> None:
+    def agrees(case: Case) -> bool:
+        headers = case["in"]["headers"]
+        found = msgspec.to_builtins(user_agent.device(headers))[camel_to_snake(field)]
+        if field == "deviceType" and found == "mobile" and is_called_mobile(headers):
+            return case["out"][field] in ("mobile", "desktop", "unknown")
+        return bool(found == case["out"][field])
+
+    assert_share(read_cases("device"), agrees, at_least=FIELDS[field])
+
+
+def camel_to_snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda capital: "_" + capital[0].lower(), name)
