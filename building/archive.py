@@ -36,6 +36,8 @@ EXECUTABLE_BYTES_MAX = 220 * 1024 * 1024
 # Fixed, so that equal input gives equal bytes; SOURCE_DATE_EPOCH overrides it. A zip cannot say anything before 1980.
 SOURCE_DATE_EPOCH = 315_532_800
 ENTRY_POINT = "vemetric.__main__:main"
+# Where shiv keeps the packages in the archive.
+PACKAGES = "site-packages/"
 SHEBANG = "/usr/bin/env python3"
 # Written by pip, different from machine to machine (paths, scripts), and read by nothing at run time.
 MACHINE_BOUND = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
@@ -148,27 +150,34 @@ def complete(base: Path, own: Path, target: Path) -> None:
     unfinished = target.with_suffix(".unfinished")
     shutil.copyfile(base, unfinished)
     with zipfile.ZipFile(unfinished, "a", zipfile.ZIP_DEFLATED) as archive:
-        about = json.loads(archive.read("environment.json"))
-        cut(archive, "environment.json", "__main__.py")
+        starter = cut_starter(archive)
+        about = json.loads(starter["environment.json"])
         about["build_id"] = hashlib.sha256((about["build_id"] + own_digest(own)).encode()).hexdigest()
-        for file in files_below(own):
-            add(archive, f"site-packages/{file.relative_to(own).as_posix()}", file.read_bytes())
-        add(archive, "_launcher.py", (ROOT / "building" / "launcher.py").read_bytes())
-        add(archive, "environment.json", json.dumps(about).encode())
         minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        add(archive, "__main__.py", MAIN_TEMPLATE.format(tag=python_tag(), minor=minor).encode())
+        starter["environment.json"] = json.dumps(about).encode()
+        starter["_launcher.py"] = (ROOT / "building" / "launcher.py").read_bytes()
+        starter["__main__.py"] = MAIN_TEMPLATE.format(tag=python_tag(), minor=minor).encode()
+        for file in files_below(own):
+            add(archive, f"{PACKAGES}{file.relative_to(own).as_posix()}", file.read_bytes())
+        for name in sorted(starter):
+            add(archive, name, starter[name])
     unfinished.chmod(0o755)
     unfinished.replace(target)
 
 
-def cut(archive: zipfile.ZipFile, *names: str) -> None:
-    """Take the last entries off an archive that is open for appending, leaving no dead bytes behind."""
-    for name in reversed(names):
+def cut_starter(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Take what shiv put behind the packages off an archive that is open for appending; answer it by name.
+
+    Shiv writes those files last, in no fixed order and with the modes that the building machine's umask gave them.
+    """
+    starter = {name: archive.read(name) for name in archive.namelist() if not name.startswith(PACKAGES)}
+    for _ in starter:
         entry = archive.filelist.pop()
-        if entry.filename != name:
-            raise BuildError(f"shiv's archive ends with {entry.filename} where {name} was expected")
-        del archive.NameToInfo[name]
+        if entry.filename not in starter:
+            raise BuildError(f"shiv's archive ends with {entry.filename} where its starter was expected")
+        del archive.NameToInfo[entry.filename]
         archive.start_dir = entry.header_offset
+    return starter
 
 
 def add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
