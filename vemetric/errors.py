@@ -11,6 +11,7 @@ VemetricError
 │   └── QueueFull         the queue's bound is reached
 ├── LeaseLost             a worker's lease ran out before it finished; the job is someone else's now
 ├── Misconfigured         a setting stops the start; the message names variable, value and what is allowed
+│   └── InUse                 another process owns the data directory
 └── StoreError            an analytics statement failed
     ├── StoreBusy         may work when tried again: timeout, memory, connection
     └── RowRejected       the engine refused the data itself; trying again cannot help
@@ -92,6 +93,10 @@ class LeaseLost(VemetricError):
 
 class Misconfigured(VemetricError):
     """A setting is wrong."""
+
+
+class InUse(Misconfigured):
+    """Another process owns the data directory."""
 
 
 class StoreError(VemetricError):

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from vemetric import control, errors, services, workers
+from vemetric import control, errors, public_url, services, workers
 from vemetric.accounts import setup
 from vemetric.clock import SystemClock
 from vemetric.config import Address, Config
@@ -73,7 +72,7 @@ async def site(opened: Services) -> AsyncIterator[str]:
             await alone.setup()
             stack.push_async_callback(alone.cleanup)
             await listen(alone, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
-        yield config.public_url or shown_url(Address(config.listen.host, port), context is not None)
+        yield public_url.of(config, port)
 
 
 def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
@@ -162,27 +161,6 @@ async def task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-
-
-def shown_url(address: Address, encrypted: bool) -> str:
-    """An address that works from elsewhere: where every interface listens, the one that faces the network."""
-    host = address.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = own_address()
-    shown = Address(host, address.port)
-    scheme, usual = ("https", 443) if encrypted else ("http", 80)
-    return f"{scheme}://{str(shown).rsplit(':', 1)[0] if shown.port == usual else shown}"
-
-
-def own_address() -> str:
-    """This machine's address on its way out. Nothing is sent: a UDP socket only chooses its route."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))
-            address: str = probe.getsockname()[0]
-            return address
-    except OSError:
-        return "localhost"
 
 
 async def ready_line(opened: Services, url: str) -> str:

@@ -81,7 +81,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
         os.close(descriptor)
-        raise errors.Misconfigured(
+        raise errors.InUse(
             f"The analytics data in {path} is in use by process {owner or 'unknown'}; only one process can own it. "
             "Stop that one first, or choose another data directory."
         ) from None

@@ -9,6 +9,8 @@ SESSION_QUEUE = "session"
 DEVICE_QUEUE = "device"
 
 HOUR_MS = 3_600_000
+# What the names of all counters of accepted events begin with.
+ACCEPTED_PREFIX = "accepted:"
 
 
 class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True):
@@ -124,7 +126,7 @@ def decode_device(payload: bytes) -> DeviceJob:
 
 def accepted_counter(project_id: int, now_ms: int) -> str:
     """Events accepted for a project in an hour; written in the transaction that puts their jobs."""
-    return f"accepted:{project_id}:{now_ms // HOUR_MS}"
+    return f"{ACCEPTED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
 
 
 def refused_counter(project_id: int, reason: str, now_ms: int) -> str:

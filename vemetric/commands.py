@@ -1,0 +1,223 @@
+"""What the command line does, each command a function over the services. The same functions run inside the process,
+asked through control.py, and without one, called by cli.py. Arguments and results are plain JSON values.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from vemetric import errors, public_url
+from vemetric.accounts import logins, passwords, projects, setup, signup
+from vemetric.ingest import jobs
+from vemetric.model import timespan
+from vemetric.model.account import Account
+from vemetric.model.dashboard import Card
+from vemetric.model.organization import Role
+from vemetric.model.project import Project
+from vemetric.queues.job import DeadJob
+from vemetric.queues.queue import Queue
+from vemetric.services import Services
+from vemetric.stats import dashboard
+
+Arguments = Mapping[str, Any]
+Result = dict[str, Any]
+
+DEAD_JOBS_PAGE = 1000
+
+# The cards of `stats` by the name they have in its result: which card of the dashboard, broken down by what.
+CARDS = {
+    "pages": ("pages", "pages"),
+    "sources": ("sources", "referrer"),
+    "events": ("events", "events"),
+    "countries": ("locations", "countries"),
+    "browsers": ("clients", "browsers"),
+    "devices": ("clients", "devices"),
+    "operatingSystems": ("clients", "os"),
+}
+
+STORED_EVENTS = "SELECT count() FROM event FINAL WHERE sign = 1"
+
+
+async def create_account(services: Services, arguments: Arguments) -> Result:
+    """email, password, name or None, role."""
+    account = await signup.create_account(
+        services.database,
+        services.clock,
+        arguments["email"],
+        arguments["password"],
+        arguments.get("name"),
+        Role(arguments.get("role") or Role.MEMBER),
+    )
+    return _account(account)
+
+
+async def reset_password(services: Services, arguments: Arguments) -> Result:
+    """email; password, or None for one that is made up and told."""
+    password = arguments.get("password")
+    new_password = passwords.generate() if password is None else password
+    account = await logins.reset_password(services.database, services.clock, arguments["email"], new_password)
+    return _account(account) | ({"password": new_password} if password is None else {})
+
+
+async def list_accounts(services: Services, _: Arguments) -> Result:
+    """All accounts."""
+    return {"accounts": [_account(account) for account in await signup.everyone(services.database)]}
+
+
+async def create_project(services: Services, arguments: Arguments) -> Result:
+    """name, domain; organization (id or name) and timeZone or None."""
+    project = await projects.create_by_operator(
+        services.database,
+        services.clock,
+        arguments["name"],
+        arguments["domain"],
+        arguments.get("timeZone") or services.config.time_zone,
+        arguments.get("organization"),
+    )
+    services.projects.forget()
+    return _project(project)
+
+
+async def list_projects(services: Services, _: Arguments) -> Result:
+    """All projects."""
+    return {"projects": [_project(project) for project in await projects.everything(services.database)]}
+
+
+async def stats(services: Services, arguments: Arguments) -> Result:
+    """domain, timespan: the tiles and the top rows of each card."""
+    key = arguments.get("timespan") or timespan.DEFAULT
+    if key not in timespan.PRESETS:
+        allowed = ", ".join(timespan.PRESETS)
+        raise errors.Invalid(f"There is no timespan {key}; it must be one of {allowed}.", {"timespan": allowed})
+    project = await projects.by_domain(services.database, arguments["domain"])
+    range_ = timespan.resolve(timespan.Timespan(key), services.clock.now_ms(), project.time_zone)
+    shown = await dashboard.load(services.engine, project, range_)
+    cards = {}
+    for name, (card, dimension) in CARDS.items():
+        found = shown.cards[card]
+        if found.dimension != dimension:
+            choice = dashboard.Choice(dimension)
+            found = await dashboard.load_card(services.engine, project, range_, card, choice)
+        cards[name] = _card(found)
+    return {
+        "domain": project.domain,
+        "timespan": key,
+        "timeZone": project.time_zone,
+        "start": _time(range_.start_ms),
+        "end": _time(range_.end_ms),
+        **{tile.key: _number(tile.value) for tile in shown.tiles.values()},
+        "online": shown.online,
+        "cards": cards,
+    }
+
+
+async def verify(services: Services, _: Arguments) -> Result:
+    """Compare what was accepted with what became of it, beside the running traffic.
+
+    difference: events that are neither stored, nor waiting, nor dead, plus those stored that nobody accepted. Page
+    leaves wait in the same line as events; while any do, as many missing events could hide behind them, so the answer
+    is final once inQueue is 0.
+    """
+    # In the order in which an event moves on: one that moves meanwhile is seen twice rather than never.
+    accepted = await _accepted(services)
+    line = {stats.queue: stats for stats in await services.queue.stats()}.get(jobs.EVENT_QUEUE)
+    in_queue = line.ready + line.delayed + line.claimed if line else 0
+    dead = await _dead_events(services.queue)
+    stored = (await services.engine.query(STORED_EVENTS))[0][0]
+    missing = max(0, accepted - stored - in_queue - dead)
+    surplus = max(0, stored - await _accepted(services))
+    return {
+        "accepted": accepted,
+        "stored": stored,
+        "inQueue": in_queue,
+        "dead": dead,
+        "missing": missing,
+        "surplus": surplus,
+        "difference": missing + surplus,
+    }
+
+
+async def setup_link(services: Services, _: Arguments) -> Result:
+    """A new link to make the first account."""
+    link = await setup.new_link(services.database, services.clock, public_url.of(services.config))
+    if link is None:
+        raise errors.Conflict("There is an account already, so there is nothing to set up.")
+    return {"url": link, "validHours": setup.TOKEN_HOURS}
+
+
+COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
+    "account create": create_account,
+    "account reset-password": reset_password,
+    "account list": list_accounts,
+    "project create": create_project,
+    "project list": list_projects,
+    "stats": stats,
+    "verify": verify,
+    "setup-link": setup_link,
+}
+
+
+async def run(services: Services, command: str, arguments: Arguments) -> Result:
+    """Run a command by its name. Raises whatever the command does, Invalid for a name that is none."""
+    function = COMMANDS.get(command)
+    if function is None:
+        raise errors.Invalid(f"There is no command {command}.")
+    return await function(services, arguments)
+
+
+async def _accepted(services: Services) -> int:
+    return sum((await services.keys.counters(jobs.ACCEPTED_PREFIX)).values())
+
+
+async def _dead_events(queue: Queue) -> int:
+    count, before_id = 0, None
+    while page := await queue.dead(jobs.EVENT_QUEUE, DEAD_JOBS_PAGE, before_id):
+        count += sum(_is_event(job) for job in page)
+        before_id = page[-1].id
+    return count
+
+
+def _is_event(job: DeadJob) -> bool:
+    try:
+        return isinstance(jobs.decode_event(job.payload), jobs.EventJob)
+    except ValueError:
+        # What cannot be read was put as an event: nothing else is put in its line.
+        return True
+
+
+def _account(account: Account) -> Result:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "email": account.email,
+        "isOperator": account.is_operator,
+        "createdAt": _time(account.created_at_ms),
+    }
+
+
+def _project(project: Project) -> Result:
+    return {
+        # As text: scripts in languages whose numbers are floats would round it.
+        "id": str(project.id),
+        "name": project.name,
+        "domain": project.domain,
+        "token": project.token,
+        "organizationId": project.organization_id,
+        "timeZone": project.time_zone,
+        "createdAt": _time(project.created_at_ms),
+    }
+
+
+def _card(card: Card) -> list[Result]:
+    return [{"name": row.key, "users": row.users, "count": row.count, "detail": row.detail} for row in card.rows]
+
+
+def _number(value: float | None) -> float | int | None:
+    """Whole figures without a decimal point."""
+    return int(value) if value is not None and value == int(value) else value
+
+
+def _time(at_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
