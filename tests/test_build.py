@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = [environment.lock_of(group) for group in environment.GROUPS]
 # Declared, locked and shipped for what they bring beside an import of their own.
 NOT_IMPORTED = {
+    "aiosqlite": "SQLAlchemy loads it by the name in the database's URL",
     "greenlet": "SQLAlchemy's asyncio support needs it and does not declare it everywhere",
     "tzdata": "zoneinfo reads it where the system has no zones",
     "device-detector": "its list of bots is read as a file",
