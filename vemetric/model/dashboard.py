@@ -19,7 +19,8 @@ class Interval(StrEnum):
 
 class Range(msgspec.Struct, frozen=True):
     """A resolved timespan. [start_ms, end_ms) in UTC; `edges_ms` are the bucket starts plus the final edge, so
-    len(edges_ms) == number of buckets + 1. Presets end at `now` (end_ms = now_ms + 1); the last edge may lie later.
+    len(edges_ms) == number of buckets + 1. What still runs ends at `now` (end_ms = now_ms + 1); the last edge may lie
+    later, and buckets that have not begun are left out.
     """
 
     timespan: str

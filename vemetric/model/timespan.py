@@ -95,7 +95,7 @@ def url_values(timespan: Timespan) -> dict[str, str]:
 
 
 def resolve(timespan: Timespan, now_ms: int, time_zone: str) -> Range:
-    """The instants of a timespan. A custom range ends with its last day; buckets that have not begun are left out."""
+    """The instants of a timespan, until now at most; buckets that have not begun are left out."""
     tz = calendar.zone(time_zone)
     if timespan.start is not None and timespan.end is not None:
         return _custom(timespan.start, timespan.end, now_ms, tz)
@@ -169,7 +169,7 @@ def _custom(start: date, end: date, now_ms: int, tz: ZoneInfo) -> Range:
         timespan=CUSTOM,
         interval=interval,
         start_ms=edges_ms[0],
-        end_ms=edges_ms[-1],
+        end_ms=max(min(edges_ms[-1], now_ms + 1), edges_ms[0]),
         edges_ms=edges_ms[: max(1, begun) + 1],
         now_ms=now_ms,
         time_zone=str(tz.key),

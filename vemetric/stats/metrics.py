@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,9 @@ import msgspec
 from vemetric.model.dashboard import Tile
 
 Direction = Literal["up", "down", "same"]
+SAME: Direction = "same"
+
+HALF = Fraction(1, 2)
 
 
 class Sums(msgspec.Struct):
@@ -29,28 +33,28 @@ class Sums(msgspec.Struct):
     seconds: int = 0
 
 
-def bounce_rate(sums: Sums) -> float | None:
+def bounce_rate(sums: Sums) -> Fraction | None:
     """Percent of the visits with page views that had just one; None without such visits."""
-    return 100 * sums.bounces / sums.viewing if sums.viewing else None
+    return Fraction(100 * sums.bounces, sums.viewing) if sums.viewing else None
 
 
-def visit_duration(sums: Sums) -> float | None:
+def visit_duration(sums: Sums) -> Fraction | None:
     """Seconds, the mean of the visits that lasted; 0 when none did, None when there was no visit."""
     if sums.lasting:
-        return sums.seconds / sums.lasting
-    return 0.0 if sums.visits else None
+        return Fraction(sums.seconds, sums.lasting)
+    return Fraction(0) if sums.visits else None
 
 
-def views_per_visit(sums: Sums) -> float | None:
+def views_per_visit(sums: Sums) -> Fraction | None:
     """Page views of a visit, of those that had any."""
-    return sums.views / sums.viewing if sums.viewing else None
+    return Fraction(sums.views, sums.viewing) if sums.viewing else None
 
 
 class Metric(msgspec.Struct, frozen=True):
     """A figure that has a tile."""
 
     key: Literal["users", "pageViews", "bounceRate", "visitDuration", "events", "visits", "viewsPerVisit"]
-    value: Callable[[Sums], float | None]
+    value: Callable[[Sums], Fraction | int | None]
     lower_is_better: bool = False
 
 
@@ -70,25 +74,32 @@ def tiles(current: Sums, previous: Sums) -> dict[str, Tile]:
     return {metric.key: _tile(metric, metric.value(current), metric.value(previous)) for metric in METRICS}
 
 
-def change(value: float, previous: float) -> tuple[int, Direction]:
+def change(value: Fraction | int, previous: Fraction | int) -> tuple[int, Direction]:
     """By how many whole percent a figure changed, and which way. From nothing to something is 100 percent."""
     if previous == 0:
-        return (0, "same") if value == 0 else (100, "up")
-    percent = math.floor(abs(value - previous) / previous * 100 + 0.5)
+        return (0, SAME) if value == 0 else (100, "up")
+    difference = Fraction(value) - previous
+    percent = math.floor(abs(difference) * 100 / previous + HALF)
     if percent == 0:
-        return 0, "same"
-    return percent, "up" if value > previous else "down"
+        return 0, SAME
+    return percent, "up" if difference > 0 else "down"
+
+
+def as_float(value: Fraction | int | None) -> float | None:
+    """The nearest number that a page can be given; counts stay whole numbers."""
+    return float(value) if isinstance(value, Fraction) else value
 
 
 def rounded(value: float, digits: int) -> float:
     """Rounded as people do, halves away from zero: 3.145 to two digits is 3.15."""
-    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+    # Adding zero turns -0.0, which would be shown as -0, into 0.0.
+    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)) + 0.0
 
 
-def _tile(metric: Metric, value: float | None, previous: float | None) -> Tile:
+def _tile(metric: Metric, value: Fraction | int | None, previous: Fraction | int | None) -> Tile:
+    percent, direction = 0, SAME
     # A rate of no visits is no number, so nothing can be said to have changed.
-    if value is None or previous is None:
-        return Tile(metric.key, value, previous, 0, "same", None)
-    percent, direction = change(value, previous)
-    better = None if direction == "same" else (direction == "down") is metric.lower_is_better
-    return Tile(metric.key, value, previous, percent, direction, better)
+    if value is not None and previous is not None:
+        percent, direction = change(value, previous)
+    better = None if direction == SAME else (direction == "down") is metric.lower_is_better
+    return Tile(metric.key, as_float(value), as_float(previous), percent, direction, better)

@@ -59,7 +59,7 @@ def _sums(windows: Windows, window: str, bucket: int) -> Sums:
 
 
 def _bucket(start_ms: int, end_ms: int, now_ms: int, sums: Sums, previous_users: int | None) -> Bucket:
-    bounce_rate = metrics.bounce_rate(sums)
+    bounce_rate = metrics.as_float(metrics.bounce_rate(sums))
     return Bucket(
         start_ms=start_ms,
         end_ms=end_ms,
@@ -67,7 +67,7 @@ def _bucket(start_ms: int, end_ms: int, now_ms: int, sums: Sums, previous_users:
         page_views=sums.page_views,
         events=sums.events,
         bounce_rate=None if bounce_rate is None else metrics.rounded(bounce_rate, 2),
-        visit_duration=metrics.visit_duration(sums),
+        visit_duration=metrics.as_float(metrics.visit_duration(sums)),
         incomplete=now_ms < end_ms,
         previous_users=previous_users,
     )

@@ -1,0 +1,123 @@
+"""Every figure of a dashboard again, in slow and plain Python over logical events and visits."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+
+from tests.stats.history import Event, Visit
+from vemetric.model import timespan
+from vemetric.model.dashboard import Bucket, Range, Row, Tile
+
+Key = tuple[str, str]
+
+
+def events_in(range_: Range, events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if range_.start_ms <= event.at_ms < range_.end_ms]
+
+
+def visits_in(range_: Range, visits: Iterable[Visit]) -> list[Visit]:
+    return [visit for visit in visits if range_.start_ms <= visit.start_ms < range_.end_ms]
+
+
+def figures(events: list[Event], visits: list[Visit], all_events: list[Event]) -> dict[str, Fraction | None]:
+    """The seven figures of a window or a bucket: exact, None where a rate has no base."""
+    views = {visit.id: sum(e.session == visit.id and e.is_page_view for e in all_events) for visit in visits}
+    viewing = [count for count in views.values() if count]
+    lasting = [visit.seconds for visit in visits if visit.seconds]
+    duration = Fraction(sum(lasting), len(lasting)) if lasting else Fraction(0) if visits else None
+    return {
+        "users": Fraction(len({event.user for event in events})),
+        "pageViews": Fraction(sum(event.is_page_view for event in events)),
+        "bounceRate": Fraction(100 * viewing.count(1), len(viewing)) if viewing else None,
+        "visitDuration": duration,
+        "events": Fraction(sum(not event.is_page_view for event in events)),
+        "visits": Fraction(len(visits)),
+        "viewsPerVisit": Fraction(sum(viewing), len(viewing)) if viewing else None,
+    }
+
+
+def tiles(range_: Range, events: list[Event], visits: list[Visit]) -> dict[str, Tile]:
+    before = timespan.previous(range_)
+    now = figures(events_in(range_, events), visits_in(range_, visits), events)
+    then = figures(events_in(before, events), visits_in(before, visits), events)
+    return {key: tile(key, now[key], then[key]) for key in now}
+
+
+def tile(key: str, now: Fraction | None, then: Fraction | None) -> Tile:
+    percent = 0
+    if now is not None and then is not None and now != then:
+        percent = math.floor(abs(now - then) / then * 100 + Fraction(1, 2)) if then else 100
+    direction = "same" if percent == 0 else "up" if now > then else "down"
+    better = None if percent == 0 else (direction == "up") != (key == "bounceRate")
+    return Tile(key, as_float(now), as_float(then), percent, direction, better)
+
+
+def buckets(range_: Range, events: list[Event], visits: list[Visit]) -> list[Bucket]:
+    before = timespan.previous(range_)
+    result = []
+    for number in range(len(range_.edges_ms) - 1):
+        now = figures(*_bucket(range_, number, events, visits), events)
+        then = _bucket(before, number, events, visits) if number < len(before.edges_ms) - 1 else None
+        result.append(
+            Bucket(
+                start_ms=range_.edges_ms[number],
+                end_ms=range_.edges_ms[number + 1],
+                users=int(now["users"]),
+                page_views=int(now["pageViews"]),
+                events=int(now["events"]),
+                bounce_rate=half_up(now["bounceRate"], 2),
+                visit_duration=as_float(now["visitDuration"]),
+                incomplete=range_.now_ms < range_.edges_ms[number + 1],
+                previous_users=None if then is None else len({event.user for event in then[0]}),
+            )
+        )
+    return result
+
+
+def _bucket(range_: Range, number: int, events: list[Event], visits: list[Visit]) -> tuple[list[Event], list[Visit]]:
+    start_ms, end_ms = range_.edges_ms[number], range_.edges_ms[number + 1]
+    return (
+        [event for event in events_in(range_, events) if start_ms <= event.at_ms < end_ms],
+        [visit for visit in visits_in(range_, visits) if start_ms <= visit.start_ms < end_ms],
+    )
+
+
+def event_card(
+    range_: Range, events: list[Event], rows: Callable[[Event], bool], key: Callable[[Event], Key], counts: bool
+) -> list[Row]:
+    grouped = defaultdict(list)
+    for event in events_in(range_, events):
+        if rows(event):
+            grouped[key(event)].append(event)
+    lines = [(len({e.user for e in group}), len(group), *pair) for pair, group in grouped.items()]
+    lines.sort(key=lambda line: (-line[0], -line[1], line[2].encode(), line[3].encode()))
+    return [Row(name, users, count if counts else None, detail) for users, count, name, detail in lines]
+
+
+def visit_card(
+    range_: Range,
+    visits: list[Visit],
+    key: Callable[[Visit], Key | None],
+    detail: Callable[[Visit], str],
+    counts: bool,
+) -> list[Row]:
+    """key: the name and what splits it further, None for a visit that does not count."""
+    grouped = defaultdict(list)
+    for visit in visits_in(range_, visits):
+        if pair := key(visit):
+            grouped[pair].append(visit)
+    lines = [(len({v.user for v in group}), len(group), *pair, group) for pair, group in grouped.items()]
+    lines.sort(key=lambda line: (-line[0], -line[1], line[2].encode(), line[3].encode()))
+    return [
+        Row(name, users, count if counts else None, min(filter(None, map(detail, group)), default=""))
+        for users, count, name, _, group in lines
+    ]
+
+
+def half_up(value: Fraction | None, digits: int) -> float | None:
+    return None if value is None else math.floor(value * 10**digits + Fraction(1, 2)) / 10**digits
+
+
+def as_float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)

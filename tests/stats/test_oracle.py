@@ -1,0 +1,252 @@
+"""Random histories, counted by the store and by the oracle: through repeats, corrections, moves, deletions and merges,
+at every timespan, in zones whose days are not all alike.
+"""
+
+import asyncio
+import itertools
+import random
+from datetime import UTC, date, datetime
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stats import history, oracle
+from tests.stats.history import Event, Rows, Visit
+from vemetric.clickhouse.engine import Engine
+from vemetric.model import calendar, timespan
+from vemetric.model.dashboard import Range
+from vemetric.model.project import Project
+from vemetric.model.timespan import Timespan
+from vemetric.stats import dashboard, dimensions
+from vemetric.stats.dashboard import Choice
+
+# Zones, each with a moment around which its clock does something worth a test.
+MOMENTS = {
+    "UTC": "2026-03-10T12:20:00",
+    "Europe/Vienna": "2026-03-29T09:00:00",
+    "America/Sao_Paulo": "2018-11-04T20:00:00",
+    "Asia/Kathmandu": "2025-12-31T18:14:59",
+    "Pacific/Apia": "2012-01-01T08:00:00",
+    "Australia/Lord_Howe": "2023-10-01T10:00:00",
+}
+DAY_MS = 24 * calendar.HOUR_MS
+PLACES = (("", ""), ("AT", "Wien"), ("AT", ""), ("DE", "Linz"), ("AT", "Linz"), ("", "unknown"))
+SOURCES = (("", ""), ("", "https://example.com"), ("Google", "https://google.com"), ("News", ""), ("News", "https://n"))
+NAMES = (history.PAGE_VIEW, history.PAGE_VIEW, history.PAGE_VIEW, "signup", "click")
+PATHS = ("/", "/a", "/b", "/ü", "/a/b", "/c", "/d", "/e", "/f")
+
+
+class History:
+    """A random project: what happened, and the rows that tell of it."""
+
+    def __init__(self, chance: random.Random, range_: Range) -> None:
+        self._chance = chance
+        self._range = range_
+        self.project = history.a_project()
+        self.rows = Rows(self.project.id)
+        self.events: list[Event] = []
+        self.visits: list[Visit] = []
+        for _ in range(chance.randint(0, 6)):
+            self._visit()
+        for _ in range(chance.randint(0, 8)):
+            self._event(chance.randint(1, 4), self._moment(), chance.choice(("", "no-such-visit")))
+
+    def _moment(self) -> int:
+        """Often right at an edge, otherwise anywhere around the two windows."""
+        before = timespan.previous(self._range)
+        edges = (*before.edges_ms, before.end_ms, *self._range.edges_ms, self._range.end_ms)
+        if self._chance.random() < 0.5:
+            return self._chance.choice(edges) + self._chance.randint(-1, 1)
+        slack_ms = max(self._range.edges_ms[1] - self._range.edges_ms[0], DAY_MS // 48)
+        return self._chance.randint(before.start_ms - slack_ms, self._range.end_ms + slack_ms)
+
+    def _visit(self) -> None:
+        chance = self._chance
+        (country, city), (referrer, url) = chance.choice(PLACES), chance.choice(SOURCES)
+        opened = Visit(
+            user=chance.randint(1, 4),
+            start_ms=self._moment(),
+            referrer=referrer,
+            referrer_url=url,
+            referrer_type=chance.choice(("search", "unknown")),
+            utm_source=chance.choice(("", "spring")),
+            country=country,
+            city=city,
+            pathname=chance.choice(PATHS),
+        )
+        lengths = [0, *(chance.randint(0, 20_000) for _ in range(chance.randint(0, 5)))]
+        visit = msgspec.structs.replace(opened, seconds=chance.choice((0, max(lengths))))
+        if visit.seconds:
+            self.rows.visit(opened, version=1, batch=chance.randint(0, 1))
+        self.rows.visit(visit, version=2, batch=chance.randint(0, 2))
+        fate = chance.choice(("kept", "kept", "moved", "deleted"))
+        if fate != "kept":
+            self.rows.visit(visit, version=3, deleted=True, batch=chance.randint(1, 3))
+        if fate == "moved":
+            visit = msgspec.structs.replace(visit, user=5)
+            self.rows.visit(visit, version=1, batch=chance.randint(0, 3))
+        if fate != "deleted":
+            self.visits.append(visit)
+        for length in lengths:
+            at_ms = visit.start_ms + min(length, visit.seconds) * 1000
+            self._event(opened.user, at_ms, visit.id, moved_to=visit.user if fate == "moved" else None)
+
+    def _event(self, user: int, at_ms: int, session: str, moved_to: int | None = None) -> None:
+        chance = self._chance
+        event = Event(
+            user=user,
+            at_ms=at_ms,
+            session=session,
+            name=chance.choice(NAMES),
+            origin=chance.choice(("https://example.com", "https://docs.example.com")),
+            pathname=chance.choice(PATHS),
+            client_type=chance.choice(("browser", "browser", "server")),
+            client=chance.choice(("Chrome", "Firefox")),
+            device=chance.choice(("desktop", "mobile")),
+            os=chance.choice(("macOS", "Windows", "Linux")),
+        )
+        fate = "moved" if moved_to else chance.choice(("kept", "kept", "doubled", "corrected", "deleted"))
+        self.rows.event(event, batch=0)
+        if fate == "doubled":
+            self.rows.event(event, batch=chance.randint(0, 1))
+        if fate in ("corrected", "deleted", "moved"):
+            self.rows.event(event, sign=-1, batch=1)
+        if fate == "corrected":
+            event = msgspec.structs.replace(event, pathname=chance.choice(PATHS), client="Safari")
+            self.rows.event(event, batch=chance.randint(1, 2))
+        if moved_to:
+            event = msgspec.structs.replace(event, user=moved_to)
+            self.rows.event(event, batch=chance.randint(0, 2))
+        if fate != "deleted":
+            self.events.append(event)
+
+
+async def check(engine: Engine, told: History, range_: Range) -> None:
+    """Every figure of the dashboard, and every row of every card, is the oracle's."""
+    shown = await dashboard.load(engine, told.project, range_)
+    assert shown.tiles == oracle.tiles(range_, told.events, told.visits)
+    assert shown.buckets == oracle.buckets(range_, told.events, told.visits)
+    assert shown.has_data == bool(oracle.events_in(range_, told.events))
+    for card, choices in dimensions.CARDS.items():
+        for name in choices:
+            assert await all_rows(engine, told.project, range_, card, name) == expected_rows(told, range_, name), name
+
+
+async def all_rows(engine: Engine, project: Project, range_: Range, card: str, name: str):
+    shown = await dashboard.load_card(engine, project, range_, card, Choice(name))
+    rows = shown.rows
+    while len(rows) < shown.total_rows:
+        shown = await dashboard.load_card(engine, project, range_, card, Choice(name, shown.page + 1))
+        rows = rows + shown.rows
+    assert shown.total_rows == len(rows)
+    assert shown.users_max == max((row.users for row in rows), default=0)
+    return rows
+
+
+def expected_rows(told: History, range_: Range, name: str):
+    if name in EVENT_CARDS:
+        rows, key, counts = EVENT_CARDS[name]
+        return oracle.event_card(range_, told.events, rows, key, counts)
+    key, detail, counts = VISIT_CARDS[name]
+    return oracle.visit_card(range_, told.visits, key, detail, counts)
+
+
+def in_browser(event: Event) -> bool:
+    return event.is_page_view and event.client_type == "browser"
+
+
+def place(visit: Visit) -> tuple[str, str]:
+    return ("", "") if visit.city in ("", "unknown") else (visit.city, visit.country)
+
+
+EVENT_CARDS = {
+    "pages": (lambda event: event.is_page_view, lambda event: (event.pathname, event.origin), True),
+    "events": (lambda event: not event.is_page_view, lambda event: (event.name, ""), True),
+    "browsers": (in_browser, lambda event: (event.client, ""), False),
+    "devices": (in_browser, lambda event: (event.device, ""), False),
+    "os": (in_browser, lambda event: (event.os, ""), False),
+}
+
+
+def nothing(visit: Visit) -> str:
+    return ""
+
+
+VISIT_CARDS = {
+    "entryPages": (lambda visit: (visit.pathname, visit.origin), lambda visit: visit.origin, True),
+    "referrer": (lambda visit: (visit.referrer, ""), lambda visit: visit.referrer_url, False),
+    "referrerUrl": (
+        lambda visit: (visit.referrer_url, "") if visit.referrer and visit.referrer_url else None,
+        lambda visit: visit.referrer_url,
+        False,
+    ),
+    "referrerType": (lambda visit: (visit.referrer_type, ""), nothing, False),
+    "utmSource": (lambda visit: (visit.utm_source, "") if visit.utm_source else None, nothing, False),
+    "countries": (lambda visit: (visit.country, ""), nothing, False),
+    "cities": (place, lambda visit: place(visit)[1], False),
+} | {name: (lambda visit: None, nothing, False) for name in ("utmCampaign", "utmContent", "utmMedium", "utmTerm")}
+
+CUSTOM = [(0, 0), (1, 0), (3, 0), (13, 1), (40, 0), (120, 5)]
+
+
+def a_range(chance: random.Random, chosen: str, zone: str) -> Range:
+    around_ms = round(datetime.fromisoformat(MOMENTS[zone]).replace(tzinfo=UTC).timestamp() * 1000)
+    now_ms = around_ms + chance.choice((0, chance.randint(0, 3 * DAY_MS)))
+    if chosen in timespan.PRESETS:
+        return timespan.resolve(Timespan(chosen), now_ms, zone)
+    length, ago = CUSTOM[int(chosen)]
+    last = calendar.local(now_ms, calendar.zone(zone)).toordinal() - ago
+    return timespan.resolve(
+        Timespan(timespan.CUSTOM, date.fromordinal(last - length), date.fromordinal(last)), now_ms, zone
+    )
+
+
+TIMESPANS = [*timespan.PRESETS, *map(str, range(len(CUSTOM)))]
+
+
+def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
+    chance = random.Random(seed)
+    range_ = a_range(chance, chosen, zone)
+    told = History(chance, range_)
+
+    async def written_and_checked() -> None:
+        await told.rows.insert(engine)
+        await check(engine, told, range_)
+
+    asyncio.run(written_and_checked())
+
+
+CASES = {
+    "seed": st.integers(0, 2**32),
+    "chosen": st.sampled_from(TIMESPANS),
+    "zone": st.sampled_from([*MOMENTS]),
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(**CASES)
+def test_the_store_counts_like_the_oracle(engine, seed, chosen, zone):
+    compare(engine, seed, chosen, zone)
+
+
+@pytest.mark.long
+@settings(max_examples=600, deadline=None)
+@given(**CASES)
+def test_the_store_counts_like_the_oracle_for_long(engine, seed, chosen, zone):
+    compare(engine, seed, chosen, zone)
+
+
+async def test_background_merges_change_no_figure(engine):
+    told = []
+    for seed, (chosen, zone) in enumerate(itertools.product(("24hrs", "3"), MOMENTS)):
+        chance = random.Random(seed)
+        range_ = a_range(chance, chosen, zone)
+        told.append((History(chance, range_), range_))
+        await told[-1][0].rows.insert(engine)
+    for one, range_ in told:
+        await check(engine, one, range_)
+    await history.merge(engine)
+    for one, range_ in told:
+        await check(engine, one, range_)

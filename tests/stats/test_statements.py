@@ -1,0 +1,61 @@
+import pytest
+
+from vemetric import errors
+from vemetric.model import timespan
+from vemetric.model.timespan import Timespan
+from vemetric.stats import dimensions, statements
+from vemetric.stats.query import Query
+
+NOON_MS = 1_773_144_000_000
+CHOICES = [(card, name) for card, choices in dimensions.CARDS.items() for name in choices]
+
+
+def parameters():
+    range_ = timespan.resolve(Timespan(), NOON_MS, "Europe/Vienna")
+    return Query(1, range_).with_previous(timespan.previous(range_)) | {"limit": 7, "offset": 0}
+
+
+@pytest.mark.parametrize("name", statements.names())
+def test_every_statement_says_its_purpose_and_runs_as_it_stands(name):
+    assert statements.statement(name).startswith("-- ")
+
+
+@pytest.mark.parametrize("name", statements.names())
+async def test_every_statement_can_be_planned(engine, name):
+    assert await engine.query(f"EXPLAIN {statements.statement(name)}", parameters())
+
+
+@pytest.mark.parametrize(("card", "name"), CHOICES)
+async def test_every_dimension_can_be_planned(engine, card, name):
+    found, dimension = dimensions.find(card, name)
+    text = statements.statement(dimension.statement, dimension.expressions())
+    assert found == name
+    assert dimension.key in text
+    assert await engine.query(f"EXPLAIN {text}", parameters())
+
+
+def test_cards_read_only_the_range_and_project_they_ask_for():
+    for name in statements.names():
+        text = statements.statement(name)
+        assert text.count("projectId = {project:UInt64}") == text.count("FROM event") + text.count("FROM session")
+
+
+def test_the_first_choice_of_a_card_is_its_default():
+    assert [dimensions.find(card)[0] for card in dimensions.CARDS] == [
+        "pages",
+        "referrer",
+        "events",
+        "countries",
+        "browsers",
+    ]
+
+
+def test_refuses_an_unknown_card_or_dimension():
+    for card, name in (("moods", ""), ("pages", "referrer"), ("clients", "ages")):
+        with pytest.raises(errors.Invalid):
+            dimensions.find(card, name)
+
+
+def test_refuses_an_expression_without_a_marker():
+    with pytest.raises(LookupError, match="part"):
+        statements.statement("event_card", {"part": "city"})
