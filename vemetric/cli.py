@@ -1,0 +1,236 @@
+"""The command line. `serve` is the process itself; every other command asks the running process over its socket, or
+opens the stores under the same lock when there is none.
+
+Exit codes: 0 done; 1 it failed, or verify found a difference; 2 wrong usage or input; 3 the process or a store cannot
+be reached. Errors are one sentence on stderr; with --json, standard output is always one JSON document, {"error": ...}
+if it failed. Modules are imported where they are needed, so that a small command starts fast.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vemetric import __version__
+
+if TYPE_CHECKING:
+    from vemetric.config import Config
+    from vemetric.errors import VemetricError
+
+OK, FAILED, WRONG_INPUT, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+# How long a command waits for a process that starts or stops and so neither answers nor lets go of its data.
+BUSY_SECONDS_MAX = 15
+BUSY_LOOK_SECONDS = 0.25
+
+Result = dict[str, Any]
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells wrong usage as every other error is told."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        _tell_error(f"{message[:1].upper()}{message[1:]}.", Parser.as_json)
+        raise SystemExit(WRONG_INPUT)
+
+
+def main(arguments: Sequence[str], probe: Callable[[str], None] | None = None) -> int:
+    """Run a command; returns the exit code. probe: handed to the process that `serve` runs (crash tests)."""
+    Parser.as_json = "--json" in arguments
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or OK)
+    try:
+        code = _run(options, probe)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Nothing more can be written, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> int:
+    if options.command == "version":
+        _tell({"version": __version__}, f"vemetric {__version__}", options.json)
+        return OK
+    from vemetric import config, errors
+
+    try:
+        settings, warnings = config.load(os.environ)
+        if options.command == "serve":
+            return _serve(settings, warnings, probe)
+        if options.command == "config":
+            result = _config(settings)
+        else:
+            result = _do(settings, options.command, _arguments(options))
+    except errors.VemetricError as error:
+        _tell_error(error.message, options.json)
+        return _exit_code(error)
+    from vemetric import cli_text
+
+    _tell(result, cli_text.of(options.command, result), options.json)
+    return FAILED if result.get("difference") else OK
+
+
+def _serve(settings: "Config", warnings: list[str], probe: Callable[[str], None] | None) -> int:
+    import logging
+
+    import uvloop
+
+    from vemetric import serve
+
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    uvloop.run(serve.serve(settings, warnings, **({} if probe is None else {"probe": probe})))
+    return OK
+
+
+def _do(settings: "Config", command: str, arguments: Result) -> Result:
+    """Have a command done by the running process, or do it here while no process can start."""
+    from vemetric import control, errors
+
+    give_up_at = time.monotonic() + BUSY_SECONDS_MAX
+    while True:
+        try:
+            return control.ask(settings.data_dir, command, arguments)
+        except control.NotListening:
+            pass
+        try:
+            return _do_here(settings, command, arguments)
+        except errors.InUse as error:
+            if time.monotonic() > give_up_at:
+                raise errors.Unavailable(f"{error.message} It does not answer on its socket.") from error
+        time.sleep(BUSY_LOOK_SECONDS)
+
+
+def _do_here(settings: "Config", command: str, arguments: Result) -> Result:
+    import asyncio
+
+    from vemetric import commands, services
+    from vemetric.clock import SystemClock
+
+    async def do() -> Result:
+        async with services.open_services(settings, SystemClock()) as opened:
+            return await commands.run(opened, command, arguments)
+
+    return asyncio.run(do())
+
+
+def _config(settings: "Config") -> Result:
+    from vemetric.config import OPTIONS
+
+    return {
+        "settings": [
+            {
+                "name": option.name,
+                "value": _masked(getattr(settings, option.field), option.secret),
+                "isSet": bool(os.environ.get(option.name, "").strip()),
+                "default": option.default,
+                "doc": option.doc,
+            }
+            for option in OPTIONS
+        ]
+    }
+
+
+def _masked(value: object, secret: bool) -> str:
+    return "" if value is None or value == "" else "(hidden)" if secret else str(value)
+
+
+def _arguments(options: argparse.Namespace) -> Result:
+    """What is sent: the options but those that are the command line's own business; the password from where it is."""
+    arguments = {name: value for name, value in vars(options).items() if name not in ("command", "json")}
+    if arguments.pop("passwordStdin", False):
+        arguments["password"] = _typed_password()
+    return arguments
+
+
+def _typed_password() -> str:
+    from vemetric import errors
+
+    if sys.stdin.isatty():
+        import getpass
+
+        return getpass.getpass()
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise errors.Invalid("The password on standard input is not UTF-8.") from None
+
+
+def _exit_code(error: "VemetricError") -> int:
+    from vemetric import errors
+
+    if error.status == errors.Invalid.status or isinstance(error, errors.Misconfigured):
+        return WRONG_INPUT
+    return UNREACHABLE if error.status in (errors.Unavailable.status, errors.TooManyRequests.status) else FAILED
+
+
+def _tell(result: Result, text: str, as_json: bool) -> None:
+    print(json.dumps(result, indent=2) if as_json else text)
+
+
+def _tell_error(message: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": message}))
+    print(f"vemetric: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
+    parser = Parser(prog="vemetric", description="Web and product analytics in one executable.", parents=[shared])
+    parser.set_defaults(command="serve", json=False)
+    parser.add_argument("--version", action="store_const", const="version", dest="command", help="print the version")
+    top = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def leaf(commands: Any, name: str, text: str, command: str | None = None) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, parents=[shared])
+        made.set_defaults(command=command or name)
+        return made
+
+    leaf(top, "serve", "Run the process: hub, dashboard and workers. This is what runs without a command.")
+    account = top.add_parser("account", help="People who sign in.").add_subparsers(metavar="COMMAND", required=True)
+    create = leaf(account, "create", "Make an account. The first one is the operator's.", "account create")
+    create.add_argument("--email", required=True)
+    _add_password(create, required=True)
+    create.add_argument("--name", help="what the person is called; made of the address without it")
+    create.add_argument("--role", choices=("admin", "member"), help="in the only organization; member without it")
+    reset = leaf(account, "reset-password", "Set a new password and end the logins.", "account reset-password")
+    reset.add_argument("--email", required=True)
+    _add_password(reset, required=False)
+    leaf(account, "list", "List the accounts.", "account list")
+    project = top.add_parser("project", help="Tracked sites and apps.").add_subparsers(metavar="COMMAND", required=True)
+    create = leaf(project, "create", "Make a project; prints its id and its public token.", "project create")
+    create.add_argument("--name", required=True)
+    create.add_argument("--domain", required=True, help="such as example.com")
+    create.add_argument("--organization", help="its id or name; the only one without it")
+    create.add_argument("--time-zone", dest="timeZone", help="such as Europe/Vienna; VEMETRIC_TIME_ZONE without it")
+    leaf(project, "list", "List the projects.", "project list")
+    stats = leaf(top, "stats", "Print the figures of a project and the top rows of its cards.")
+    stats.add_argument("domain", metavar="DOMAIN")
+    stats.add_argument("--timespan", help="live, 1hr, 24hrs (the default), 7days, 30days, 3months, 6months or 1year")
+    leaf(top, "verify", "Compare the events that were accepted with those that are stored.")
+    leaf(top, "config", "Print every setting and its value in force.")
+    leaf(top, "setup-link", "Print a new link to make the first account with; earlier ones end.")
+    leaf(top, "version", "Print the version.")
+    return parser
+
+
+def _add_password(parser: argparse.ArgumentParser, required: bool) -> None:
+    group = parser.add_mutually_exclusive_group(required=required)
+    group.add_argument("--password", help="seen by everybody who can list the machine's processes")
+    group.add_argument(
+        "--password-stdin", dest="passwordStdin", action="store_true", help="read it from a line of stdin"
+    )

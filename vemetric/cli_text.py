@@ -1,0 +1,111 @@
+"""Results of commands as text for a terminal. The same values as with --json, fewer of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vemetric.stats import text
+
+Result = dict[str, Any]
+
+TILES: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "users": ("Users", text.number),
+    "pageViews": ("Page views", text.number),
+    "bounceRate": ("Bounce rate", text.percent),
+    "visitDuration": ("Visit duration", text.duration),
+    "events": ("Events", text.number),
+    "online": ("Online now", text.number),
+}
+CARDS = {
+    "pages": ("Top pages", "views"),
+    "sources": ("Top sources", ""),
+    "events": ("Events", "times"),
+    "countries": ("Countries", ""),
+    "browsers": ("Browsers", ""),
+    "devices": ("Devices", ""),
+    "operatingSystems": ("Operating systems", ""),
+}
+# What a row without a name stands for.
+NAMELESS = {"sources": "Direct / None"}
+
+
+def of(command: str, result: Result) -> str:
+    """The text of a command's result."""
+    return FORMATS[command](result)
+
+
+def account(result: Result) -> str:
+    role = " (operator)" if result["isOperator"] else ""
+    return f"{result['email']}  {result['name']}{role}"
+
+
+def reset(result: Result) -> str:
+    made = f" It is {result['password']}" if "password" in result else ""
+    return f"{result['email']} has a new password.{made}"
+
+
+def accounts(result: Result) -> str:
+    return table([[one["email"], one["name"], "operator" if one["isOperator"] else ""] for one in result["accounts"]])
+
+
+def project(result: Result) -> str:
+    return table([[label, result[key]] for label, key in PROJECT])
+
+
+def projects(result: Result) -> str:
+    return table([[one["domain"], one["name"], one["id"], one["token"]] for one in result["projects"]])
+
+
+def stats(result: Result) -> str:
+    blocks = [f"{result['domain']}, {result['timespan']}, {result['timeZone']}"]
+    blocks.append(table([[label, shown(result[key])] for key, (label, shown) in TILES.items()]))
+    for key, (label, unit) in CARDS.items():
+        nameless = NAMELESS.get(key, "Unknown")
+        if rows := [_row(row, nameless, unit) for row in result["cards"][key]]:
+            blocks.append(f"{label}\n{table(rows)}")
+    return "\n\n".join(blocks)
+
+
+def _row(row: Result, nameless: str, unit: str) -> list[str]:
+    cells = [row["name"] or nameless, f"{text.number(row['users'])} users"]
+    return [*cells, f"{text.number(row['count'])} {unit}"] if unit else cells
+
+
+def verify(result: Result) -> str:
+    counts = table([[label, str(result[key])] for label, key in VERIFY])
+    if result["difference"]:
+        return f"{counts}\n{result['missing']} events are missing, {result['surplus']} are too many."
+    return f"{counts}\nNothing is missing and nothing is there twice."
+
+
+def config(result: Result) -> str:
+    return table(
+        [[one["name"], one["value"] or "-", "set" if one["isSet"] else "default"] for one in result["settings"]]
+    )
+
+
+def setup_link(result: Result) -> str:
+    return f"Create the first account within {result['validHours']} hours: {result['url']}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows under each other, their columns aligned."""
+    if not rows:
+        return "None yet."
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+PROJECT = (("Domain", "domain"), ("Name", "name"), ("Id", "id"), ("Token", "token"), ("Time zone", "timeZone"))
+VERIFY = (("Accepted", "accepted"), ("Stored", "stored"), ("In queue", "inQueue"), ("Dead", "dead"))
+FORMATS: dict[str, Callable[[Result], str]] = {
+    "account create": account,
+    "account reset-password": reset,
+    "account list": accounts,
+    "project create": project,
+    "project list": projects,
+    "stats": stats,
+    "verify": verify,
+    "config": config,
+    "setup-link": setup_link,
+}
