@@ -23,6 +23,7 @@ from building.paths import (
     STATIC_DIST,
     WORK,
     BuildError,
+    alone,
     digest,
     files_below,
     is_stamped,
@@ -66,7 +67,12 @@ _launcher.main()
 
 
 def build() -> Path:
-    """Bring dist/vemetric.pyz up to date and answer its path."""
+    """Bring dist/vemetric.pyz up to date, once everything it is made of is, and answer its path."""
+    with alone():
+        return _build()
+
+
+def _build() -> Path:
     frontend.build()
     python = environment.ensure("build")
     stamp, content = WORK / "executable.stamp", _inputs()

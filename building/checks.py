@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from building import archive, chromium, environment, frontend
-from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, say
+from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, alone, say
 
 SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
 PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.plugins.no_skips")
@@ -15,11 +15,11 @@ PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.pl
 def run_all(arguments: Sequence[str], *, long: bool) -> int:
     """Run linters, type checker, layer check and tests; answer 0 only if all passed."""
     archive.build()
-    environment.ensure("runtime", "build", "test")
     checks = {"pytest": pytest_command(arguments, long=long)}
     if not arguments:
         checks = linters() | checks
-    env = prepare()
+    with alone():
+        env = prepare()
     results = []
     for name, command in checks.items():
         say(f"{name}: {' '.join(command)}")
@@ -49,6 +49,7 @@ def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
 
 def prepare() -> Mapping[str, str]:
     """Install what tests need beside Python packages, and answer the environment that tells them where it is."""
+    environment.ensure("runtime", "build", "test")
     frontend.install_packages(TEST_PAGES)
     sdk_python = environment.ensure("sdk", venv=SDK_VENV)
     browser = chromium.find()

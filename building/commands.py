@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from building import archive, checks, environment, frontend
-from building.paths import EXECUTABLE, ROOT, BuildError
+from building.paths import EXECUTABLE, ROOT, BuildError, alone
 
 
 class Command(NamedTuple):
@@ -31,7 +31,8 @@ def run_executable(arguments: Sequence[str]) -> int:
 
 
 def make_assets(_arguments: Sequence[str]) -> int:
-    frontend.build()
+    with alone():
+        frontend.build()
     return 0
 
 
@@ -42,7 +43,8 @@ def run_benchmarks(arguments: Sequence[str]) -> int:
     if not set(names) <= set(known):
         raise BuildError(f"there is no benchmark {names[0]}; there are: {', '.join(known)}")
     archive.build()
-    python = environment.ensure("runtime", "build", "test")
+    with alone():
+        python = environment.ensure("runtime", "build", "test")
     codes = [
         subprocess.call([python, f"benchmarks/{name}.py", *arguments[1:]], cwd=ROOT, env=checks.surroundings())
         for name in names
@@ -51,7 +53,8 @@ def run_benchmarks(arguments: Sequence[str]) -> int:
 
 
 def make_locks(arguments: Sequence[str]) -> int:
-    environment.write_locks(upgrade="--upgrade" in arguments)
+    with alone():
+        environment.write_locks(upgrade="--upgrade" in arguments)
     return 0
 
 

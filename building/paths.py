@@ -1,10 +1,13 @@
 """Where things stand in the repository and what every step shares: running a command, hashing, stamping."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +45,19 @@ def works(command: Sequence[str | Path]) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let one build at a time work in this tree; a second one waits and then finds everything done."""
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("waiting for another build in this tree")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def digest(files: Iterable[Path], *, relative_to: Path, salt: str = "") -> str:
     """Hash names and contents of files, in the order of their names, to 64 hexadecimal digits."""
     total = hashlib.sha256(salt.encode())
@@ -73,7 +89,5 @@ def write_stamp(stamp: Path, content: str) -> None:
 
 def python_tag() -> str:
     """Name the running interpreter's minor version and platform, e.g. `cpython-311-x86_64-linux-gnu`."""
-    import sysconfig
-
     soabi = sysconfig.get_config_var("SOABI")
     return str(soabi or f"{sys.implementation.name}-{sys.version_info[0]}{sys.version_info[1]}-{sys.platform}")
