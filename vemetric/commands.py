@@ -2,6 +2,7 @@
 asked through control.py, and without one, called by cli.py. Arguments and results are plain JSON values.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +36,8 @@ CARDS = {
     "operatingSystems": ("clients", "os"),
 }
 
-STORED_EVENTS = "SELECT count() FROM event FINAL WHERE sign = 1"
+# By project, what came through the hub.
+STORED_EVENTS = "SELECT projectId, count() FROM event FINAL WHERE sign = 1 AND importSource = '' GROUP BY projectId"
 
 
 async def create_account(services: Services, arguments: Arguments) -> Result:
@@ -123,12 +125,14 @@ async def verify(services: Services, _: Arguments) -> Result:
     line = {stats.queue: stats for stats in await services.queue.stats()}.get(jobs.EVENT_QUEUE)
     in_queue = line.ready + line.delayed + line.claimed if line else 0
     dead = await _dead_events(services.queue)
-    stored = (await services.engine.query(STORED_EVENTS))[0][0]
-    missing = max(0, accepted - stored - in_queue - dead)
-    surplus = max(0, stored - await _accepted(services))
+    stored: dict[int, int] = dict(await services.engine.query(STORED_EVENTS))
+    not_stored = sum((accepted - Counter(stored)).values())
+    by_now = await _accepted(services)
+    missing = max(0, not_stored - in_queue - dead)
+    surplus = sum(max(0, stored.get(project_id, 0) - count) for project_id, count in by_now.items())
     return {
-        "accepted": accepted,
-        "stored": stored,
+        "accepted": accepted.total(),
+        "stored": sum(stored.get(project_id, 0) for project_id in by_now),
         "inQueue": in_queue,
         "dead": dead,
         "missing": missing,
@@ -165,8 +169,12 @@ async def run(services: Services, command: str, arguments: Arguments) -> Result:
     return await function(services, arguments)
 
 
-async def _accepted(services: Services) -> int:
-    return sum((await services.keys.counters(jobs.ACCEPTED_PREFIX)).values())
+async def _accepted(services: Services) -> Counter[int]:
+    """Events accepted since ever, by project."""
+    accepted: Counter[int] = Counter()
+    for name, count in (await services.keys.counters(jobs.ACCEPTED_PREFIX)).items():
+        accepted[int(name.removeprefix(jobs.ACCEPTED_PREFIX).partition(":")[0])] += count
+    return accepted
 
 
 async def _dead_events(queue: Queue) -> int:

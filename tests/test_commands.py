@@ -1,0 +1,190 @@
+"""Commands over the services, as they run on both sides of the local socket."""
+
+import re
+
+import msgspec
+import pytest
+
+from tests.kit import visits
+from vemetric import commands, errors
+from vemetric.accounts import logins, setup
+from vemetric.clock import FrozenClock
+from vemetric.ingest import jobs
+from vemetric.model.project import Project
+from vemetric.queues.job import NewJob, Write
+from vemetric.services import Services
+
+FIREFOX = logins.Browser("Firefox", "192.0.2.1")
+
+
+@pytest.fixture
+def services(services_at_noon: Services) -> Services:
+    return services_at_noon
+
+
+async def run(services: Services, command: str, **arguments: object) -> commands.Result:
+    result = await commands.run(services, command, arguments)
+    # What travels over the socket is JSON.
+    assert msgspec.json.decode(msgspec.json.encode(result)) == result
+    return result
+
+
+async def test_an_account_can_sign_in_with_its_password(services: Services) -> None:
+    made = await run(services, "account create", email="Ann@Example.com", password="correct horse", name="Ann")
+    assert made == {
+        "id": made["id"],
+        "name": "Ann",
+        "email": "ann@example.com",
+        "isOperator": True,
+        "createdAt": "2026-03-10T12:00:00.000Z",
+    }
+    assert await run(services, "account list") == {"accounts": [made]}
+    await logins.sign_in(services.database, services.keys, services.clock, "ann@example.com", "correct horse", FIREFOX)
+
+
+async def test_a_reset_makes_up_a_password_unless_one_is_given(services: Services) -> None:
+    await run(services, "account create", email="ann@example.com", password="correct horse")
+    told = (await run(services, "account reset-password", email="ann@example.com"))["password"]
+    await logins.sign_in(services.database, services.keys, services.clock, "ann@example.com", told, FIREFOX)
+    given = await run(services, "account reset-password", email="ann@example.com", password="battery staple")
+    assert "password" not in given
+    await logins.sign_in(services.database, services.keys, services.clock, "ann@example.com", "battery staple", FIREFOX)
+
+
+async def test_a_project_is_known_to_the_hub_at_once(services: Services) -> None:
+    made = await run(services, "project create", name="Shop", domain="https://www.shop.example/", timeZone="Asia/Tokyo")
+    assert (made["name"], made["domain"], made["timeZone"]) == ("Shop", "shop.example", "Asia/Tokyo")
+    project = await services.projects.by_token(made["token"])
+    assert project is not None
+    assert str(project.id) == made["id"]
+    assert await run(services, "project list") == {"projects": [made]}
+
+
+class TestDefaultTimeZone:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return environ | {"VEMETRIC_TIME_ZONE": "Europe/Vienna"}
+
+    async def test_is_the_configured_one(self, services: Services) -> None:
+        made = await run(services, "project create", name="Shop", domain="shop.example", timeZone=None)
+        assert made["timeZone"] == "Europe/Vienna"
+
+
+class TestSetupLink:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return environ | {"VEMETRIC_PUBLIC_URL": "https://stats.example.com/"}
+
+    async def test_works_until_there_is_an_account(self, services: Services) -> None:
+        told = await run(services, "setup-link")
+        token = re.fullmatch(r"https://stats\.example\.com/setup/([\w-]{43})", told["url"])
+        assert token is not None
+        assert await setup.is_valid(services.database, services.clock, token.group(1))
+        await run(services, "account create", email="ann@example.com", password="correct horse")
+        with pytest.raises(errors.Conflict):
+            await run(services, "setup-link")
+
+
+async def test_stats_count_what_came_through_the_hub(services: Services, clock: FrozenClock) -> None:
+    project = await visits.a_project(services, "shop.example", "Europe/Vienna")
+    await visits.event(services, project, path="/")
+    clock.advance(30_000)
+    await visits.event(services, project, path="/pricing")
+    await visits.event(services, project, "Signup")
+    await visits.event(services, project, path="/", who=visits.sender(project, "203.0.113.8", visits.FIREFOX))
+    await visits.settle(services)
+    told = await run(services, "stats", domain="www.shop.example", timespan="24hrs")
+    assert {key: told[key] for key in ("users", "pageViews", "events", "bounceRate", "visitDuration", "online")} == {
+        "users": 2,
+        "pageViews": 3,
+        "events": 1,
+        "bounceRate": 50,
+        "visitDuration": 30,
+        "online": 2,
+    }
+    assert (told["domain"], told["timespan"], told["timeZone"]) == ("shop.example", "24hrs", "Europe/Vienna")
+    assert told["end"] == "2026-03-10T12:00:30.001Z"
+    cards = told["cards"]
+    assert cards["pages"][0] == {"name": "/", "users": 2, "count": 2, "detail": "https://shop.example"}
+    assert cards["events"] == [{"name": "Signup", "users": 1, "count": 1, "detail": ""}]
+    assert {row["name"] for row in cards["browsers"]} == {"Chrome", "Firefox"}
+    assert {row["name"] for row in cards["operatingSystems"]} == {"Windows", "Linux"}
+    assert sum(row["users"] for row in cards["devices"]) == 2
+    assert cards.keys() == commands.CARDS.keys()
+
+
+async def test_stats_of_nothing_are_nothing(services: Services) -> None:
+    project = await visits.a_project(services)
+    told = await run(services, "stats", domain=project.domain)
+    assert (told["users"], told["pageViews"], told["events"], told["bounceRate"]) == (0, 0, 0, None)
+    assert told["cards"]["pages"] == []
+
+
+async def test_stats_of_an_unknown_timespan_or_domain_are_refused(services: Services) -> None:
+    project = await visits.a_project(services)
+    with pytest.raises(errors.Invalid, match="24hrs, 7days"):
+        await run(services, "stats", domain=project.domain, timespan="2days")
+    with pytest.raises(errors.NotFound):
+        await run(services, "stats", domain="nowhere.example")
+
+
+class TestVerify:
+    @pytest.fixture
+    async def project(self, services: Services) -> Project:
+        return await visits.a_project(services)
+
+    async def counts(self, services: Services) -> tuple[int, ...]:
+        told = await run(services, "verify")
+        assert told["difference"] == told["missing"] + told["surplus"]
+        return tuple(told[key] for key in ("accepted", "stored", "inQueue", "dead", "missing", "surplus"))
+
+    async def test_nothing_is_missing_at_any_stage(self, services: Services, project: Project) -> None:
+        assert await self.counts(services) == (0, 0, 0, 0, 0, 0)
+        for _ in range(3):
+            await visits.event(services, project)
+        assert await self.counts(services) == (3, 0, 3, 0, 0, 0)
+        await visits.settle(services)
+        assert await self.counts(services) == (3, 3, 0, 0, 0, 0)
+
+    async def test_leaves_are_no_events(self, services: Services, project: Project) -> None:
+        await visits.event(services, project)
+        await visits.leave(services, project)
+        assert await self.counts(services) == (1, 0, 2, 0, 0, 0)
+        await visits.settle(services)
+        assert await self.counts(services) == (1, 1, 0, 0, 0, 0)
+
+    async def test_dead_events_are_explained_and_dead_leaves_explain_nothing(
+        self, services: Services, project: Project
+    ) -> None:
+        await visits.event(services, project)
+        await visits.leave(services, project)
+        # The leave is claimed after its event.
+        for _ in range(2):
+            await services.queue.bury(await services.queue.claim(jobs.EVENT_QUEUE, 10, 60), "broken")
+        assert await self.counts(services) == (1, 0, 0, 1, 0, 0)
+
+    async def test_an_unreadable_dead_job_counts_as_an_event(self, services: Services, project: Project) -> None:
+        counter = {jobs.accepted_counter(project.id, services.clock.now_ms()): 1}
+        await services.queue.put(Write(jobs=[NewJob(jobs.EVENT_QUEUE, b"\xc1")], counters=counter))
+        await services.queue.bury(await services.queue.claim(jobs.EVENT_QUEUE, 10, 60), "unreadable")
+        assert await self.counts(services) == (1, 0, 0, 1, 0, 0)
+
+    async def test_a_lost_event_is_missing(self, services: Services, project: Project) -> None:
+        await visits.event(services, project)
+        await services.queue.ack(await services.queue.claim(jobs.EVENT_QUEUE, 10, 60))
+        assert await self.counts(services) == (1, 0, 0, 0, 1, 0)
+
+    async def test_one_too_many_does_not_hide_one_that_is_missing(self, services: Services, project: Project) -> None:
+        other = await visits.a_project(services)
+        for each in (project, other):
+            await visits.event(services, each)
+        await visits.settle(services)
+        now_ms = services.clock.now_ms()
+        counters = {jobs.accepted_counter(project.id, now_ms): -1, jobs.accepted_counter(other.id, now_ms): 1}
+        await services.keys.add(counters)
+        assert await self.counts(services) == (2, 2, 0, 0, 1, 1)
+
+
+async def test_an_unknown_command_is_refused(services: Services) -> None:
+    with pytest.raises(errors.Invalid):
+        await run(services, "format the disk")
