@@ -4,7 +4,7 @@ Browsers send the first three of these unasked on https pages; the others only t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from vemetric.enrich.browsers import Found
@@ -66,7 +66,7 @@ def values(headers: Mapping[str, str]) -> tuple[str, ...] | None:
     return found if any(found) else None
 
 
-def read(hints: tuple[str, ...]) -> Hints:
+def read(hints: Sequence[str]) -> Hints:
     """Read the values of HEADERS."""
     full_versions, brands, mobile, platform, platform_version, model, form_factors = hints
     return Hints(

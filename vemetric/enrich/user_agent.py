@@ -35,7 +35,7 @@ def warm_up() -> None:
 @lru_cache(CACHED_CLIENTS_MAX)
 def _device(user_agent: str, hint_values: tuple[str, ...] | None) -> Device:
     user_agent = well_formed(user_agent)
-    hints = client_hints.read(hint_values) if hint_values else NO_HINTS
+    hints = client_hints.read([well_formed(value) for value in hint_values]) if hint_values else NO_HINTS
     browser, system = browsers.find(user_agent), systems.find(user_agent)
     name = _client_name(browser, hints)
     is_browser = browser is not None or hints.browser is not None
