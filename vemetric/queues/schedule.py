@@ -110,8 +110,11 @@ class Schedule:
         if status is None:
             status = Status(due_ms=next_ms)
             await self._keys.set_if_absent(_status_key(entry.name), msgspec.json.encode(status), 0)
-        # An entry that was given shorter periods does not wait for the end of a long one.
-        return status if status.due_ms <= next_ms else msgspec.structs.replace(status, due_ms=next_ms)
+        elif next_ms < status.due_ms:
+            # An entry that was given shorter periods does not wait for the end of a long one.
+            status = msgspec.structs.replace(status, due_ms=next_ms)
+            await self._write(entry.name, status)
+        return status
 
     async def _attempt(self, entry: Entry, status: Status) -> bool:
         try:

@@ -109,9 +109,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
         raise errors.Misconfigured(f"SQLite 3.35 or newer is needed; this Python has {sqlite3.sqlite_version}.")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = _connect(path, WRITER_CACHE_KIB)
-    except (OSError, sqlite3.Error) as error:
-        raise errors.Misconfigured(f"The queue's file {path} cannot be opened: {error}.") from error
+    except OSError as error:
+        raise errors.Misconfigured(f"The queue's file {path} cannot be opened: {error.strerror}.") from error
+    db = _connect(path)
     try:
         _prepare(db, path)
     except sqlite3.Error as error:
@@ -131,21 +131,25 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open a second connection that can only read; it never waits for the writer."""
-    db = _connect(path, READER_CACHE_KIB)
+    db = _connect(path)
+    _bound(db, READER_CACHE_KIB)
     db.execute("PRAGMA query_only=ON")
     return db
 
 
-def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _bound(db: sqlite3.Connection, cache_kib: int) -> None:
     db.execute(f"PRAGMA cache_size=-{cache_kib:d}")
     db.execute("PRAGMA mmap_size=0")
     # Statement journals stay in memory: a group commit must not wait for temporary files.
     db.execute("PRAGMA temp_store=MEMORY")
-    return db
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    _bound(db, WRITER_CACHE_KIB)
     # Takes effect only while the file is empty; it lets idle vacuuming give freed pages back.
     db.execute("PRAGMA auto_vacuum=INCREMENTAL")
     _check(db, path)

@@ -1,0 +1,60 @@
+"""The backends that the contract suite runs over, and small helpers of the queue's tests."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from vemetric.clock import Clock, FrozenClock
+from vemetric.queues.sqlite import SqliteQueue
+
+Opener = Callable[..., AbstractAsyncContextManager[SqliteQueue]]
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, clock: Clock, **limits: int) -> AsyncIterator[SqliteQueue]:
+    queue = await SqliteQueue.open(path / "queue.db", clock, **limits)
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+BACKENDS: dict[str, Opener] = {"sqlite": open_sqlite}
+
+
+@pytest.fixture(params=BACKENDS)
+def opener(request: pytest.FixtureRequest) -> Opener:
+    """Opens the backend: opener(directory, clock, jobs_max=...)."""
+    return BACKENDS[request.param]
+
+
+@pytest.fixture
+async def queue(opener: Opener, tmp_path: Path, clock: FrozenClock) -> AsyncIterator[SqliteQueue]:
+    async with opener(tmp_path, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def put(queue: SqliteQueue) -> Callable[..., Awaitable[None]]:
+    """put("a", "b", order_key=...): a job per name, whose payload and key it is, in queue `line`."""
+    from vemetric.queues.job import NewJob, Write
+
+    async def put_names(*names: str, line: str = "line", **fields: object) -> None:
+        await queue.put(Write(jobs=[NewJob(line, name.encode(), key=name, **fields) for name in names]))
+
+    return put_names
+
+
+@pytest.fixture
+def claim(queue: SqliteQueue) -> Callable[..., Awaitable[list[str]]]:
+    """The names that a claim takes; the claimed jobs are in claim.jobs by name."""
+
+    async def claim_names(limit: int = 100, line: str = "line", lease_seconds: float = 60) -> list[str]:
+        jobs = await queue.claim(line, limit, lease_seconds)
+        claim_names.jobs.update({job.payload.decode(): job for job in jobs})
+        return [job.payload.decode() for job in jobs]
+
+    claim_names.jobs = {}
+    return claim_names

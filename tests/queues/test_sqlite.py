@@ -1,0 +1,228 @@
+"""What only the SQLite backend can get wrong: its file, its log, its plans, its disk."""
+
+import shutil
+import sqlite3
+import stat
+
+import pytest
+
+from vemetric import errors
+from vemetric.queues import sqlite_schema
+from vemetric.queues.job import KeySet, NewJob, Write
+from vemetric.queues.sqlite import SqliteQueue
+from vemetric.queues.sqlite_keys import FOLD_KEYS, PURGE_PORTION_KEYS
+from vemetric.queues.sqlite_writer import FREE_PAGES_KEPT, VACUUM_PAGES
+
+
+def rows(path, statement, *values):
+    with sqlite3.connect(path) as db:
+        found = db.execute(statement, values).fetchall()
+    db.close()
+    return found
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "queue.db"
+
+
+async def open_and_claim(file, clock):
+    queue = await SqliteQueue.open(file, clock)
+    try:
+        return await queue.claim("line", 500, 60)
+    finally:
+        await queue.close()
+
+
+# The file
+
+
+async def test_the_file_is_for_its_owner_only(queue, file):
+    await queue.put(Write(jobs=[NewJob("line", b"1")]))
+    for path in file.parent.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+async def test_refuses_a_file_of_a_newer_version(file, clock):
+    await (await SqliteQueue.open(file, clock)).close()
+    rows(file, "PRAGMA user_version=99")
+    with pytest.raises(errors.Misconfigured, match=r"newer Vemetric \(schema 99"):
+        await SqliteQueue.open(file, clock)
+    assert rows(file, "PRAGMA user_version") == [(99,)]
+
+
+async def test_refuses_another_programs_database(file, clock):
+    rows(file, "CREATE TABLE theirs (a)")
+    before = file.read_bytes()
+    with pytest.raises(errors.Misconfigured, match="another program"):
+        await SqliteQueue.open(file, clock)
+    assert file.read_bytes() == before
+
+
+async def test_refuses_what_is_no_database(file, clock):
+    file.write_bytes(b"This is a letter to my aunt." * 1000)
+    with pytest.raises(errors.Misconfigured, match="damaged or not a queue"):
+        await SqliteQueue.open(file, clock)
+
+
+async def test_refuses_a_directory_that_does_not_exist(tmp_path, clock):
+    with pytest.raises(errors.Misconfigured, match="cannot be opened"):
+        await SqliteQueue.open(tmp_path / "nowhere" / "queue.db", clock)
+
+
+async def test_a_damaged_page_is_told_and_not_taken_for_an_empty_queue(file, clock):
+    queue = await SqliteQueue.open(file, clock)
+    await queue.put(Write(jobs=[NewJob("line", b"x" * 3000, key=f"{n}") for n in range(200)]))
+    await queue.close()
+    content = bytearray(file.read_bytes())
+    content[4096 * 2 :] = b"\xa5" * (len(content) - 4096 * 2)
+    file.write_bytes(content)
+    with pytest.raises(errors.VemetricError, match="damaged"):
+        await open_and_claim(file, clock)
+
+
+async def test_a_file_cut_short_is_told(file, clock):
+    queue = await SqliteQueue.open(file, clock)
+    await queue.put(Write(jobs=[NewJob("line", b"x" * 3000, key=f"{n}") for n in range(200)]))
+    await queue.close()
+    file.write_bytes(file.read_bytes()[: 4096 * 20])
+    with pytest.raises(errors.VemetricError, match="damaged"):
+        await open_and_claim(file, clock)
+
+
+async def test_migrating_makes_the_schema_once(file, clock):
+    for _ in range(2):
+        await (await SqliteQueue.open(file, clock)).close()
+        assert rows(file, "PRAGMA user_version") == [(len(sqlite_schema.MIGRATIONS),)]
+
+
+# Durable when answered
+
+
+async def test_what_was_answered_is_in_the_files_without_closing(queue, file, tmp_path, clock):
+    """A copy of the files is what a killed process leaves."""
+    await queue.put(Write(jobs=[NewJob("line", b"1", key="a")], keys=[KeySet("k", b"v")], counters={"n": 2}))
+    [job] = await queue.claim("line", 1, 60)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in file.parent.glob("queue.db*"):
+        if not path.name.endswith("-shm"):
+            shutil.copy(path, copy)
+    left = await SqliteQueue.open(copy / "queue.db", clock)
+    assert await left.get("k") == b"v"
+    assert await left.counters("") == {"n": 2}
+    assert [(stats.ready, stats.claimed) for stats in await left.stats()] == [(0, 1)]
+    clock.advance(60_000)
+    [again] = await left.claim("line", 1, 60)
+    assert (again.key, again.deliveries) == (job.key, 2)
+    await left.close()
+
+
+async def test_every_commit_is_synced(queue):
+    """FULL is what makes a commit wait for the disk; NORMAL would lose acknowledged events with the power."""
+    assert queue._writer._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert queue._writer._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# Size
+
+
+async def test_a_drained_backlog_gives_its_room_back(queue, file):
+    for _ in range(10):
+        await queue.put(Write(jobs=[NewJob("line", b"x" * 10_000) for _ in range(200)]))
+    await queue.maintain()
+    full_bytes = file.stat().st_size
+    assert full_bytes > 20_000_000
+    while jobs := await queue.claim("line", 500, 60):
+        await queue.ack(jobs)
+    await queue.maintain()
+    kept_bytes = (FREE_PAGES_KEPT + VACUUM_PAGES + 64) * 4096
+    assert file.stat().st_size < kept_bytes
+    assert (file.parent / "queue.db-wal").stat().st_size == 0
+
+
+async def test_the_log_stays_short_under_steady_work(queue, file):
+    payload = b"x" * 5_000
+    for _ in range(60):
+        await queue.put(Write(jobs=[NewJob("line", payload) for _ in range(100)]))
+        await queue.ack(await queue.claim("line", 100, 60))
+    log_bytes = (file.parent / "queue.db-wal").stat().st_size
+    assert log_bytes < sqlite_schema.WAL_BYTES_KEPT + 4096 * sqlite_schema.CHECKPOINT_PAGES
+    assert file.stat().st_size < 8_000_000
+
+
+async def test_the_key_log_is_folded_at_its_bound(queue, file):
+    for start in range(0, 3 * FOLD_KEYS, 100):
+        await queue.set([KeySet(f"key{start + number}", b"v") for number in range(100)])
+    [(logged,)] = rows(file, "SELECT count(*) FROM key_log")
+    assert logged <= 2 * FOLD_KEYS / 100
+    [(stored,)] = rows(file, "SELECT count(*) FROM key")
+    assert stored >= FOLD_KEYS
+
+
+async def test_expired_keys_are_purged_in_portions_and_live_ones_kept(queue, file, clock):
+    expires_ms = clock.now_ms() + 1000
+    count = 2 * PURGE_PORTION_KEYS + 10
+    await queue.set([KeySet(f"short{number:05d}", b"x" * 100, expires_ms) for number in range(count)])
+    await queue.set([KeySet("ever", b"1"), KeySet("zzz", b"1", expires_ms + 1000)])
+    await queue.maintain()
+    clock.advance(1000)
+    assert rows(file, "SELECT count(*) FROM key") == [(count + 2,)]
+    left = []
+    for _ in range(6):
+        await queue.maintain()
+        left += rows(file, "SELECT count(*) FROM key")[0]
+    assert left[0] >= count + 2 - PURGE_PORTION_KEYS
+    assert left[-1] == 2
+    assert [key for key, _ in await queue.scan("", 10)] == ["ever", "zzz"]
+
+
+# Speed that does not depend on the backlog
+
+
+@pytest.fixture
+async def plans(queue, file):
+    """The plan of every statement that touches jobs while the given work is done."""
+    seen = []
+    db = sqlite3.connect(file)
+
+    def trace(statement):
+        if statement.lstrip().startswith(("UPDATE", "DELETE", "SELECT", "INSERT")):
+            seen.append(statement)
+
+    queue._writer._db.set_trace_callback(trace)
+    queue._reader.set_trace_callback(trace)
+    yield lambda: {
+        line[3]: statement for statement in set(seen) for line in db.execute("EXPLAIN QUERY PLAN " + statement)
+    }
+    db.close()
+
+
+async def test_no_statement_walks_the_whole_table(queue, put, claim, plans, clock):
+    await put("a", "b", order_key="lane")
+    await put("c", after="a", run_at_ms=clock.now_ms() + 1)
+    await put("d", "e", "f")
+    assert await claim() == ["a", "b", "d", "e", "f"]
+    await queue.extend([claim.jobs["a"]], 60)
+    await queue.retry([claim.jobs["b"]], 0, "no")
+    await queue.release([claim.jobs["e"]])
+    await queue.bury([claim.jobs["d"]], "no")
+    await queue.ack([claim.jobs["a"], claim.jobs["f"]])
+    await queue.wait("line", 0.01)
+    await queue.revive([1])
+    walks = {plan: statement for plan, statement in plans().items() if plan.startswith("SCAN job")}
+    assert not walks
+
+
+def test_the_triggers_use_the_partial_indexes(tmp_path):
+    """Without them a long lane would be walked for each of its jobs."""
+    db = sqlite_schema.open_writer(tmp_path / "queue.db")
+    lane_claimed = "SELECT 1 FROM job WHERE queue = 'q' AND order_key = 'o' AND state = 1"
+    lane_first = "SELECT min(id) FROM job WHERE queue = 'q' AND order_key = 'o'"
+    waiting = "SELECT id FROM job WHERE after = 'k' AND state = 3"
+    plans = [db.execute("EXPLAIN QUERY PLAN " + text).fetchall() for text in (lane_claimed, lane_first, waiting)]
+    db.close()
+    details = [" ".join(row[3] for row in plan) for plan in plans]
+    assert "job_lane_claimed (queue=? AND order_key=?)" in details[0]
+    assert "job_lane (queue=? AND order_key=?)" in details[1]
+    assert "job_waiting (after=?)" in details[2]
