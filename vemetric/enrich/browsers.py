@@ -19,7 +19,7 @@ class Found(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """See the module."""
+    """One line of a table: what is searched for, and what is answered when it is found."""
 
     pattern: str
     name: str
