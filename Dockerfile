@@ -13,6 +13,7 @@ RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin veme
     && install --directory --owner vemetric --group vemetric --mode 0700 /data \
     && vemetric config > /dev/null \
     && python3 -m compileall -q /opt/vemetric \
+    && chmod 0755 /opt/vemetric \
     && rm -rf /data/* ./vemetric-data
 USER vemetric
 WORKDIR /data
