@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], probe: Callable[[str], None] | None = None) -
     """Run a command; returns the exit code. probe: handed to the process that `serve` runs (crash tests)."""
     Parser.as_json = "--json" in arguments
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(arguments, argparse.Namespace(json=False))
     except SystemExit as stop:
         return int(stop.code or OK)
     try:
@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
     parser = Parser(prog="vemetric", description="Web and product analytics in one executable.", parents=[shared])
-    parser.set_defaults(command="serve", json=False)
+    parser.set_defaults(command="serve")
     parser.add_argument("--version", action="store_const", const="version", dest="command", help="print the version")
     top = parser.add_subparsers(title="commands", metavar="COMMAND")
 

@@ -1,0 +1,216 @@
+"""The command line as scripts see it: documents, sentences, exit codes; without a process, beside one, in its way."""
+
+import asyncio
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from vemetric import __version__, cli, control
+from vemetric.accounts import logins
+from vemetric.services import Services
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"aiohttp", "alembic", "sqlalchemy", "_chdb", "uvloop", "jinja2", "ua_parser", "argon2"}
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+def run(data_dir: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> Done:
+    """A command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vemetric", *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "VEMETRIC_DATA_DIR": str(data_dir), **environ},
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class TestWithoutAProcess:
+    """The stores are opened by the command itself."""
+
+    def test_a_script_sets_everything_up(self, tmp_path: Path) -> None:
+        data_dir = tmp_path / "data"
+        made = run(data_dir, "project", "create", "--name", "Shop", "--domain", "www.shop.example", "--json")
+        assert (made.code, made.err) == (0, "")
+        assert made.document["domain"] == "shop.example"
+        assert made.document["id"].isdigit()
+        assert len(made.document["token"]) == 16
+        again = run(data_dir, "--json", "project", "create", "--name", "Shop", "--domain", "shop.example")
+        assert again.code == 1
+        assert again.document == {"error": "There is a project for shop.example already."}
+        assert again.err == "vemetric: There is a project for shop.example already.\n"
+        account = run(
+            data_dir, "account", "create", "--email", "Ann@example.com", "--password-stdin", stdin=b"correct horse\r\n"
+        )
+        assert account == Done(0, "ann@example.com  Ann (operator)\n", "")
+        stats = run(data_dir, "stats", "shop.example", "--timespan", "7days", "--json")
+        assert {"users", "pageViews", "events", "bounceRate", "visitDuration"} <= stats.document.keys()
+        verified = run(data_dir, "verify", "--json")
+        assert (verified.code, verified.document["difference"]) == (0, 0)
+
+    def test_bad_input_is_a_code_of_its_own(self, tmp_path: Path) -> None:
+        done = run(tmp_path / "data", "project", "create", "--name", "Shop", "--domain", "localhost", "--json")
+        assert done.code == 2
+        assert done.document["error"].startswith("Domain: This is not a domain")
+        assert done.err.count("\n") == 1
+
+    def test_a_data_directory_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        done = run(tmp_path / "file" / "data", "project", "list")
+        assert done.code == 2
+        assert done.err.startswith("vemetric: VEMETRIC_DATA_DIR is ")
+        assert done.err.count("\n") == 1
+
+
+class TestBesideAProcess:
+    """This test's own process listens; the command is another one."""
+
+    @pytest.fixture
+    async def data_dir(self, live_services: Services) -> Any:
+        async with control.listening(live_services):
+            yield live_services.config.data_dir
+
+    async def test_the_process_does_it(self, live_services: Services, data_dir: Path) -> None:
+        arguments = ("account", "create", "--email", "ann@example.com", "--password", "correct horse", "--name", "Ann")
+        made = await asyncio.to_thread(run, data_dir, *arguments, "--json")
+        assert made.code == 0
+        assert made.document["isOperator"] is True
+        _, login = await logins.sign_in(
+            live_services.database,
+            live_services.keys,
+            live_services.clock,
+            "ann@example.com",
+            "correct horse",
+            logins.Browser(),
+        )
+        assert login.account_id == made.document["id"]
+
+    async def test_errors_and_codes_are_the_same(self, data_dir: Path) -> None:
+        missing = await asyncio.to_thread(run, data_dir, "stats", "shop.example", "--json")
+        assert (missing.code, missing.document) == (1, {"error": "There is no project for shop.example."})
+        wrong = await asyncio.to_thread(
+            run, data_dir, "account", "create", "--email", "ann@example.com", "--password-stdin", stdin=b"short"
+        )
+        assert wrong == Done(2, "", "vemetric: Password: Use at least 8 characters.\n")
+
+    async def test_a_difference_is_a_failure_with_its_document(self, live_services: Services, data_dir: Path) -> None:
+        await live_services.keys.add({"accepted:1:1": 3})
+        done = await asyncio.to_thread(run, data_dir, "verify", "--json")
+        assert done.code == 1
+        assert (done.document["missing"], done.document["difference"]) == (3, 3)
+
+    async def test_asking_needs_none_of_what_answering_does(self, data_dir: Path) -> None:
+        script = (
+            "import sys; from vemetric import cli; code = cli.main(['project', 'list', '--json']);"
+            "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+        )
+        environ = {"VEMETRIC_DATA_DIR": str(data_dir), "PATH": os.environ["PATH"]}
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, check=True
+        )
+        assert json.loads(done.stdout) == {"projects": []}
+        assert {module.partition(".")[0] for module in done.stderr.decode().split()} & HEAVY == set()
+
+
+def test_a_process_that_does_not_answer_is_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VEMETRIC_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(cli, "BUSY_SECONDS_MAX", 0)
+    (tmp_path / "analytics").mkdir()
+    with (tmp_path / "analytics" / "lock").open("w") as owned:
+        fcntl.flock(owned, fcntl.LOCK_EX)
+        assert cli.main(["project", "list", "--json"]) == 3
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"].endswith("It does not answer on its socket.")
+    assert told.err.startswith("vemetric: ")
+
+
+class TestSmallCommands:
+    """What needs no store."""
+
+    def test_the_version_is_quick_to_tell(self, tmp_path: Path) -> None:
+        script = "import sys; from vemetric import cli; cli.main(['version']); print(*sys.modules, file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True)
+        assert done.stdout == f"vemetric {__version__}\n"
+        loaded = {module.partition(".")[0] for module in done.stderr.split()}
+        assert loaded & (HEAVY | {"asyncio", "msgspec", "logging", "socket"}) == set()
+
+    @pytest.mark.parametrize("arguments", [("version", "--json"), ("--version", "--json"), ("--json", "--version")])
+    def test_the_version_as_a_document(self, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+        assert cli.main(arguments) == 0
+        assert json.loads(capsys.readouterr().out) == {"version": __version__}
+
+    def test_config_tells_values_and_which_are_set(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("VEMETRIC_DATA_DIR", str(tmp_path))
+        monkeypatch.setenv("VEMETRIC_LISTEN", "[::1]:8080")
+        assert cli.main(["config", "--json"]) == 0
+        settings = {one["name"]: one for one in json.loads(capsys.readouterr().out)["settings"]}
+        assert (settings["VEMETRIC_LISTEN"]["value"], settings["VEMETRIC_LISTEN"]["isSet"]) == ("[::1]:8080", True)
+        assert settings["VEMETRIC_LOG_LEVEL"]["value"] == "info"
+        assert not settings["VEMETRIC_LOG_LEVEL"]["isSet"]
+        assert cli.main(["config"]) == 0
+        assert "VEMETRIC_LISTEN" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("name", "value"), [("VEMETRIC_LISTEN", "nowhere"), ("VEMETRIC_LISTENN", "127.0.0.1:1")])
+    def test_a_wrong_setting_is_told_in_one_line(self, tmp_path: Path, name: str, value: str) -> None:
+        for arguments in ((), ("project", "list")):
+            done = run(tmp_path / "data", *arguments, **{name: value})
+            assert done.code == 2
+            assert done.err.startswith(f"vemetric: {name} is ")
+            assert done.err.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("nonsense",),
+            ("account",),
+            ("account", "create"),
+            ("account", "create", "--email", "a@example.com", "--password", "x", "--password-stdin"),
+            ("project", "create", "--name", "Shop"),
+            ("stats",),
+            ("version", "extra"),
+        ],
+    )
+    def test_wrong_usage_is_told(self, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+        assert cli.main(arguments) == 2
+        assert "usage: vemetric" in capsys.readouterr().err
+        assert cli.main([*arguments, "--json"]) == 2
+        assert json.loads(capsys.readouterr().out).keys() == {"error"}
+
+    def test_help_is_no_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["--help"]) == 0
+        assert "setup-link" in capsys.readouterr().out
+
+    def test_a_reader_that_leaves_is_no_error(self, tmp_path: Path) -> None:
+        command = f"{sys.executable} -m vemetric config --json | true; exit ${{PIPESTATUS[0]}}"
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "VEMETRIC_DATA_DIR": str(tmp_path)}
+        done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_a_password_that_is_no_text_is_refused(self, tmp_path: Path) -> None:
+        arguments = ("account", "create", "--email", "ann@example.com", "--password-stdin")
+        done = run(tmp_path / "data", *arguments, stdin=b"\xff\xfe12345678\n")
+        assert done == Done(2, "", "vemetric: The password on standard input is not UTF-8.\n")

@@ -1,0 +1,111 @@
+"""Results as people see them in a terminal."""
+
+from typing import Any
+
+from vemetric import cli_text, commands
+
+ACCOUNT = {"id": "a", "name": "Ann Lee", "email": "ann@example.com", "isOperator": True, "createdAt": "-"}
+PROJECT = {
+    "id": "7",
+    "name": "Shop",
+    "domain": "shop.example",
+    "token": "abcdefgh12345678",
+    "organizationId": "o",
+    "timeZone": "UTC",
+    "createdAt": "-",
+}
+
+
+def a_row(name: str, users: int, count: int | None = None) -> dict[str, Any]:
+    return {"name": name, "users": users, "count": count, "detail": ""}
+
+
+def test_every_command_has_a_text() -> None:
+    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config"}
+
+
+def test_accounts() -> None:
+    assert cli_text.of("account create", ACCOUNT) == "ann@example.com  Ann Lee (operator)"
+    assert cli_text.of("account reset-password", ACCOUNT) == "ann@example.com has a new password."
+    assert cli_text.of("account reset-password", {**ACCOUNT, "password": "xyz"}).endswith(" It is xyz")
+    other = {**ACCOUNT, "email": "b@example.com", "isOperator": False}
+    assert cli_text.of("account list", {"accounts": [ACCOUNT, other]}).splitlines() == [
+        "ann@example.com  Ann Lee  operator",
+        "b@example.com    Ann Lee",
+    ]
+
+
+def test_projects() -> None:
+    assert cli_text.of("project create", PROJECT).splitlines() == [
+        "Domain     shop.example",
+        "Name       Shop",
+        "Id         7",
+        "Token      abcdefgh12345678",
+        "Time zone  UTC",
+    ]
+    assert cli_text.of("project list", {"projects": [PROJECT]}) == "shop.example  Shop  7  abcdefgh12345678"
+    assert cli_text.of("project list", {"projects": []}) == "None yet."
+
+
+def test_stats() -> None:
+    cards = {name: [] for name in commands.CARDS}
+    result = {
+        "domain": "shop.example",
+        "timespan": "24hrs",
+        "timeZone": "UTC",
+        "users": 1234,
+        "pageViews": 5,
+        "bounceRate": 33.333,
+        "visitDuration": None,
+        "events": 0,
+        "online": 1,
+        "cards": {
+            **cards,
+            "pages": [a_row("/", 1000, 2000), a_row("/pricing", 3, 4)],
+            "sources": [a_row("", 2), a_row("Google", 1)],
+            "countries": [a_row("", 1)],
+        },
+    }
+    assert cli_text.of("stats", result) == "\n".join(
+        [
+            "shop.example, 24hrs, UTC",
+            "",
+            "Users           1,234",
+            "Page views      5",
+            "Bounce rate     33.33%",
+            "Visit duration  –",
+            "Events          0",
+            "Online now      1",
+            "",
+            "Top pages",
+            "/         1,000 users  2,000 views",
+            "/pricing  3 users      4 views",
+            "",
+            "Top sources",
+            "Direct / None  2 users",
+            "Google         1 users",
+            "",
+            "Countries",
+            "Unknown  1 users",
+        ]
+    )
+
+
+def test_verify() -> None:
+    result = {"accepted": 5, "stored": 3, "inQueue": 1, "dead": 1, "missing": 0, "surplus": 0, "difference": 0}
+    assert cli_text.of("verify", result).splitlines() == [
+        "Accepted  5",
+        "Stored    3",
+        "In queue  1",
+        "Dead      1",
+        "Nothing is missing and nothing is there twice.",
+    ]
+    result = {**result, "missing": 2, "surplus": 1, "difference": 3}
+    assert cli_text.of("verify", result).endswith("\n2 events are missing, 1 are too many.")
+
+
+def test_the_set_up_link() -> None:
+    result = {"url": "https://stats.example.com/setup/x", "validHours": 24}
+    assert cli_text.of("setup-link", result) == (
+        "Create the first account within 24 hours: https://stats.example.com/setup/x"
+    )
