@@ -228,7 +228,7 @@ OPTIONS: tuple[Option, ...] = (
         "VEMETRIC_HIT_BODY_BYTES_MAX",
         262_144,
         1024,
-        16_777_216,
+        1_048_576,
         "bytes",
         "The largest body the hub takes; a larger one is answered with 413.",
     ),

@@ -58,6 +58,8 @@ class Services:
     ingest_rate: IngestRate
     intake: Intake
     probe: Probe
+    # Whether this process alone writes to the stores, so that it may remember what it wrote.
+    owns_stores: bool
 
 
 def nothing(moment: str) -> None:
@@ -107,6 +109,7 @@ async def open_services(
             ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
             intake=Intake(queue, sessions, resolver, clock),
             probe=probe,
+            owns_stores=True,
         )
 
 

@@ -5,6 +5,7 @@ A row is a tuple in the order of its table's columns. Made by the workers, writt
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self
 
 import msgspec
@@ -26,14 +27,21 @@ EVENT_PROJECT_ID = EVENT_COLUMNS.index("projectId")
 EVENT_ID = EVENT_COLUMNS.index("id")
 EVENT_CREATED_AT = EVENT_COLUMNS.index("createdAt")
 
+# The events of a batch lie within few seconds.
+SECONDS_REMEMBERED = 4096
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(ms: int) -> str:
     """Milliseconds since 1970 UTC as the store's text: 'YYYY-MM-DD HH:MM:SS.mmm'."""
     seconds, milliseconds = divmod(ms, 1000)
-    # strftime of the time module: half the cost of a datetime, and one is made per event.
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}"
+    return f"{_second(seconds)}.{milliseconds:03d}"
+
+
+@lru_cache(SECONDS_REMEMBERED)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
 
 
 def milliseconds(timestamp: str) -> int:

@@ -1,5 +1,7 @@
 """What the hub hands to the workers: the payloads of the queues, and the names of the counters that verify reads."""
 
+import zlib
+
 import msgspec
 
 from vemetric.model.geo import Geo
@@ -47,9 +49,10 @@ class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True):
     left_ms: int
 
 
-class SessionJob(msgspec.Struct, array_like=True, frozen=True):
-    """What one batch of events says of one session. `attributes` are the columns of its opening event, None for leaves.
+class SessionPart(msgspec.Struct, array_like=True, frozen=True):
+    """What one batch of events says of one session; a job holds those of one line.
 
+    attributes: the columns of its opening event, None when only leaves speak.
     opens: whether the attributes are those of the event that opened the session; otherwise they are only a stand-in
     until the opening event's job arrives.
     """
@@ -87,8 +90,8 @@ class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="ca
     utm_term: str
 
 
-class DeviceJob(msgspec.Struct, array_like=True, frozen=True):
-    """A device that was not seen before with this user."""
+class SeenDevice(msgspec.Struct, array_like=True, frozen=True):
+    """A device, perhaps one that was not seen before with this user. A job holds those of a batch."""
 
     project_id: int
     user_id: int
@@ -103,12 +106,15 @@ class DeviceJob(msgspec.Struct, array_like=True, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
+# The lines of the session queue: the sessions of a batch are spread over so many jobs, each line in order.
+SESSION_LINES = 8
+
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
-_session_decoder = msgspec.msgpack.Decoder(SessionJob)
-_device_decoder = msgspec.msgpack.Decoder(DeviceJob)
+_sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
+_devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
 
 
-def encode(payload: EventJob | LeaveJob | SessionJob | DeviceJob) -> bytes:
+def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice]) -> bytes:
     return _encoder.encode(payload)
 
 
@@ -116,12 +122,17 @@ def decode_event(payload: bytes) -> EventJob | LeaveJob:
     return _event_decoder.decode(payload)
 
 
-def decode_session(payload: bytes) -> SessionJob:
-    return _session_decoder.decode(payload)
+def decode_sessions(payload: bytes) -> list[SessionPart]:
+    return _sessions_decoder.decode(payload)
 
 
-def decode_device(payload: bytes) -> DeviceJob:
-    return _device_decoder.decode(payload)
+def decode_devices(payload: bytes) -> list[SeenDevice]:
+    return _devices_decoder.decode(payload)
+
+
+def session_line(session_id: str) -> int:
+    """The line of a session, always the same: what is said of it is folded in order, by one worker at a time."""
+    return zlib.crc32(session_id.encode()) % SESSION_LINES
 
 
 def accepted_counter(project_id: int, now_ms: int) -> str:

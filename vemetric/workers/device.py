@@ -6,7 +6,7 @@ from typing import Any
 from vemetric.clickhouse.rows import timestamp
 from vemetric.clickhouse.sink import DeviceKey
 from vemetric.ingest import jobs
-from vemetric.ingest.jobs import DeviceJob
+from vemetric.ingest.jobs import SeenDevice
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -20,7 +20,7 @@ class DeviceWorker:
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Insert the devices that are new to the store."""
-        devices = {key_of(device): device for device in (jobs.decode_device(job.payload) for job in claimed)}
+        devices = {key_of(device): device for job in claimed for device in jobs.decode_devices(job.payload)}
         known = await self._services.sink.known_devices(devices)
         rows = [row_of(device) for key, device in devices.items() if key not in known]
         await self._services.sink.insert_devices(
@@ -29,11 +29,11 @@ class DeviceWorker:
         return Write()
 
 
-def key_of(device: DeviceJob) -> DeviceKey:
+def key_of(device: SeenDevice) -> DeviceKey:
     return DeviceKey(device.project_id, device.user_id, device.device_id)
 
 
-def row_of(device: DeviceJob) -> tuple[Any, ...]:
+def row_of(device: SeenDevice) -> tuple[Any, ...]:
     """In the order of DEVICE_COLUMNS."""
     return (
         1, device.project_id, device.user_id, device.device_id, timestamp(device.created_ms), device.os_name,

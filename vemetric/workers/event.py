@@ -1,13 +1,13 @@
 """The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
 from vemetric.database import projects
 from vemetric.ingest import jobs
-from vemetric.ingest.jobs import DeviceJob, EventJob, SessionJob
+from vemetric.ingest.jobs import EventJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -15,6 +15,8 @@ from vemetric.workers import event_rows
 from vemetric.workers.device import key_of
 
 SEEN_DEVICES_MAX = 50_000
+PARTS_PER_JOB_MAX = 500
+PART_BYTES_PER_JOB_MAX = 1_048_576
 
 
 class EventWorker:
@@ -49,12 +51,12 @@ class EventWorker:
             next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
             for payload in payloads
         )
-        return Write(jobs=[*map(session_job, sessions), *map(device_job, self._new_devices(devices, again))])
+        return Write(jobs=[*session_jobs(sessions), *device_jobs(self._new_devices(devices, again))])
 
     async def _users(self, events: Iterable[EventJob]) -> dict[UserKey, KnownUser]:
         return await self._services.sink.users({UserKey(event.project_id, event.user_id) for event in events})
 
-    def _new_devices(self, devices: Iterable[DeviceJob], again: Iterable[DeviceJob]) -> Iterable[DeviceJob]:
+    def _new_devices(self, devices: Iterable[SeenDevice], again: Iterable[SeenDevice]) -> Iterable[SeenDevice]:
         """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.
 
         The device worker knows what is stored.
@@ -79,9 +81,9 @@ class EventWorker:
             self._begun_projects.add(project_id)
 
 
-def fold_sessions(parts: Iterable[SessionJob]) -> Iterable[SessionJob]:
+def fold_sessions(parts: Iterable[SessionPart]) -> Iterable[SessionPart]:
     """One job per session of a batch."""
-    folded: dict[tuple[int, int, str], SessionJob] = {}
+    folded: dict[tuple[int, int, str], SessionPart] = {}
     for part in parts:
         key = (part.project_id, part.user_id, part.session_id)
         earlier = folded.get(key)
@@ -89,10 +91,30 @@ def fold_sessions(parts: Iterable[SessionJob]) -> Iterable[SessionJob]:
     return folded.values()
 
 
-def session_job(session: SessionJob) -> NewJob:
-    """Jobs of one session are handled in order, by one worker at a time."""
-    return NewJob(jobs.SESSION_QUEUE, jobs.encode(session), order_key=session.session_id)
+def session_jobs(parts: Iterable[SessionPart]) -> list[NewJob]:
+    """One job per line, or few; the jobs of a line are handled in order, by one worker at a time."""
+    lines: defaultdict[int, list[SessionPart]] = defaultdict(list)
+    for part in parts:
+        lines[jobs.session_line(part.session_id)].append(part)
+    return [
+        NewJob(jobs.SESSION_QUEUE, payload, order_key=str(line))
+        for line, members in lines.items()
+        for payload in packed(members)
+    ]
 
 
-def device_job(device: DeviceJob) -> NewJob:
-    return NewJob(jobs.DEVICE_QUEUE, jobs.encode(device))
+def device_jobs(devices: Iterable[SeenDevice]) -> list[NewJob]:
+    return [NewJob(jobs.DEVICE_QUEUE, payload) for payload in packed(list(devices))]
+
+
+def packed(items: list[SessionPart] | list[SeenDevice]) -> Iterator[bytes]:
+    """The payloads of as few jobs as the bounds allow: addresses can be long."""
+    if not items:
+        return
+    payload = jobs.encode(items) if len(items) <= PARTS_PER_JOB_MAX else b""
+    if payload and (len(payload) <= PART_BYTES_PER_JOB_MAX or len(items) == 1):
+        yield payload
+        return
+    middle = len(items) // 2
+    yield from packed(items[:middle])
+    yield from packed(items[middle:])

@@ -8,7 +8,7 @@ from vemetric.clickhouse.rows import timestamp
 from vemetric.clickhouse.sink import KnownUser
 from vemetric.enrich import page, referrer, user_agent
 from vemetric.ingest.hit import PAGE_VIEW
-from vemetric.ingest.jobs import DeviceJob, EventJob, LeaveJob, SessionAttributes, SessionJob
+from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionAttributes, SessionPart
 from vemetric.model import ids
 from vemetric.model.geo import Geo
 
@@ -21,8 +21,8 @@ class Enriched(NamedTuple):
     """What one event job comes to: the row in the order of EVENT_COLUMNS, and what follows from it."""
 
     row: tuple[Any, ...]
-    session: SessionJob
-    device: DeviceJob
+    session: SessionPart
+    device: SeenDevice
 
 
 def enrich(job: EventJob, user: KnownUser | None) -> Enriched:
@@ -53,29 +53,29 @@ def enrich(job: EventJob, user: KnownUser | None) -> Enriched:
         source.url, source.type, url.origin, url.pathname, url.query_params, url.url_hash, url.utm_source,
         url.utm_medium, url.utm_campaign, url.utm_content, url.utm_term,
     )  # fmt: skip
-    session = SessionJob(
+    session = SessionPart(
         job.project_id, job.user_id, job.session_id, job.session_started_ms, job.created_ms,
         job.created_ms == job.session_started_ms, attributes,
     )  # fmt: skip
-    seen = DeviceJob(job.project_id, job.user_id, device_id, job.created_ms, *msgspec.structs.astuple(device))
+    seen = SeenDevice(job.project_id, job.user_id, device_id, job.created_ms, *msgspec.structs.astuple(device))
     return Enriched(row, session, seen)
 
 
-def session_of_leave(job: LeaveJob) -> SessionJob:
+def session_of_leave(job: LeaveJob) -> SessionPart:
     """A page leave says only that the visit lasted until then."""
-    return SessionJob(
+    return SessionPart(
         job.project_id, job.user_id, job.session_id, job.session_started_ms, job.left_ms, opens=False, attributes=None
     )
 
 
-def combine(first: SessionJob, second: SessionJob) -> SessionJob:
+def combine(first: SessionPart, second: SessionPart) -> SessionPart:
     """One job that says what both say of a session. `first` came first; the order matters only for stand-ins."""
     if first.opens or (first.attributes is not None and not second.opens):
         leading, other = first, second
     else:
         leading, other = second, first
     attributes = leading.attributes if leading.attributes is not None else other.attributes
-    return SessionJob(
+    return SessionPart(
         first.project_id, first.user_id, first.session_id, first.started_ms, max(first.ended_ms, second.ended_ms),
         first.opens or second.opens, attributes,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The `session` queue: fold what batches of events say into the sessions' rows."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
@@ -10,25 +11,44 @@ from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import session_rows
 
+REMEMBERED_ROWS_MAX = 20_000
+
 
 class SessionWorker:
-    """Handles batches of session jobs. Folding is idempotent, so a batch that comes again changes nothing."""
+    """Handles batches of session jobs. Folding is idempotent, so a batch that comes again changes nothing.
+
+    Where no other process writes the rows, those written last are remembered and not read again.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
+        self._remembered: OrderedDict[SessionKey, SessionRow] = OrderedDict()
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
-        parts = [jobs.decode_session(job.payload) for job in claimed]
-        stored = await self._services.sink.sessions([session_rows.key_of(part) for part in parts])
-        rows: dict[SessionKey, SessionRow] = dict(stored)
+        parts = [part for job in claimed for part in jobs.decode_sessions(job.payload)]
+        keys = [session_rows.key_of(part) for part in parts]
+        rows = await self._rows(keys)
         changed: dict[SessionKey, SessionRow] = {}
-        for part in parts:
-            key = session_rows.key_of(part)
+        for key, part in zip(keys, parts, strict=True):
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
         await self._services.sink.insert_sessions(
-            list(changed.values()), may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+            list(changed.values()),
+            may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
+        self._remember(changed)
         return Write()
+
+    async def _rows(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
+        rows = {key: self._remembered[key] for key in keys if key in self._remembered}
+        return rows | await self._services.sink.sessions([key for key in keys if key not in rows])
+
+    def _remember(self, rows: dict[SessionKey, SessionRow]) -> None:
+        self._remembered |= rows
+        for key in rows:
+            self._remembered.move_to_end(key)
+        while len(self._remembered) > self._remembered_max:
+            self._remembered.popitem(last=False)

@@ -4,36 +4,41 @@ from typing import Any
 
 import msgspec
 
-from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
+from vemetric.clickhouse.rows import SessionRow, timestamp
 from vemetric.clickhouse.sink import SessionKey
-from vemetric.ingest.jobs import SessionAttributes, SessionJob
+from vemetric.ingest.jobs import SessionAttributes, SessionPart
 
-# The columns of SessionAttributes by their names in the store.
-COLUMNS = {field.name: field.encode_name for field in msgspec.structs.fields(SessionAttributes)}
+# The columns of SessionAttributes by their names in the store, in order.
+COLUMNS = tuple(field.encode_name for field in msgspec.structs.fields(SessionAttributes))
 PLACE_COLUMNS = ("countryCode", "city", "latitude", "longitude")
 
 
-def key_of(job: SessionJob) -> SessionKey:
-    return SessionKey(job.project_id, job.user_id, job.session_id, timestamp(job.started_ms))
+def key_of(part: SessionPart) -> SessionKey:
+    return SessionKey(part.project_id, part.user_id, part.session_id, timestamp(part.started_ms))
 
 
-def fold(stored: SessionRow | None, job: SessionJob) -> SessionRow | None:
-    """The row after the job, its version one higher; None when the job changes nothing.
+def fold(stored: SessionRow | None, part: SessionPart) -> SessionRow | None:
+    """The row after the part, its version one higher; None when the part changes nothing.
 
     A page leave of a session without a row changes nothing: its opening event was never stored.
     """
     if stored is None:
-        return None if job.attributes is None else _opened(job, job.attributes)
-    changes = _columns(job.attributes) if job.opens and job.attributes is not None else {}
-    if not changes and job.attributes is not None and not stored.countryCode:
-        changes = {column: value for column, value in _columns(job.attributes).items() if column in PLACE_COLUMNS}
-    ended_ms = max(milliseconds(stored.endedAt), job.ended_ms)
-    changes |= {"endedAt": timestamp(ended_ms), "duration": whole_seconds(ended_ms - job.started_ms)}
-    changed = msgspec.structs.replace(stored, **changes)
-    if changed == stored:
-        return None
-    changed.version = stored.version + 1
-    return changed
+        return None if part.attributes is None else _opened(part, part.attributes)
+    changes = _learned(stored, part)
+    ended_at = timestamp(part.ended_ms)
+    # Times as text of one length sort as times.
+    if ended_at > stored.endedAt:
+        changes |= {"endedAt": ended_at, "duration": whole_seconds(part.ended_ms - part.started_ms)}
+    return msgspec.structs.replace(stored, version=stored.version + 1, **changes) if changes else None
+
+
+def _learned(stored: SessionRow, part: SessionPart) -> dict[str, Any]:
+    """The columns the part knows better: all of them if it is of the opening event, else a place that was missing."""
+    if part.attributes is None or not (part.opens or not stored.countryCode):
+        return {}
+    columns = _columns(part.attributes)
+    names = columns if part.opens else PLACE_COLUMNS
+    return {name: columns[name] for name in names if columns[name] != getattr(stored, name)}
 
 
 def whole_seconds(milliseconds_passed: int) -> int:
@@ -41,22 +46,24 @@ def whole_seconds(milliseconds_passed: int) -> int:
     return (milliseconds_passed + 500) // 1000
 
 
-def _opened(job: SessionJob, attributes: SessionAttributes) -> SessionRow:
-    values: dict[str, Any] = {
-        "deleted": 0,
-        "projectId": job.project_id,
-        "userId": job.user_id,
-        "id": job.session_id,
-        "startedAt": timestamp(job.started_ms),
-        "endedAt": timestamp(job.ended_ms),
-        "duration": whole_seconds(job.ended_ms - job.started_ms),
-        "importSource": "",
-        "version": 1,
-    }
-    return SessionRow(**values, **_columns(attributes))
+def _opened(part: SessionPart, attributes: SessionAttributes) -> SessionRow:
+    return SessionRow(
+        deleted=0,
+        projectId=part.project_id,
+        userId=part.user_id,
+        id=part.session_id,
+        startedAt=timestamp(part.started_ms),
+        endedAt=timestamp(part.ended_ms),
+        duration=whole_seconds(part.ended_ms - part.started_ms),
+        importSource="",
+        version=1,
+        **_columns(attributes),
+    )
 
 
 def _columns(attributes: SessionAttributes) -> dict[str, Any]:
-    values = {COLUMNS[name]: getattr(attributes, name) for name in COLUMNS}
-    # Nobody's name is NULL in this table, not '' (ingest.md 7).
-    return values | {name: values[name] or None for name in ("userIdentifier", "userDisplayName")}
+    columns = dict(zip(COLUMNS, msgspec.structs.astuple(attributes), strict=True))
+    # Nobody's name is NULL in this table, not ''.
+    columns["userIdentifier"] = columns["userIdentifier"] or None
+    columns["userDisplayName"] = columns["userDisplayName"] or None
+    return columns
