@@ -18,7 +18,13 @@ from vemetric.clickhouse.directory import Directory
 
 MEMORY_BYTES_MAX = 700_000_000
 THREADS_MAX = 2
+# Of the memory: what one query may take. Two of them leave room for inserts and merges.
+READ_MEMORY_SHARE = 0.35
+MERGE_MEMORY_SHARE = 0.25
 READS_MAX = 2
+# Of the memory: what one query may take. Two of them leave room for inserts and merges.
+READ_MEMORY_SHARE = 0.35
+MERGE_MEMORY_SHARE = 0.25
 READS_PENDING_MAX = 200
 READ_WAIT_SECONDS_MAX = 10.0
 QUERY_SECONDS_MAX = 30
@@ -28,7 +34,9 @@ RESULT_ROWS_MAX = 500_000
 MARK_CACHE_BYTES_MAX = 64 << 20
 OTHER_CACHE_BYTES_MAX = 16 << 20
 MERGE_THREADS = 1
-MERGES_PER_THREAD = 2
+# One thread takes turns between its merges, short ones first; memory bounds how many run. Fewer than this, and the
+# engine would keep its last free places (8 for large merges, 20 for mutations, 25 for whole months) and never use them.
+MERGES_PER_THREAD = 30
 
 Result = TypeVar("Result")
 Rows = list[list[Any]]
@@ -139,13 +147,14 @@ class EmbeddedEngine:
         try:
             module = await asyncio.to_thread(loader.load)
             target = _connection_string(owned.store, memory_bytes_max, threads_max)
+            read_settings = READ_SETTINGS | {"max_memory_usage": int(memory_bytes_max * READ_MEMORY_SHARE)}
 
             def connection(settings: Mapping[str, Any]) -> Connection:
                 return Connection(lambda: module.connect(target), settings)
 
             engine = cls(
                 owned,
-                reads=Lane("read", [connection(READ_SETTINGS) for _ in range(reads_max)]),
+                reads=Lane("read", [connection(read_settings) for _ in range(reads_max)]),
                 inserts=Lane("insert", [connection(INSERT_SETTINGS)]),
                 commands=Lane("command", [connection({})]),
             )
@@ -221,7 +230,7 @@ def _connection_string(store: Path, memory_bytes_max: int, threads_max: int) -> 
     """Where the data is and the bounds of the engine, sized for two cores and 1 GiB."""
     settings = {
         "max_server_memory_usage": memory_bytes_max,
-        "max_memory_usage": memory_bytes_max // 2,
+        "merges_mutations_memory_usage_soft_limit": int(memory_bytes_max * MERGE_MEMORY_SHARE),
         "max_threads": threads_max,
         "mark_cache_size": MARK_CACHE_BYTES_MAX,
         "index_mark_cache_size": OTHER_CACHE_BYTES_MAX,
@@ -230,6 +239,7 @@ def _connection_string(store: Path, memory_bytes_max: int, threads_max: int) -> 
         "compiled_expression_cache_size": OTHER_CACHE_BYTES_MAX,
         "background_pool_size": MERGE_THREADS,
         "background_merges_mutations_concurrency_ratio": MERGES_PER_THREAD,
+        "background_merges_mutations_scheduling_policy": "shortest_task_first",
     }
     return f"{store}?" + "&".join(f"{name}={value}" for name, value in settings.items())
 

@@ -19,6 +19,8 @@ from vemetric import errors
 PACKAGE = "chdb"
 DISTRIBUTION = "chdb-core"
 EXTENSION = "_chdb"
+# Freed memory goes back to the system after this time instead of 5 s: hundreds of MB resident less between queries.
+ALLOCATOR_SETTINGS = ("JE_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 EXPECTED_NAMES = ("connect", "query_result", "set_signal_handlers_enabled")
 
 
@@ -30,6 +32,8 @@ def load() -> Any:
     and the process's SIGTERM and SIGINT keep working. Raises Misconfigured if the installed chDB is not as expected.
     """
     library = _library()
+    # The allocator inside the library reads its settings when it is loaded; the operator's own come first.
+    os.environ.setdefault(*ALLOCATOR_SETTINGS)
     # Its symbols must win over equal names of libraries that are loaded already; chDB's own loader does the same.
     ctypes.CDLL(str(library), mode=sys.getdlopenflags() | os.RTLD_DEEPBIND)
     file_loader = importlib.machinery.ExtensionFileLoader(EXTENSION, str(library))
