@@ -12,7 +12,7 @@ from typing import NamedTuple
 from vemetric import errors
 
 SETTING = "VEMETRIC_TRUSTED_PROXIES"
-CACHED_ADDRESSES_MAX = 8192
+CACHED_ADDRESSES_MAX = 32_768
 # The longest spelling of an IPv6 address ends with an IPv4 one.
 ADDRESS_CHARACTERS_MAX = 45
 

@@ -15,7 +15,7 @@ import maxminddb
 import vemetric
 from vemetric.model.geo import UNKNOWN, Geo
 
-CACHED_ADDRESSES_MAX = 8192
+CACHED_ADDRESSES_MAX = 32_768
 DEFAULT_DATABASE = Path(vemetric.__file__).parent / "static" / "dist" / "geo" / "dbip-country.mmdb"
 
 
