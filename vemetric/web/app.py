@@ -1,0 +1,31 @@
+"""The site: pages and the files they load. serve.py runs it and puts the hub's paths before it."""
+
+import asyncio
+
+from aiohttp import web
+
+from vemetric.services import Services
+from vemetric.web import forms, middleware, render, routes
+from vemetric.web.assets import ASSETS, Assets
+from vemetric.web.context import SERVICES
+from vemetric.web.pages.install import CLOSING
+
+
+def make_app(services: Services) -> web.Application:
+    """The application over opened services. It holds nothing that another process would miss."""
+    app = web.Application(
+        middlewares=(middleware.secure, middleware.explain, middleware.recognize),
+        client_max_size=forms.BODY_BYTES_MAX,
+    )
+    app[SERVICES] = services
+    app[ASSETS] = Assets()
+    app[CLOSING] = asyncio.Event()
+    app.on_shutdown.append(_close_streams)
+    render.set_up(app)
+    routes.add_to(app)
+    return app
+
+
+async def _close_streams(app: web.Application) -> None:
+    """Pages that watch would otherwise hold up the end of the process."""
+    app[CLOSING].set()

@@ -1,0 +1,77 @@
+"""What a page knows about the request it answers: who asks, from where, and how it looks. Made by middleware.py."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.accounts import access
+from vemetric.model.account import Account, Login
+from vemetric.model.organization import Role
+from vemetric.model.project import Project
+from vemetric.services import Services
+
+PROJECT_ID_DIGITS_MAX = 20
+# The themes that a cookie can name; without one it is the system's.
+THEMES = ("light", "dark")
+
+
+@dataclass(slots=True)
+class Context:
+    """One request, as pages see it.
+
+    origin: scheme, host and port that people and sites use, without a path. csrf: the token every form carries.
+    is_fragment: asked for by a script that swaps a part of the page. theme: `light`, `dark` or '' for the system's.
+    """
+
+    services: Services
+    origin: str
+    is_secure: bool
+    ip: str
+    theme: str
+    csrf: str
+    is_fragment: bool
+    account: Account | None = None
+    login: Login | None = None
+
+    @property
+    def signed_in(self) -> Account:
+        """The account; only for routes that need one."""
+        if self.account is None:
+            raise errors.Unauthorized
+        return self.account
+
+
+CONTEXT = web.RequestKey("context", Context)
+SERVICES = web.AppKey("services", Services)
+
+
+def of(request: web.Request) -> Context:
+    """The request's context."""
+    return request[CONTEXT]
+
+
+async def project_of(request: web.Request) -> Project:
+    """The project of the path, if the account may see it; NotFound alike for one that does not exist."""
+    context = of(request)
+    text = request.match_info["project"]
+    if not text.isascii() or not text.isdigit() or len(text) > PROJECT_ID_DIGITS_MAX:
+        raise errors.NotFound
+    project = await access.project_for(context.services.database, context.signed_in, int(text))
+    if project is None:
+        raise errors.NotFound
+    return project
+
+
+async def may_change(request: web.Request, organization_id: str) -> bool:
+    """Whether the account may change things in the organization."""
+    context = of(request)
+    return await access.role_in(context.services.database, context.signed_in, organization_id) is Role.ADMIN
+
+
+async def project_to_change(request: web.Request) -> Project:
+    """The project of the path, for somebody who may change it; Forbidden for those who may only see it."""
+    project = await project_of(request)
+    if not await may_change(request, project.organization_id):
+        raise errors.Forbidden("Only an admin of the organization can change this.")
+    return project

@@ -1,0 +1,54 @@
+"""Forms: what a browser posted becomes a struct, and what is wrong with it stands beside the fields it is about."""
+
+import hmac
+import re
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.model.text import well_formed
+
+# Every form of ours is far smaller; a larger body is refused before it is read.
+BODY_BYTES_MAX = 64 * 1024
+FIELD_CHARACTERS_MAX = 2000
+CSRF_FIELD = "csrf"
+NEXT_CHARACTERS_MAX = 500
+
+Form = TypeVar("Form", bound=msgspec.Struct)
+
+
+async def read(request: web.Request, kind: type[Form]) -> Form:
+    """The posted form. A field that is missing is empty; raises Invalid when one is longer than any we ask for."""
+    typed = await text_fields(request)
+    too_long = {name: "This is too long." for name, text in typed.items() if len(text) > FIELD_CHARACTERS_MAX}
+    if too_long:
+        raise errors.Invalid("A field is too long.", too_long)
+    values = {field.encode_name: typed.get(field.encode_name, "") for field in msgspec.structs.fields(kind)}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.Invalid(str(error), {_field_of(error): "This cannot be read."}) from error
+
+
+async def text_fields(request: web.Request) -> dict[str, str]:
+    """The posted text fields, the first of each name; files are ignored."""
+    posted = await request.post()
+    return {name: well_formed(value) for name, value in reversed(list(posted.items())) if isinstance(value, str)}
+
+
+def csrf_token(secret: bytes, of_browser: str) -> str:
+    """The token that forms of one browser carry: nobody can make it without the instance's secret."""
+    return hmac.new(secret, b"form:" + of_browser.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
+
+
+def local_path(text: str) -> str:
+    """Where to go on after a form: a path of this site, `/` for anything else."""
+    is_local = re.fullmatch(r"/(?![/\\])[!-~]*", text) is not None and "\\" not in text
+    return text if is_local and len(text) <= NEXT_CHARACTERS_MAX else "/"
+
+
+def _field_of(error: msgspec.ValidationError) -> str:
+    found = re.search(r"`\$\.(\w+)", str(error))
+    return found.group(1) if found else ""

@@ -1,0 +1,155 @@
+"""What happens around every page: security headers, errors as pages, who is signed in, and whether a form is ours.
+
+The hub's paths never come here: serve.py answers them before routing.
+"""
+
+import hmac
+import logging
+import secrets
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from vemetric import errors
+from vemetric.accounts import logins
+from vemetric.accounts.logins import HOUR_MS, PROLONG_AFTER_HOURS
+from vemetric.enrich import client
+from vemetric.web import cookies, forms, headers, render, routes
+from vemetric.web.context import CONTEXT, SERVICES, THEMES, Context
+from vemetric.web.routes import Access
+
+SAFE_METHODS = ("GET", "HEAD")
+FORMS_SECRET_CHARACTERS_MAX = 64
+
+log = logging.getLogger("vemetric.web")
+
+
+@web.middleware
+async def secure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The headers of every answer, and no cache for anything that is not a file."""
+    response = await handler(request)
+    if not response.prepared:
+        for name, value in {**headers.SECURITY, **headers.NO_STORE}.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
+@web.middleware
+async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors become pages that say what is wrong; only what nobody foresaw is logged."""
+    try:
+        return await handler(request)
+    except errors.VemetricError as error:
+        return _explained(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = render.failure(request, error.status, error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return render.failure(request, 500, "Something went wrong here. The log says what.")
+
+
+def _explained(request: web.Request, error: errors.VemetricError) -> web.Response:
+    if isinstance(error, errors.Unauthorized) and (elsewhere := _to_login(request)) is not None:
+        return elsewhere
+    if error.status >= 500:
+        log.warning("%s %s: %s", request.method, request.path, error.message)
+    if isinstance(error, errors.StoreError):
+        error = errors.Unavailable()
+    response = render.failure(request, error.status, error.message)
+    if isinstance(error, errors.TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+@web.middleware
+async def recognize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who asks. Routes for accounts send others to the login; forms must come from a page of ours."""
+    access = routes.access_of(request)
+    if access is Access.FILE:
+        return await handler(request)
+    forms_secret = request.cookies.get(cookies.FORMS, "")
+    is_new = not 0 < len(forms_secret) <= FORMS_SECRET_CHARACTERS_MAX
+    if is_new:
+        forms_secret = secrets.token_urlsafe(24)
+    context = _context(request, forms_secret)
+    request[CONTEXT] = context
+    token = request.cookies.get(cookies.LOGIN, "")
+    if token:
+        await _sign_in(context, token)
+    if access is Access.ACCOUNT and context.account is None:
+        raise errors.Unauthorized
+    if request.method not in SAFE_METHODS:
+        await _check_form(request, context)
+    response = await handler(request)
+    if not response.prepared:
+        _renew_cookies(response, context, token, forms_secret if is_new else "")
+    return response
+
+
+def _context(request: web.Request, forms_secret: str) -> Context:
+    services = request.app[SERVICES]
+    scheme, host = client.scheme_and_host(
+        request.remote, request.headers, services.trusted_proxies, request.scheme, request.host
+    )
+    origin = services.config.public_url or f"{scheme}://{host}"
+    theme = request.cookies.get(cookies.THEME, "")
+    return Context(
+        services=services,
+        origin=origin,
+        is_secure=scheme == "https" or origin.startswith("https://"),
+        ip=client.client_ip(request.remote, request.headers, services.trusted_proxies) or "",
+        theme=theme if theme in THEMES else "",
+        csrf=forms.csrf_token(services.secret, forms_secret),
+        is_fragment="HX-Request" in request.headers,
+    )
+
+
+async def _sign_in(context: Context, token: str) -> None:
+    found = await logins.by_token(context.services.database, context.services.clock, token)
+    if found is not None:
+        context.account, context.login = found
+
+
+def _renew_cookies(response: web.StreamResponse, context: Context, token: str, forms_secret: str) -> None:
+    """A login that use has prolonged lives longer in the browser too; a new browser gets its form secret."""
+    login = context.login
+    prolonged_ms = PROLONG_AFTER_HOURS * HOUR_MS
+    if login is not None and login.remember and cookies.LOGIN not in response.cookies:
+        was_prolonged = login.used_at_ms - login.created_at_ms >= prolonged_ms
+        if was_prolonged and context.services.clock.now_ms() - login.used_at_ms < HOUR_MS:
+            cookies.keep_login(response, token, remember=True, is_secure=context.is_secure)
+    if forms_secret:
+        cookies.keep_forms(response, forms_secret, context.is_secure)
+
+
+async def _check_form(request: web.Request, context: Context) -> None:
+    """A form must be posted by a page of this site: its token says so, and the browser does not say otherwise."""
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None and site not in ("same-origin", "none"):
+        raise errors.Forbidden("This form was sent from another site.")
+    if origin is not None and urlsplit(origin).netloc not in (request.host, urlsplit(context.origin).netloc):
+        raise errors.Forbidden("This form was sent from another site.")
+    posted = (await forms.text_fields(request)).get(forms.CSRF_FIELD, "")
+    if not hmac.compare_digest(posted.encode(), context.csrf.encode()):
+        raise errors.Forbidden(
+            "This form is too old, or cookies are switched off. Go back, reload the page, try again."
+        )
+
+
+def _to_login(request: web.Request) -> web.Response | None:
+    """Somebody who is not signed in goes to the login and comes back from there; a swapped part reloads its page."""
+    if CONTEXT not in request or routes.access_of(request) is not Access.ACCOUNT:
+        return None
+    if request[CONTEXT].is_fragment:
+        return web.Response(status=401, headers={"HX-Refresh": "true"})
+    target = (
+        f"/login?next={quote(request.path_qs)}" if request.method in SAFE_METHODS and request.path != "/" else "/login"
+    )
+    return web.Response(status=303, headers={"Location": target})

@@ -1,0 +1,51 @@
+"""GET /p/<project>/panels/<panel>: one panel by the template its page uses, for a script to swap in."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.model import timespan
+from vemetric.web import cards, context, render, view
+from vemetric.web.pages import dashboard, install
+
+# All panels at once, for what refreshes itself, and the list of what was seen on the install page.
+ALL, SEEN = "all", "seen"
+CURRENT_URL_HEADER = "HX-Current-URL"
+PUSH_URL_HEADER = "HX-Push-Url"
+
+
+async def show(request: web.Request) -> web.Response:
+    """The panel. Its answer names the address that the page has from now on."""
+    project = await context.project_of(request)
+    panel = request.match_info["panel"]
+    page = context.of(request)
+    if panel == SEEN:
+        return render.page(request, "panels/seen.html", seen=await install.seen(page, project))
+    if panel not in (ALL, view.CHART, *cards.KINDS):
+        raise errors.NotFound
+    query = dict(request.query)
+    if panel != ALL:
+        query = view.merged(panel, _page_query(request), query)
+    now_ms = page.services.clock.now_ms()
+    state = view.parse(query, now_ms, project.time_zone)
+    if panel == ALL:
+        return render.page(request, "panels/all.html", **await dashboard.panels(page, project, state))
+    range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
+    if panel == view.CHART:
+        loaded = await dashboard.load_chart(page, project, range_)
+        values = dashboard.chart_values(project, state, range_, loaded)
+        response = render.page(request, "panels/chart_alone.html", **values)
+    else:
+        kind = cards.KINDS[panel]
+        card = await dashboard.load_card(page, project, range_, kind, state)
+        values = dashboard.card_values(project, state, kind, card)
+        response = render.page(request, "panels/card_alone.html", card=values)
+    response.headers[PUSH_URL_HEADER] = view.url(f"/p/{project.id}", state)
+    return response
+
+
+def _page_query(request: web.Request) -> dict[str, str]:
+    """The query of the page that the panel stands in, where a script says which one that is."""
+    address = request.headers.get(CURRENT_URL_HEADER, "")
+    return dict(parse_qsl(urlsplit(address).query)) if address else {}

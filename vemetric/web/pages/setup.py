@@ -1,0 +1,52 @@
+"""GET /setup/<token> and its form: the first account with its organization and project."""
+
+import msgspec
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.accounts import logins, setup
+from vemetric.accounts.logins import Browser
+from vemetric.model import calendar
+from vemetric.web import context, cookies, forms, render
+
+
+async def show(request: web.Request) -> web.Response:
+    """The form, as long as the link works; the login once set-up is done."""
+    services = context.of(request).services
+    if await setup.is_done(services.database):
+        return render.redirect("/login")
+    token = request.match_info.get("token", "") or request.query.get("token", "")
+    if not token or not await setup.is_valid(services.database, services.clock, token):
+        return render.page(request, "pages/setup_waiting.html", status=403 if token else 200, is_dead=bool(token))
+    empty = setup.Form("", "", "", "", "", "", services.config.time_zone)
+    return _form(request, token, empty, {})
+
+
+async def complete(request: web.Request) -> web.Response:
+    """Make account, organization and project, and sign the account in."""
+    page, token = context.of(request), request.match_info["token"]
+    services, form = page.services, await forms.read(request, setup.Form)
+    try:
+        made = await setup.complete(services.database, services.clock, token, form)
+    except errors.Invalid as error:
+        return _form(request, token, form, error.fields)
+    except errors.Forbidden:
+        return await show(request)
+    services.projects.forget()
+    browser = Browser(request.headers.get("User-Agent", ""), page.ip)
+    login_token, _ = await logins.open_login(services.database, services.clock, made.account, browser)
+    response = render.redirect(f"/p/{made.project.id}")
+    cookies.keep_login(response, login_token, remember=True, is_secure=page.is_secure)
+    return response
+
+
+def _form(request: web.Request, token: str, form: setup.Form, problems: dict[str, str]) -> web.Response:
+    return render.page(
+        request,
+        "pages/setup.html",
+        status=400 if problems else 200,
+        token=token,
+        form=msgspec.structs.replace(form, password=""),
+        problems=problems,
+        time_zones=sorted(calendar.zone_names()),
+    )

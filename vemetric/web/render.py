@@ -1,0 +1,92 @@
+"""Templates: the environment they share, and answers made of them. A page and its fragment use the same file."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.web import figures
+from vemetric.web.assets import ASSETS, Assets
+from vemetric.web.context import CONTEXT, of
+
+TEMPLATES = Path(__file__).parent / "templates"
+UNKNOWN_FLAG = "flags/xx.svg"
+TITLES = {
+    403: "You may not do this",
+    404: "There is nothing here",
+    413: "That is too much",
+    429: "Too many attempts",
+    503: "Not available right now",
+}
+COLOURS_OF_AVATARS = 6
+COLOURS_OF_PROJECTS = 5
+
+
+def set_up(app: web.Application) -> None:
+    """Give the application its templates."""
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    assets = app[ASSETS]
+    environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
+    environment.filters.update(
+        number=figures.number, duration=figures.duration, initials=initials, colour=colour, figure=figures.figure
+    )
+
+
+def text(request: web.Request, template: str, **values: Any) -> str:
+    """A filled template."""
+    context = {"request": request, "page": of(request), **values}
+    return aiohttp_jinja2.render_string(template, request, context)
+
+
+def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+    """A filled template as an answer."""
+    return web.Response(text=text(request, template, **values), status=status, content_type="text/html")
+
+
+def redirect(location: str) -> web.Response:
+    """See another page, after a form was taken."""
+    return web.Response(status=303, headers={"Location": location})
+
+
+def failure(request: web.Request, status: int, message: str) -> web.Response:
+    """What went wrong, as a page; as a sentence where nobody would see one (files, parts, other methods' clients)."""
+    if CONTEXT not in request or of(request).is_fragment:
+        return web.Response(text=message, status=status)
+    title = TITLES.get(status) or HTTPStatus(status).phrase
+    template = "pages/failure.html"
+    return page(request, template, status=status, title=title, message=message, code=status)
+
+
+def problems_of(error: errors.VemetricError, field: str = "") -> dict[str, str]:
+    """What is wrong by field; an error that names none belongs to `field`."""
+    if isinstance(error, errors.Invalid) and error.fields:
+        return error.fields
+    return {field: error.message}
+
+
+def flag_url(assets: Assets, country_code: str) -> str:
+    """The address of a country's flag."""
+    name = f"flags/{country_code.lower()}.svg"
+    return assets.url(name if country_code and assets.has(name) else UNKNOWN_FLAG)
+
+
+def initials(name: str) -> str:
+    """The first letters of the first two words: `Mara Lindqvist` as ML."""
+    return "".join(word[0] for word in name.split()[:2]).upper() or "?"
+
+
+def colour(name: str, kind: str) -> str:
+    """The class that gives a name its colour, always the same one. kind: `av` of people, `fv` of projects."""
+    count = COLOURS_OF_AVATARS if kind == "av" else COLOURS_OF_PROJECTS
+    return f"{kind}-{sum(name.encode('utf-8', 'replace')) % count + 1}"

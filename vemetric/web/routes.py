@@ -1,0 +1,64 @@
+"""Every page and what it needs, to be read from top to bottom. The hub's paths are in hub.py."""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from vemetric.web import assets
+from vemetric.web.pages import dashboard, install, overview, panels, robots, settings, setup, sign_in, theme
+
+
+class Access(Enum):
+    """Who may ask. What an account may see of a project is decided in context.py."""
+
+    FILE = auto()
+    ANYBODY = auto()
+    ACCOUNT = auto()
+
+
+class Route(NamedTuple):
+    """A path with its handler."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+
+
+ROUTES = (
+    Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
+    Route("GET", "/robots.txt", robots.show, Access.FILE),
+    Route("GET", "/setup", setup.show, Access.ANYBODY),
+    Route("GET", "/setup/{token}", setup.show, Access.ANYBODY),
+    Route("POST", "/setup/{token}", setup.complete, Access.ANYBODY),
+    Route("GET", "/login", sign_in.show, Access.ANYBODY),
+    Route("POST", "/login", sign_in.sign_in, Access.ANYBODY),
+    Route("POST", "/logout", sign_in.sign_out, Access.ACCOUNT),
+    Route("POST", "/theme", theme.choose, Access.ANYBODY),
+    Route("GET", "/", overview.home, Access.ACCOUNT),
+    Route("GET", "/o/{organization}", overview.show, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/projects/new", overview.new_project, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/projects/new", overview.create_project, Access.ACCOUNT),
+    Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings", settings.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings", settings.save, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/exclusions", settings.change_exclusions, Access.ACCOUNT),
+)
+BY_HANDLER = {route.handler: route.access for route in ROUTES}
+
+
+def access_of(request: web.Request) -> Access:
+    """Who may ask what this request asks; anybody may be told that there is nothing."""
+    return BY_HANDLER.get(request.match_info.handler, Access.ANYBODY)
+
+
+def add_to(app: web.Application) -> None:
+    """Make the application answer every route; GET routes answer HEAD too."""
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)

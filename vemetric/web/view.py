@@ -1,0 +1,109 @@
+"""The dashboard's state, which is its URL: read from a query, and written back into the links of the page."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from vemetric.model import timespan
+from vemetric.model.timespan import Timespan
+from vemetric.stats.dashboard import CARD_PAGE_MAX
+from vemetric.stats.dashboard import Choice as Wanted
+from vemetric.web import cards
+
+# The series of the chart in the order of the tiles, and those that are shown unless the URL says otherwise.
+SERIES = ("users", "pageViews", "bounceRate", "visitDuration", "events")
+SERIES_SHOWN = ("users", "pageViews")
+SERIES_PARAMETER = "ch"
+CHART = "chart"
+
+
+class View(msgspec.Struct, frozen=True):
+    """What is looked at. choices, pages: by card; a card that is not in them shows its default."""
+
+    timespan: Timespan
+    series: tuple[str, ...] = SERIES_SHOWN
+    choices: dict[str, str] = {}
+    pages: dict[str, int] = {}
+
+    def wanted(self, kind: cards.Kind) -> Wanted:
+        """What to ask stats/ for."""
+        choice = kind.choice(self.choices.get(kind.name, ""))
+        return Wanted(choice.dimension, self.pages.get(kind.name, 1))
+
+
+def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> View:
+    """The state of a URL's query. Never fails: what makes no sense falls back to the default."""
+    asked = query.get(SERIES_PARAMETER, "").split(",")
+    choices = {kind.name: query[kind.parameter] for kind in cards.KINDS.values() if query.get(kind.parameter)}
+    return View(
+        timespan=timespan.parse(query, now_ms, time_zone),
+        series=tuple(key for key in SERIES if key in asked) or SERIES_SHOWN,
+        choices={name: value for name, value in choices.items() if _exists(name, value)},
+        pages={
+            kind.name: page for kind in cards.KINDS.values() if (page := _page(query.get(kind.page_parameter, ""))) > 1
+        },
+    )
+
+
+def parameters(view: View) -> dict[str, str]:
+    """The query that leads back to a state; what is as by default is left out."""
+    values = timespan.url_values(view.timespan)
+    if view.series != SERIES_SHOWN:
+        values[SERIES_PARAMETER] = ",".join(view.series)
+    for kind in cards.KINDS.values():
+        if view.choices.get(kind.name, kind.choices[0].value) != kind.choices[0].value:
+            values[kind.parameter] = view.choices[kind.name]
+        if view.pages.get(kind.name, 1) > 1:
+            values[kind.page_parameter] = str(view.pages[kind.name])
+    return values
+
+
+def own_parameters(panel: str) -> tuple[str, ...]:
+    """The parameters that belong to one panel; a fragment of it sets them all, and no other."""
+    return (SERIES_PARAMETER,) if panel == CHART else cards.KINDS[panel].parameters
+
+
+def url(path: str, view: View) -> str:
+    """The address of a state."""
+    return with_query(path, parameters(view))
+
+
+def with_query(path: str, values: Mapping[str, str]) -> str:
+    """A path with a query, if there is anything to say."""
+    return f"{path}?{urlencode(values, safe=',')}" if values else path
+
+
+def with_timespan(view: View, chosen: Timespan) -> View:
+    """The same for another timespan; every card begins at its first page."""
+    return msgspec.structs.replace(view, timespan=chosen, pages={})
+
+
+def with_choice(view: View, card: str, value: str) -> View:
+    return msgspec.structs.replace(view, choices={**view.choices, card: value}, pages={**view.pages, card: 1})
+
+
+def with_page(view: View, card: str, page: int) -> View:
+    return msgspec.structs.replace(view, pages={**view.pages, card: page})
+
+
+def toggled(view: View, key: str) -> View:
+    """With a series shown or hidden; the last one stays."""
+    left = [name for name in SERIES if (name in view.series) != (name == key)]
+    return msgspec.structs.replace(view, series=tuple(left)) if left else view
+
+
+def merged(panel: str, page_query: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, Any]:
+    """The query of a page after one of its panels was asked for: the panel's own parameters are those asked."""
+    own = own_parameters(panel)
+    return {name: value for name, value in page_query.items() if name not in own} | dict(asked)
+
+
+def _exists(card: str, value: str) -> bool:
+    return cards.KINDS[card].choice(value).value == value
+
+
+def _page(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return min(int(text), CARD_PAGE_MAX) if is_number else 1
