@@ -131,6 +131,8 @@ async def _one(connection: Connection, condition: ColumnElement[bool]) -> Projec
 
 async def _all(connection: Connection, statement: Select[Any]) -> list[Project]:
     rows = await connection.rows(statement.order_by(project.c.created_at_ms, project.c.id))
+    if not rows:
+        return []
     chosen = statement.with_only_columns(project.c.id)
     ips = await _listed(connection, excluded_ip, excluded_ip.c.ip, chosen)
     codes = await _listed(connection, excluded_country, excluded_country.c.country_code, chosen)
