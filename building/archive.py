@@ -42,8 +42,8 @@ PACKAGES = "site-packages/"
 SHEBANG = "/usr/bin/env python3"
 # Written by pip, different from machine to machine (paths, scripts), and read by nothing at run time.
 MACHINE_BOUND = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
-# Fixtures of the packages' own tests: 17 MB of device-detector's 20.
-TEST_FOLDERS = ("device_detector/tests",)
+# Of these packages only the named files are used, so only they are shipped.
+PARTLY_SHIPPED = {"device_detector": ("regexes/upstream/bots.yml",)}
 # Runs before anything else, so any Python, also one that cannot read our sources, gets a sentence.
 MAIN_TEMPLATE = """\
 import sys
@@ -110,10 +110,12 @@ def install_dependencies() -> Path:
 
 
 def strip(folder: Path) -> None:
-    """Remove scripts, pip's notes, test fixtures and compiled files; set the modes that a umask would change."""
+    """Remove scripts, pip's notes, unused files and compiled ones; set the modes that a umask would change."""
     shutil.rmtree(folder / "bin", ignore_errors=True)
-    for name in TEST_FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for package, kept in PARTLY_SHIPPED.items():
+        for file in files_below(folder / package):
+            if file.relative_to(folder / package).as_posix() not in kept:
+                file.unlink()
     for pattern in MACHINE_BOUND:
         for file in folder.glob(pattern):
             file.unlink()

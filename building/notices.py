@@ -5,16 +5,19 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from building.paths import STATIC_DIST
+from building.paths import ROOT, STATIC_DIST
 
 HEAD = """\
 Vemetric is MIT licensed. Its executable also carries the parts below, unchanged, each under its own licence.
 
 IP geolocation by DB-IP: https://db-ip.com (CC BY 4.0).
-The list of bots is device-detector's regexes/upstream/bots.yml (LGPL-3.0-or-later): the package is used as published,
-its file can be replaced in the folder that the executable unpacks into.
+The list of bots is Matomo's Device Detector's, as the package device-detector publishes it, unmodified: the file
+device_detector/regexes/upstream/bots.yml, which can be replaced in the folder that the executable unpacks into.
 The browser client is @vemetric/web, inside a wrapper that sets the default address.
 """
+# Packages that publish no licence text: what their files say, and the text.
+SUPPLIED = {"device_detector": ("LGPL-3.0-or-later, only its list of bots is carried", "LGPL-3.0-or-later.txt")}
+SUPPLIED_TEXTS = ROOT / "building" / "licenses"
 LICENSE_NAMES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "licenses/**/*", "license_files/**/*")
 
 
@@ -23,7 +26,10 @@ def text(dependencies: Path) -> str:
     sections = [HEAD]
     for folder in sorted(dependencies.glob("*.dist-info")):
         about = HeaderParser().parsestr((folder / "METADATA").read_text(encoding="utf-8"))
-        sections.append(section(str(about["Name"]), str(about["Version"]), license_name(about), license_text(folder)))
+        name, named = str(about["Name"]), (license_name(about), license_text(folder))
+        if name in SUPPLIED:
+            named = (SUPPLIED[name][0], (SUPPLIED_TEXTS / SUPPLIED[name][1]).read_text(encoding="utf-8"))
+        sections.append(section(name, str(about["Version"]), *named))
     for part in json.loads((STATIC_DIST / "notices.json").read_text(encoding="utf-8")):
         sections.append(section(part["name"], part["version"], part["license"], part["text"]))
     return "\n".join(sections)

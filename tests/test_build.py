@@ -17,6 +17,8 @@ from vemetric import config
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = [environment.lock_of(group) for group in environment.GROUPS]
+# The shortest licence there is, with its name and version.
+LICENSE_CHARACTERS_MIN = 500
 # Declared, locked and shipped for what they bring beside an import of their own.
 NOT_IMPORTED = {
     "aiosqlite": "SQLAlchemy loads it by the name in the database's URL",
@@ -65,6 +67,8 @@ def test_executable_holds_every_file_of_the_package() -> None:
     for name, version in shipped.items():
         assert re.search(rf"^{name.replace('-', '[-_.]')} {re.escape(version)}$", notices, re.MULTILINE | re.IGNORECASE)
     assert "IP geolocation by DB-IP" in notices
+    sections = notices.split("=" * 100)[1:]
+    assert [section.split("\n")[1] for section in sections if len(section) < LICENSE_CHARACTERS_MIN] == []
 
 
 @pytest.mark.journey
