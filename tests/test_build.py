@@ -113,7 +113,8 @@ def test_locks_agree_where_they_share_an_environment() -> None:
 def test_runtime_lock_is_what_the_package_imports() -> None:
     declared = {re.split(r"[^a-z0-9-]", name)[0] for name in PROJECT["project"]["dependencies"]}
     imported = imported_distributions(PACKAGE) - {"vemetric-server"}
-    assert imported <= set(lock_entries(environment.lock_of("runtime")))
+    assert imported <= declared
+    assert declared <= set(lock_entries(environment.lock_of("runtime")))
     assert declared - imported <= set(NOT_IMPORTED), "declared, but nothing imports it"
 
 
