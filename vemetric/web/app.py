@@ -8,6 +8,7 @@ from vemetric.services import Services
 from vemetric.web import forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
+from vemetric.web.pages import reports
 from vemetric.web.pages.install import CLOSING
 
 
@@ -19,6 +20,7 @@ def make_app(services: Services) -> web.Application:
     )
     app[SERVICES] = services
     app[ASSETS] = Assets()
+    app[reports.BUDGET] = reports.Budget(services.clock)
     app[CLOSING] = asyncio.Event()
     app.on_shutdown.append(_close_streams)
     render.set_up(app)

@@ -22,6 +22,7 @@ class Context:
 
     origin: scheme, host and port that people and sites use, without a path. csrf: the token every form carries.
     is_fragment: asked for by a script that swaps a part of the page. theme: `light`, `dark` or '' for the system's.
+    login_token: of the login's cookie. new_forms_secret: what a new browser has yet to be given, '' for others.
     """
 
     services: Services
@@ -33,6 +34,8 @@ class Context:
     is_fragment: bool
     account: Account | None = None
     login: Login | None = None
+    login_token: str = ""
+    new_forms_secret: str = ""
 
     @property
     def signed_in(self) -> Account:

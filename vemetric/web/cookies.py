@@ -13,21 +13,31 @@ THEME = "vemetric_theme"
 DAY_SECONDS = 86_400
 THEME_SECONDS = 365 * DAY_SECONDS
 LAX: Literal["Lax"] = "Lax"
+# Browsers take a cookie of such a name only over https, for this host alone: no other host can plant it.
+HOST_PREFIX = "__Host-"
+
+
+def named(name: str, is_secure: bool) -> str:
+    """What the cookie is called on this connection. Plain http has no such protection, and no such name."""
+    return f"{HOST_PREFIX}{name}" if is_secure else name
 
 
 def keep_login(response: web.StreamResponse, token: str, remember: bool, is_secure: bool) -> None:
     """Hand the login's token to the browser, for as long as the login lives or its window is open."""
     seconds = LIFETIME_DAYS * DAY_SECONDS if remember else None
-    response.set_cookie(LOGIN, token, max_age=seconds, path="/", httponly=True, secure=is_secure, samesite=LAX)
+    name = named(LOGIN, is_secure)
+    response.set_cookie(name, token, max_age=seconds, path="/", httponly=True, secure=is_secure, samesite=LAX)
 
 
-def forget_login(response: web.StreamResponse) -> None:
-    response.del_cookie(LOGIN, path="/", httponly=True, samesite=LAX)
+def forget_login(response: web.StreamResponse, is_secure: bool) -> None:
+    """Take the login's token from the browser."""
+    response.del_cookie(named(LOGIN, is_secure), path="/", httponly=True, secure=is_secure, samesite=LAX)
 
 
 def keep_forms(response: web.StreamResponse, secret: str, is_secure: bool) -> None:
     """The secret of somebody who is not signed in; it lasts as long as the window."""
-    response.set_cookie(FORMS, secret, path="/", httponly=True, secure=is_secure, samesite=LAX)
+    name = named(FORMS, is_secure)
+    response.set_cookie(name, secret, path="/", httponly=True, secure=is_secure, samesite=LAX)
 
 
 def keep_theme(response: web.StreamResponse, theme: str) -> None:

@@ -1,5 +1,6 @@
 """The security headers of every page: nothing is loaded from anywhere else, nothing inline runs, nobody frames us."""
 
+REPORT_PATH = "/csp-report"
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -11,6 +12,7 @@ POLICY = "; ".join(
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
+        f"report-uri {REPORT_PATH}",
     )
 )
 SECURITY = {

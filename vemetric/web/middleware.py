@@ -20,6 +20,8 @@ from vemetric.web.context import CONTEXT, SERVICES, THEMES, Context
 from vemetric.web.routes import Access
 
 SAFE_METHODS = ("GET", "HEAD")
+FAILURE_NUMBER_BYTES = 4
+FORMS_SECRET_BYTES = 24
 FORMS_SECRET_CHARACTERS_MAX = 64
 
 log = logging.getLogger("vemetric.web")
@@ -27,9 +29,11 @@ log = logging.getLogger("vemetric.web")
 
 @web.middleware
 async def secure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The headers of every answer, and no cache for anything that is not a file."""
+    """The headers and cookies of every answer, and no cache for anything that is not a file."""
     response = await handler(request)
     if not response.prepared:
+        if CONTEXT in request:
+            _renew_cookies(response, request[CONTEXT])
         for name, value in {**headers.SECURITY, **headers.NO_STORE}.items():
             response.headers.setdefault(name, value)
     return response
@@ -50,8 +54,9 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        return render.failure(request, 500, "Something went wrong here. The log says what.")
+        number = secrets.token_hex(FAILURE_NUMBER_BYTES)
+        log.exception("%s %s failed (%s)", request.method, request.path, number)
+        return render.failure(request, 500, f"Something went wrong here. The log says what, at number {number}.")
 
 
 def _explained(request: web.Request, error: errors.VemetricError) -> web.Response:
@@ -73,26 +78,18 @@ async def recognize(request: web.Request, handler: Handler) -> web.StreamRespons
     access = routes.access_of(request)
     if access is Access.FILE:
         return await handler(request)
-    forms_secret = request.cookies.get(cookies.FORMS, "")
-    is_new = not 0 < len(forms_secret) <= FORMS_SECRET_CHARACTERS_MAX
-    if is_new:
-        forms_secret = secrets.token_urlsafe(24)
-    context = _context(request, forms_secret)
+    context = _context(request)
     request[CONTEXT] = context
-    token = request.cookies.get(cookies.LOGIN, "")
-    if token:
-        await _sign_in(context, token)
+    await _sign_in(request, context)
+    _give_forms_token(request, context)
     if access is Access.ACCOUNT and context.account is None:
         raise errors.Unauthorized
     if request.method not in SAFE_METHODS:
         await _check_form(request, context)
-    response = await handler(request)
-    if not response.prepared:
-        _renew_cookies(response, context, token, forms_secret if is_new else "")
-    return response
+    return await handler(request)
 
 
-def _context(request: web.Request, forms_secret: str) -> Context:
+def _context(request: web.Request) -> Context:
     services = request.app[SERVICES]
     scheme, host = client.scheme_and_host(
         request.remote, request.headers, services.trusted_proxies, request.scheme, request.host
@@ -105,27 +102,39 @@ def _context(request: web.Request, forms_secret: str) -> Context:
         is_secure=scheme == "https" or origin.startswith("https://"),
         ip=client.client_ip(request.remote, request.headers, services.trusted_proxies) or "",
         theme=theme if theme in THEMES else "",
-        csrf=forms.csrf_token(services.secret, forms_secret),
+        csrf="",
         is_fragment="HX-Request" in request.headers,
     )
 
 
-async def _sign_in(context: Context, token: str) -> None:
+async def _sign_in(request: web.Request, context: Context) -> None:
+    token = request.cookies.get(cookies.named(cookies.LOGIN, context.is_secure), "")
     found = await logins.by_token(context.services.database, context.services.clock, token)
     if found is not None:
         context.account, context.login = found
+        context.login_token = token
 
 
-def _renew_cookies(response: web.StreamResponse, context: Context, token: str, forms_secret: str) -> None:
+def _give_forms_token(request: web.Request, context: Context) -> None:
+    """Forms are bound to the login; for those who have none, to a secret that their browser keeps."""
+    kept = request.cookies.get(cookies.named(cookies.FORMS, context.is_secure), "")
+    if context.login is not None:
+        kept = context.login.id
+    elif not 0 < len(kept) <= FORMS_SECRET_CHARACTERS_MAX:
+        kept = context.new_forms_secret = secrets.token_urlsafe(FORMS_SECRET_BYTES)
+    context.csrf = forms.csrf_token(context.services.secret, kept)
+
+
+def _renew_cookies(response: web.StreamResponse, context: Context) -> None:
     """A login that use has prolonged lives longer in the browser too; a new browser gets its form secret."""
     login = context.login
-    prolonged_ms = PROLONG_AFTER_HOURS * HOUR_MS
-    if login is not None and login.remember and cookies.LOGIN not in response.cookies:
-        was_prolonged = login.used_at_ms - login.created_at_ms >= prolonged_ms
+    name = cookies.named(cookies.LOGIN, context.is_secure)
+    if login is not None and login.remember and name not in response.cookies:
+        was_prolonged = login.used_at_ms - login.created_at_ms >= PROLONG_AFTER_HOURS * HOUR_MS
         if was_prolonged and context.services.clock.now_ms() - login.used_at_ms < HOUR_MS:
-            cookies.keep_login(response, token, remember=True, is_secure=context.is_secure)
-    if forms_secret:
-        cookies.keep_forms(response, forms_secret, context.is_secure)
+            cookies.keep_login(response, context.login_token, remember=True, is_secure=context.is_secure)
+    if context.new_forms_secret:
+        cookies.keep_forms(response, context.new_forms_secret, context.is_secure)
 
 
 async def _check_form(request: web.Request, context: Context) -> None:

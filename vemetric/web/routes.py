@@ -6,12 +6,15 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vemetric.web import assets
-from vemetric.web.pages import dashboard, install, overview, panels, robots, settings, setup, sign_in, theme
+from vemetric.web import assets, headers
+from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, settings, setup, sign_in, theme
 
 
 class Access(Enum):
-    """Who may ask. What an account may see of a project is decided in context.py."""
+    """Who may ask. What an account may see of a project is decided in context.py.
+
+    FILE: anybody, and nobody asks who it is. ANYBODY: signed in or not. ACCOUNT: others are sent to the login.
+    """
 
     FILE = auto()
     ANYBODY = auto()
@@ -30,6 +33,7 @@ class Route(NamedTuple):
 ROUTES = (
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
+    Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
     Route("GET", "/setup", setup.show, Access.ANYBODY),
     Route("GET", "/setup/{token}", setup.show, Access.ANYBODY),
     Route("POST", "/setup/{token}", setup.complete, Access.ANYBODY),

@@ -56,5 +56,5 @@ async def sign_out(request: web.Request) -> web.Response:
     if page.login is not None:
         await logins.sign_out(page.services.database, page.login)
     response = render.redirect("/login")
-    cookies.forget_login(response)
+    cookies.forget_login(response, page.is_secure)
     return response
