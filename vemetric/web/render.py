@@ -39,7 +39,7 @@ def set_up(app: web.Application) -> None:
     assets = app[ASSETS]
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
     environment.filters.update(
-        number=figures.number, duration=figures.duration, initials=initials, colour=colour, figure=figures.figure
+        number=figures.number, figure_of=figure_of, initials=initials, colour=colour
     )
 
 
@@ -75,10 +75,17 @@ def problems_of(error: errors.VemetricError, field: str = "") -> dict[str, str]:
     return {field: error.message}
 
 
+def figure_of(value: float | None, key: str) -> str:
+    """A metric's value as people read it."""
+    return figures.figure(key, value)
+
+
 def flag_url(assets: Assets, country_code: str) -> str:
-    """The address of a country's flag."""
+    """The address of a country's flag; '' in a checkout without a build, which has no flags."""
     name = f"flags/{country_code.lower()}.svg"
-    return assets.url(name if country_code and assets.has(name) else UNKNOWN_FLAG)
+    if not (country_code and assets.has(name)):
+        name = UNKNOWN_FLAG
+    return assets.url(name) if assets.has(name) else ""
 
 
 def initials(name: str) -> str:
