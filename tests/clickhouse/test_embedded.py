@@ -160,6 +160,25 @@ def test_a_kill_inside_an_insert_leaves_all_of_it_or_nothing(tmp_path: Path) -> 
         assert output(COUNT, path) == stored
 
 
+def test_close_does_not_wait_for_a_long_query(tmp_path: Path) -> None:
+    said = output(
+        """
+        async def main():
+            engine = await opened()
+            endless = "SELECT count() FROM numbers(1000000000000) WHERE sin(number) > 2"
+            read = asyncio.create_task(engine.query(endless))
+            running = "SELECT count() FROM system.processes WHERE query_kind = 'Select'"
+            while await engine.query(running) != [[2]]:
+                pass
+            await engine.close()
+            print(type(read.exception() if read.done() else (await asyncio.gather(read, return_exceptions=True))[0]))
+        asyncio.run(main())
+        """,
+        tmp_path,
+    )
+    assert "StoreBusy" in said
+
+
 def test_signals_and_faulthandler_stay_the_process_own(tmp_path: Path) -> None:
     process = start(
         """

@@ -103,8 +103,12 @@ class Lane:
         finally:
             self.pending -= 1
 
+    def stop(self) -> None:
+        """Take no more work and drop what waits in line."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
-        """Wait for what is running; what waits in line is dropped."""
+        """Stop, wait for what is running, and close the connections."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         for connection in self._connections:
             connection.close()
@@ -202,7 +206,9 @@ class EmbeddedEngine:
         await self._commands.run(run)
 
     async def close(self) -> None:
-        """Let running statements end, stop the engine and give the directory free."""
+        """End running queries, let inserts and commands finish, stop the engine and give the directory free."""
+        self._reads.stop()
+        await self.command("KILL QUERY WHERE query_kind = 'Select' ASYNC")
         for lane in (self._reads, self._commands, self._inserts):
             await asyncio.to_thread(lane.close)
         self._directory.release()
