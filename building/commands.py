@@ -38,7 +38,7 @@ def make_assets(_arguments: Sequence[str]) -> int:
 
 def run_benchmarks(arguments: Sequence[str]) -> int:
     """Run one benchmark with its own arguments, or every one of them."""
-    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
+    known = benchmarks()
     names = [arguments[0]] if arguments else known
     if not set(names) <= set(known):
         raise BuildError(f"there is no benchmark {names[0]}; there are: {', '.join(known)}")
@@ -50,6 +50,12 @@ def run_benchmarks(arguments: Sequence[str]) -> int:
         for name in names
     ]
     return max(codes, default=0)
+
+
+def benchmarks() -> list[str]:
+    """Name the files in benchmarks/ that say how they are run; the others are what those share."""
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    return [file.stem for file in files if f"build.py bench {file.stem}" in file.read_text(encoding="utf-8")]
 
 
 def make_locks(arguments: Sequence[str]) -> int:
