@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.kit.process import Server
 from vemetric import __version__, cli, control
 from vemetric.accounts import logins
 from vemetric.services import Services
@@ -130,6 +131,38 @@ class TestBesideAProcess:
         )
         assert json.loads(done.stdout) == {"projects": []}
         assert {module.partition(".")[0] for module in done.stderr.decode().split()} & HEAVY == set()
+
+
+class TestRealProcess:
+    """`vemetric` itself runs; commands come while it does, and after it was killed."""
+
+    def test_beside_it_and_over_what_it_leaves(self, tmp_path: Path) -> None:
+        data_dir = tmp_path / "data"
+        server = Server(
+            data_dir,
+            command=(sys.executable, "-m", "vemetric"),
+            environ={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        ).start()
+        try:
+            token = server.setup_link().rpartition("/")[2]
+            made = server.run("project", "create", "--name", "Shop", "--domain", "shop.example")
+            link = server.run("setup-link")["url"]
+            assert link.startswith(f"http://127.0.0.1:{server.port}/setup/")
+            assert not link.endswith(token)
+            second = run(data_dir, "serve", VEMETRIC_LISTEN=f"127.0.0.1:{server.port}")
+            assert second.code == 2
+            assert second.err.count("\n") == 1
+            assert str(server.pid) in second.err
+            assert server.run("project", "list")["projects"] == [made]
+            assert (data_dir / control.SOCKET_NAME).exists()
+        finally:
+            server.kill()
+        assert (data_dir / control.SOCKET_NAME).exists()
+        assert server.run("project", "list")["projects"] == [made]
+        server.start()
+        assert server.run("project", "list")["projects"] == [made]
+        assert server.stop() == 0
+        assert not (data_dir / control.SOCKET_NAME).exists()
 
 
 def test_a_process_that_does_not_answer_is_unreachable(

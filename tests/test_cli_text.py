@@ -83,10 +83,10 @@ def test_stats() -> None:
             "",
             "Top sources",
             "Direct / None  2 users",
-            "Google         1 users",
+            "Google         1 user",
             "",
             "Countries",
-            "Unknown  1 users",
+            "Unknown  1 user",
         ]
     )
 
@@ -101,7 +101,7 @@ def test_verify() -> None:
         "Nothing is missing and nothing is there twice.",
     ]
     result = {**result, "missing": 2, "surplus": 1, "difference": 3}
-    assert cli_text.of("verify", result).endswith("\n2 events are missing, 1 are too many.")
+    assert cli_text.of("verify", result).endswith("\n2 events missing, 1 too many.")
 
 
 def test_the_set_up_link() -> None:

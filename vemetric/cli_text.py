@@ -16,9 +16,9 @@ TILES: dict[str, tuple[str, Callable[[float | None], str]]] = {
     "online": ("Online now", text.number),
 }
 CARDS = {
-    "pages": ("Top pages", "views"),
+    "pages": ("Top pages", "view"),
     "sources": ("Top sources", ""),
-    "events": ("Events", "times"),
+    "events": ("Events", "time"),
     "countries": ("Countries", ""),
     "browsers": ("Browsers", ""),
     "devices": ("Devices", ""),
@@ -66,14 +66,19 @@ def stats(result: Result) -> str:
 
 
 def _row(row: Result, nameless: str, unit: str) -> list[str]:
-    cells = [row["name"] or nameless, f"{text.number(row['users'])} users"]
-    return [*cells, f"{text.number(row['count'])} {unit}"] if unit else cells
+    cells = [row["name"] or nameless, counted(row["users"], "user")]
+    return [*cells, counted(row["count"], unit)] if unit else cells
+
+
+def counted(count: int, unit: str) -> str:
+    """Such as 1 view, 2 views."""
+    return f"{text.number(count)} {unit}{'' if count == 1 else 's'}"
 
 
 def verify(result: Result) -> str:
     counts = table([[label, str(result[key])] for label, key in VERIFY])
     if result["difference"]:
-        return f"{counts}\n{result['missing']} events are missing, {result['surplus']} are too many."
+        return f"{counts}\n{counted(result['missing'], 'event')} missing, {text.number(result['surplus'])} too many."
     return f"{counts}\nNothing is missing and nothing is there twice."
 
 

@@ -130,10 +130,11 @@ class Server:
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.log.append(line.rstrip())
-            if READY.search(line):
-                self._ready.set()
+        with process.stdout as lines:
+            for line in lines:
+                self.log.append(line.rstrip())
+                if READY.search(line):
+                    self._ready.set()
         self._ready.set()
 
 
