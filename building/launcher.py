@@ -38,6 +38,8 @@ def main() -> None:
             site_packages = unpack(archive, environment.build_id)
         except OSError as error:
             sys.exit(f"{NAME}: cannot unpack: {error}; {ROOT_VARIABLE} can name another folder")
+        except KeyboardInterrupt:
+            sys.exit(130)
     sys.path[0] = str(site_packages)
     from vemetric.__main__ import main as run_program
 
