@@ -41,7 +41,15 @@ async def load(
 
     Raises errors.Invalid for an unknown card or dimension, StoreBusy when the store has too much to do.
     """
-    choices = dict.fromkeys(dimensions.CARDS, DEFAULT_CHOICE) | dict(cards or {})
+    return await _load(engine, project, range_, dict.fromkeys(dimensions.CARDS, DEFAULT_CHOICE) | dict(cards or {}))
+
+
+async def load_chart(engine: Engine, project: Project, range_: Range) -> Dashboard:
+    """Count a dashboard without its cards: tiles, chart and who is online. Raises as `load`."""
+    return await _load(engine, project, range_, {})
+
+
+async def _load(engine: Engine, project: Project, range_: Range, choices: Mapping[str, Choice]) -> Dashboard:
     query = Query(project.id, range_)
     previous = timespan.previous(range_)
     windows: series.Windows = {}

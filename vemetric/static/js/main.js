@@ -1,0 +1,24 @@
+// The one entry of every page: each module looks for its own elements and does nothing without them.
+import { startChart } from "./chart.js";
+import { startCopy } from "./copy.js";
+import { startLive } from "./live.js";
+import { startMenus } from "./menus.js";
+import { startRange } from "./range.js";
+import { startTheme } from "./theme.js";
+import { startWaiting } from "./waiting.js";
+import { startZone } from "./zone.js";
+
+// What works anew in every part that is swapped in.
+function startPart(part) {
+  startChart(part);
+  startCopy(part);
+}
+
+startMenus();
+startTheme();
+startZone();
+startRange();
+startLive();
+startWaiting(startPart);
+startPart(document);
+document.addEventListener("htmx:load", (event) => startPart(event.detail.elt));
