@@ -13,7 +13,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
 from vemetric.clock import Clock
 from vemetric.config import Config
-from vemetric.database.database import Database
+from vemetric.database.database import Database, file_url
 from vemetric.enrich.client import TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places
 from vemetric.ingest.accept import Intake
@@ -80,7 +80,7 @@ async def open_services(
         make_private_directory(config.data_dir)
         # The analytics store is first: who owns it owns the data directory.
         engine = engine or await open_engine(config, stack)
-        database = await Database.open(f"sqlite:///{config.data_dir / DATABASE_NAME}")
+        database = await Database.open(file_url(config.data_dir / DATABASE_NAME))
         stack.push_async_callback(database.close)
         queue = await SqliteQueue.open(config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max)
         stack.push_async_callback(queue.close)
