@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(Path(directory) / "data")
+        server = Server(Path(directory) / "data", environ={"VEMETRIC_TRUSTED_PROXIES": "127.0.0.1"})
         token = server.run("project", "create", "--name", "Bench", "--domain", "example.com")["token"]
         make = maker(token)
         started = time.perf_counter()

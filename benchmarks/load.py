@@ -21,6 +21,7 @@ BROWSERS = (
     "Mobile/15E148 Safari/604.1",
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36",
 )
+VERSIONS = 80
 PATHS = ("/", "/pricing", "/docs", "/docs/install", "/blog/hello-world", "/changelog", "/about")
 
 
@@ -46,7 +47,11 @@ class Outcome:
 
 
 def request(number: int, *, host: str, token: str, visitors: int, name: str = "$$pageView", path: str = "/e") -> bytes:
-    """The request of a browser SDK; `visitors` distinct people take turns, told apart by their user agent's tail."""
+    """The request of a browser SDK; `visitors` distinct people take turns.
+
+    They come from addresses of their own, named as a proxy on this machine does (start the server with
+    VEMETRIC_TRUSTED_PROXIES=127.0.0.1), and share a few hundred versions of a few browsers, as real ones do.
+    """
     visitor = number % visitors
     body = msgspec.json.encode(
         {
@@ -56,11 +61,12 @@ def request(number: int, *, host: str, token: str, visitors: int, name: str = "$
             "customData": {"n": number},
         }
     )
-    agent = f"{BROWSERS[visitor % len(BROWSERS)]} v{visitor}"
+    agent = BROWSERS[visitor % len(BROWSERS)].replace("138", str(60 + visitor // 7 % VERSIONS))
+    address = f"198.{18 + (visitor >> 16 & 1)}.{visitor >> 8 & 255}.{visitor & 255}"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive\r\nContent-Length: {len(body)}\r\n"
         f'sec-ch-ua-platform: "Windows"\r\nAllow-Cookies: false\r\nV-SDK-Version: 0.6.1\r\nUser-Agent: {agent}\r\n'
-        f"V-SDK: script\r\nContent-Type: application/json\r\nToken: {token}\r\n"
+        f"X-Forwarded-For: {address}\r\nV-SDK: script\r\nContent-Type: application/json\r\nToken: {token}\r\n"
         f"v-referrer: https://www.google.com/\r\nAccept: */*\r\nOrigin: https://www.example.com\r\n"
         "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n"
         "Referer: https://www.example.com/\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"

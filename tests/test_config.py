@@ -31,7 +31,7 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
         ({"VEMETRIC_GEO_DATABASE": "/no/such.mmdb"}, "an MMDB file that exists"),
         ({"VEMETRIC_TLS_CERTIFICATE": __file__}, "only allowed together"),
-        ({"VEMETRIC_QUEUE_LEASE_SECONDS": "30"}, "it must be more than VEMETRIC_ENGINE_INSERT_SECONDS (30)"),
+        ({"VEMETRIC_QUEUE_LEASE_SECONDS": "20"}, "it must be more than VEMETRIC_ENGINE_INSERT_SECONDS (20)"),
         ({"VEMETRIC_LISTEM": "x"}, "VEMETRIC_LISTEM is not a setting; did you mean VEMETRIC_LISTEN?"),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
     ],

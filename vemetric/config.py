@@ -275,16 +275,16 @@ OPTIONS: tuple[Option, ...] = (
     number("VEMETRIC_BATCH_LINGER_MS", 250, 0, 60_000, "milliseconds", "How long a small batch waits for company."),
     number(
         "VEMETRIC_ENGINE_MEMORY_MB",
-        600,
+        700,
         200,
         1_000_000,
         "megabytes",
-        "The most memory the embedded analytics engine takes for itself.",
+        "The most memory the process may hold before the embedded analytics engine refuses work.",
     ),
     number("VEMETRIC_ENGINE_THREADS", 2, 1, 256, "threads", "Threads a query of the embedded engine may use."),
     number("VEMETRIC_ENGINE_MERGE_THREADS", 1, 1, 64, "threads", "Threads that merge parts in the background."),
     number("VEMETRIC_ENGINE_QUERY_SECONDS", 30, 1, 3600, "seconds", "A longer query of a page is stopped."),
-    number("VEMETRIC_ENGINE_INSERT_SECONDS", 30, 1, 600, "seconds", "A longer insert is stopped and tried again."),
+    number("VEMETRIC_ENGINE_INSERT_SECONDS", 20, 1, 600, "seconds", "A longer insert is stopped and tried again."),
 )
 
 

@@ -119,6 +119,9 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
         config.data_dir / ANALYTICS_NAME,
         memory_bytes_max=config.engine_memory_mb * 1_000_000,
         threads_max=config.engine_threads,
+        merge_threads=config.engine_merge_threads,
+        query_seconds_max=config.engine_query_seconds,
+        insert_seconds_max=config.engine_insert_seconds,
     )
     stack.push_async_callback(engine.close)
     await migrate.migrate(engine)

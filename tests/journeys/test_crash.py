@@ -19,6 +19,8 @@ from tests.kit.process import ROOT, Server, wait_for
 VISITORS = 300
 EVENTS_PER_SECOND = 1000
 CONNECTIONS = 8
+# The load names a visitor's address as a proxy on this machine would.
+PROXY = {"VEMETRIC_TRUSTED_PROXIES": "127.0.0.1"}
 CRASHING = (sys.executable, str(ROOT / "tests" / "kit" / "crashing_server.py"))
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
@@ -113,7 +115,7 @@ def token(tmp_path: Path) -> str:
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
 def test_killed_at_random_moments(tmp_path: Path, token: str, kills: int) -> None:
     ledger = Ledger()
-    server = Server(tmp_path / "data")
+    server = Server(tmp_path / "data", environ=PROXY)
     for _ in range(kills):
         server.start()
         send_and_kill(server, token, ledger, random.uniform(0.5, 4.0))
@@ -128,9 +130,9 @@ def test_killed_inside(tmp_path: Path, token: str, moment: str) -> None:
         crashing = Server(
             tmp_path / "data",
             command=CRASHING,
-            environ={"VEMETRIC_TEST_CRASH_AT": moment, "VEMETRIC_TEST_CRASH_TURN": str(3 + 4 * turn)},
+            environ=PROXY | {"VEMETRIC_TEST_CRASH_AT": moment, "VEMETRIC_TEST_CRASH_TURN": str(3 + 4 * turn)},
         )
         crashing.start()
         send(crashing, token, ledger, 20)
         assert crashing.wait(20) == -9, f"the process did not reach {moment}"
-    check(Server(tmp_path / "data"), ledger)
+    check(Server(tmp_path / "data", environ=PROXY), ledger)

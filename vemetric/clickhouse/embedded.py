@@ -42,7 +42,6 @@ Result = TypeVar("Result")
 Rows = list[list[Any]]
 
 READ_SETTINGS = {
-    "max_execution_time": QUERY_SECONDS_MAX,
     "max_result_rows": RESULT_ROWS_MAX,
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_denormals": 0,
@@ -52,7 +51,6 @@ READ_SETTINGS = {
     "do_not_merge_across_partitions_select_final": 1,
 }
 INSERT_SETTINGS = {
-    "max_execution_time": INSERT_SECONDS_MAX,
     "async_insert": 0,
     "input_format_parallel_parsing": 0,
     "input_format_null_as_default": 1,
@@ -141,17 +139,24 @@ class EmbeddedEngine:
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         threads_max: int = THREADS_MAX,
         reads_max: int = READS_MAX,
+        merge_threads: int = MERGE_THREADS,
+        query_seconds_max: int = QUERY_SECONDS_MAX,
+        insert_seconds_max: int = INSERT_SECONDS_MAX,
     ) -> Self:
         """Own the directory and start the engine in it.
 
         memory_bytes_max bounds the whole process as the engine sees it; threads_max one statement; reads_max how many
-        queries run at once. Raises Misconfigured when another process owns the directory or a newer program wrote it.
+        queries run at once; merge_threads the merging of parts; the seconds a query and an insert. Raises Misconfigured when another process owns the directory or a newer program wrote it.
         """
         owned = Directory.own(directory, loader.version())
         try:
             module = await asyncio.to_thread(loader.load)
-            target = _connection_string(owned.store, memory_bytes_max, threads_max)
-            read_settings = READ_SETTINGS | {"max_memory_usage": int(memory_bytes_max * READ_MEMORY_SHARE)}
+            target = _connection_string(owned.store, memory_bytes_max, threads_max, merge_threads)
+            read_settings = READ_SETTINGS | {
+                "max_memory_usage": int(memory_bytes_max * READ_MEMORY_SHARE),
+                "max_execution_time": query_seconds_max,
+            }
+            insert_settings = INSERT_SETTINGS | {"max_execution_time": insert_seconds_max}
 
             def connection(settings: Mapping[str, Any]) -> Connection:
                 return Connection(lambda: module.connect(target), settings)
@@ -159,7 +164,7 @@ class EmbeddedEngine:
             engine = cls(
                 owned,
                 reads=Lane("read", [connection(read_settings) for _ in range(reads_max)]),
-                inserts=Lane("insert", [connection(INSERT_SETTINGS)]),
+                inserts=Lane("insert", [connection(insert_settings)]),
                 commands=Lane("command", [connection({})]),
             )
             await engine.command("SELECT 1")
@@ -232,7 +237,7 @@ def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
     return parameters.as_texts(values)
 
 
-def _connection_string(store: Path, memory_bytes_max: int, threads_max: int) -> str:
+def _connection_string(store: Path, memory_bytes_max: int, threads_max: int, merge_threads: int) -> str:
     """Where the data is and the bounds of the engine, sized for two cores and 1 GiB."""
     settings = {
         "max_server_memory_usage": memory_bytes_max,
@@ -243,7 +248,7 @@ def _connection_string(store: Path, memory_bytes_max: int, threads_max: int) -> 
         "primary_index_cache_size": OTHER_CACHE_BYTES_MAX,
         "query_condition_cache_size": OTHER_CACHE_BYTES_MAX,
         "compiled_expression_cache_size": OTHER_CACHE_BYTES_MAX,
-        "background_pool_size": MERGE_THREADS,
+        "background_pool_size": merge_threads,
         "background_merges_mutations_concurrency_ratio": MERGES_PER_THREAD,
         "background_merges_mutations_scheduling_policy": "shortest_task_first",
     }

@@ -9,7 +9,7 @@ from vemetric.model import ids
 from vemetric.queues.job import KeySet
 from vemetric.queues.keys import Keys
 
-SESSION_ID_LENGTH = 21
+SESSION_ID_LENGTH = 12
 CACHED_SESSIONS_MAX = 100_000
 KEY_PREFIX = "session:"
 
