@@ -12,6 +12,7 @@ from vemetric.model.project import Project
 from vemetric.services import Services
 
 PROJECT_ID_DIGITS_MAX = 20
+PROJECT_IDS = 1 << 64
 # The themes that a cookie can name; without one it is the system's.
 THEMES = ("light", "dark")
 
@@ -58,7 +59,8 @@ async def project_of(request: web.Request) -> Project:
     """The project of the path, if the account may see it; NotFound alike for one that does not exist."""
     context = of(request)
     text = request.match_info["project"]
-    if not text.isascii() or not text.isdigit() or len(text) > PROJECT_ID_DIGITS_MAX:
+    is_number = text.isascii() and text.isdigit() and len(text) <= PROJECT_ID_DIGITS_MAX
+    if not is_number or int(text) >= PROJECT_IDS:
         raise errors.NotFound
     project = await access.project_for(context.services.database, context.signed_in, int(text))
     if project is None:

@@ -3,6 +3,7 @@
 import hmac
 import re
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,9 @@ from vemetric.model.text import well_formed
 
 # Every form of ours is far smaller; a larger body is refused before it is read.
 BODY_BYTES_MAX = 64 * 1024
+FIELDS_MAX = 100
 FIELD_CHARACTERS_MAX = 2000
+CONTENT_TYPE = "application/x-www-form-urlencoded"
 CSRF_FIELD = "csrf"
 NEXT_CHARACTERS_MAX = 500
 
@@ -33,9 +36,15 @@ async def read(request: web.Request, kind: type[Form]) -> Form:
 
 
 async def text_fields(request: web.Request) -> dict[str, str]:
-    """The posted text fields, the first of each name; files are ignored."""
-    posted = await request.post()
-    return {name: well_formed(value) for name, value in reversed(list(posted.items())) if isinstance(value, str)}
+    """The posted fields, the first of each name. Nothing of a body that is no form of ours, whatever it holds."""
+    if request.content_type != CONTENT_TYPE:
+        return {}
+    body = (await request.read()).decode("utf-8", "replace")
+    try:
+        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError as error:
+        raise errors.Invalid("There are too many fields.") from error
+    return {name: well_formed(value) for name, value in reversed(pairs)}
 
 
 def csrf_token(secret: bytes, of_browser: str) -> str:

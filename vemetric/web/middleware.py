@@ -84,7 +84,7 @@ async def recognize(request: web.Request, handler: Handler) -> web.StreamRespons
     _give_forms_token(request, context)
     if access is Access.ACCOUNT and context.account is None:
         raise errors.Unauthorized
-    if request.method not in SAFE_METHODS:
+    if request.method not in SAFE_METHODS and request.match_info.http_exception is None:
         await _check_form(request, context)
     return await handler(request)
 

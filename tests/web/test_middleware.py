@@ -1,0 +1,205 @@
+"""Around every page: headers, forms that are ours, errors that say what is wrong and nothing else."""
+
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.web.conftest import Browser, Cast, Page, Site
+from vemetric import errors
+from vemetric.web import forms, headers
+from vemetric.web.pages import overview, reports
+from vemetric.web.routes import ROUTES
+
+THEME = {"theme": "dark", "next": "/login"}
+
+
+def is_covered(page: Page) -> bool:
+    return all(page.headers.get(name) == value for name, value in headers.SECURITY.items())
+
+
+def policy() -> dict[str, str]:
+    parts = (part.strip().partition(" ") for part in headers.SECURITY["Content-Security-Policy"].split(";"))
+    return {name: value for name, _, value in parts}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_every_answer_has_the_security_headers_and_no_cors(site: Site, cast: Cast, route: Any) -> None:
+    values = {"project": cast.shop.id, "organization": "acme", "token": "t", "panel": "pages"}
+    path = route.path.replace("{name:.+}", "css/base.css").replace("{version}", "x").format(**values)
+    for browser in (site.browser(), await site.browser_of(cast.charlie)):
+        page = await browser.ask(route.method, path, {"Origin": "https://elsewhere.test"})
+        assert is_covered(page), path
+        assert "Cache-Control" in page.headers
+        assert not [name for name in page.headers if name.lower().startswith("access-control-")]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/login", 405)])
+async def test_what_is_not_there_is_a_page_without_cors(site: Site, method: str, path: str, status: int) -> None:
+    page = await site.browser().ask(method, path, {"Origin": "https://elsewhere.test"})
+    assert (page.status, is_covered(page)) == (status, True)
+    assert "<h1>" in page.text
+    assert not [name for name in page.headers if name.lower().startswith("access-control-")]
+    assert ("Allow" in page.headers) == (status == 405)
+
+
+def test_the_policy_lets_nothing_inline_or_foreign_in() -> None:
+    found = policy()
+    assert found["default-src"] == "'none'"
+    assert found["frame-ancestors"] == found["base-uri"] == "'none'"
+    assert found["report-uri"] == "/csp-report"
+    assert not [value for name, value in found.items() if name != "report-uri" and value not in ("'self'", "'none'")]
+
+
+async def test_pages_are_never_stored(site: Site, cast: Cast) -> None:
+    browser = await site.browser_of(cast.alice)
+    for path in ("/login", "/o/acme", f"/p/{cast.shop.id}", "/nothing"):
+        assert (await browser.get(path)).headers["Cache-Control"] == "no-store"
+
+
+class TestForms:
+    """A form is taken only from a page of this site."""
+
+    async def test_with_its_token(self, site: Site, cast: Cast) -> None:
+        page = await site.browser().fill("/login", THEME, "/theme")
+        assert (page.status, page.location) == (303, "/login")
+
+    @pytest.mark.parametrize("token", ["", "0" * 64, "é"])
+    async def test_not_without_it(self, site: Site, cast: Cast, token: str) -> None:
+        browser = site.browser()
+        await browser.get("/login")
+        assert (await browser.post("/theme", THEME | {"csrf": token})).status == 403
+        assert (await browser.post("/theme", THEME)).status == 403
+
+    async def test_not_with_another_browsers(self, site: Site, cast: Cast) -> None:
+        mine, other = site.browser(), site.browser()
+        token = (await other.get("/login")).csrf
+        await mine.get("/login")
+        assert (await mine.post("/theme", THEME | {"csrf": token})).status == 403
+
+    async def test_not_with_the_one_from_before_the_login(self, site: Site, cast: Cast) -> None:
+        """Whoever planted a cookie in a browser knows that token, and no token of the login."""
+        browser = await site.browser_of(cast.alice)
+        login = browser.cookies.pop("vemetric_login")
+        token = (await browser.get("/login")).csrf
+        browser.cookies["vemetric_login"] = login
+        assert (await browser.post("/theme", THEME | {"csrf": token})).status == 403
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            {"Origin": "https://elsewhere.test"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ],
+    )
+    async def test_not_from_elsewhere(self, site: Site, cast: Cast, header: dict[str, str]) -> None:
+        browser = site.browser()
+        token = (await browser.get("/login")).csrf
+        assert (await browser.post("/theme", THEME | {"csrf": token}, header)).status == 403
+
+    async def test_from_here_when_the_browser_says_so(self, site: Site, cast: Cast) -> None:
+        browser = site.browser()
+        token = (await browser.get("/login")).csrf
+        said = {"Sec-Fetch-Site": "same-origin", "Origin": "http://stats.test:4000", "Host": "stats.test:4000"}
+        assert (await browser.post("/theme", THEME | {"csrf": token}, said)).status == 303
+
+    async def test_works_on_the_page_of_an_error(self, site: Site, cast: Cast) -> None:
+        browser = site.browser()
+        await browser.get("/nothing")
+        assert "vemetric_forms" in browser.cookies
+
+    async def test_too_large(self, site: Site, cast: Cast) -> None:
+        browser = site.browser()
+        token = (await browser.get("/login")).csrf
+        page = await browser.post("/theme", THEME | {"csrf": token, "next": "x" * forms.BODY_BYTES_MAX})
+        assert (page.status, is_covered(page)) == (413, True)
+
+    async def test_other_bodies_than_forms(self, site: Site, cast: Cast) -> None:
+        browser = site.browser()
+        await browser.get("/login")
+        for kind, body in (("application/json", b"{}"), ("multipart/form-data", b"x"), ("text/plain", b"csrf=1")):
+            page = await browser.ask("POST", "/theme", {"Content-Type": kind}, data=body)
+            assert 400 <= page.status < 500, kind
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("/p/1?t=7days", "/p/1?t=7days"),
+        ("//elsewhere.test", "/"),
+        ("/\\elsewhere.test", "/"),
+        ("https://elsewhere.test/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\r\nSet-Cookie: x=1", "/"),
+        ("/\t/elsewhere.test", "/"),
+        ("/a b", "/"),
+        ("/" + "a" * forms.NEXT_CHARACTERS_MAX, "/"),
+        ("", "/"),
+    ],
+)
+async def test_forms_lead_nowhere_but_here(site: Site, cast: Cast, given: str, wanted: str) -> None:
+    assert (await site.browser().fill("/login", THEME | {"next": given}, "/theme")).location == wanted
+    assert forms.local_path(given) == wanted
+
+
+FAILURES = [
+    (errors.NotFound(), 404, "There is nothing here"),
+    (errors.TooManyRequests("Slowly.", retry_after_seconds=7), 429, "Slowly."),
+    (errors.QueueFull(), 503, "The queue is full."),
+    (errors.StoreError("Code: 999. select secret"), 503, "not available"),
+    (RuntimeError("secret"), 500, "number"),
+    (web.HTTPBadRequest(reason="Odd"), 400, "Odd"),
+]
+
+
+@pytest.mark.parametrize(("failure", "status", "text"), FAILURES, ids=[type(one[0]).__name__ for one in FAILURES])
+async def test_errors_are_pages(
+    site: Site,
+    cast: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    status: int,
+    text: str,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise failure
+
+    browser = await site.browser_of(cast.alice)
+    monkeypatch.setattr(overview.access, "organizations_of", fail)
+    page = await browser.get("/o/acme")
+    assert (page.status, is_covered(page)) == (status, True)
+    assert text in page.text
+    assert "secret" not in page.text
+    assert "Traceback" not in page.text
+    assert page.headers.get("Retry-After") == ("7" if status == 429 else None)
+    if status == 500:
+        number = page.text.partition("number ")[2][:8]
+        assert [record for record in caplog.records if number in record.getMessage() and record.exc_info]
+
+
+class TestReports:
+    """Browsers tell when a page breaks its policy."""
+
+    async def send(self, browser: Browser, body: bytes) -> int:
+        kind = {"Content-Type": "application/csp-report"}
+        return (await browser.ask("POST", headers.REPORT_PATH, kind, data=body)).status
+
+    async def test_logged(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        where = b'"document-uri": "http://s/p/1", "blocked-uri": "http://x\\n"'
+        body = b'{"csp-report": {"violated-directive": "img-src", %s}}' % where
+        with caplog.at_level(logging.WARNING, "vemetric.web"):
+            assert await self.send(site.browser(), body) == 204
+        assert [record.getMessage() for record in caplog.records] == [
+            "A page broke its policy: img-src refused http://x  on http://s/p/1"
+        ]
+
+    async def test_not_logged_without_end(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        browser = site.browser()
+        with caplog.at_level(logging.WARNING, "vemetric.web"):
+            for body in (b"{}", b"", b"\xff", b"[1]", b"x" * (reports.REPORT_BYTES_MAX + 1)) * 4:
+                assert await self.send(browser, body) == 204
+        assert len(caplog.records) == reports.LOGGED_PER_MINUTE_MAX
