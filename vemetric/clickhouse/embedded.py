@@ -146,7 +146,8 @@ class EmbeddedEngine:
         """Own the directory and start the engine in it.
 
         memory_bytes_max bounds the whole process as the engine sees it; threads_max one statement; reads_max how many
-        queries run at once; merge_threads the merging of parts; the seconds a query and an insert. Raises Misconfigured when another process owns the directory or a newer program wrote it.
+        queries run at once; merge_threads the merging of parts; the seconds a query and an insert. Raises
+        Misconfigured when another process owns the directory or a newer program wrote it.
         """
         owned = Directory.own(directory, loader.version())
         try:
