@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# In place of this folder, whose modules are named like those of the standard library.
+sys.path[0] = str(Path(__file__).parents[2])
 
 from vemetric import cli
 
