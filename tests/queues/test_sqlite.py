@@ -10,7 +10,7 @@ from vemetric import errors
 from vemetric.queues import sqlite_schema
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
-from vemetric.queues.sqlite_keys import FOLD_KEYS, PURGE_PORTION_KEYS
+from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
 from vemetric.queues.sqlite_writer import FREE_PAGES_KEPT, VACUUM_PAGES
 
 
@@ -99,16 +99,21 @@ async def test_migrating_makes_the_schema_once(file, clock):
 # Durable when answered
 
 
-async def test_what_was_answered_is_in_the_files_without_closing(queue, file, tmp_path, clock):
-    """A copy of the files is what a killed process leaves."""
-    await queue.put(Write(jobs=[NewJob("line", b"1", key="a")], keys=[KeySet("k", b"v")], counters={"n": 2}))
-    [job] = await queue.claim("line", 1, 60)
-    copy = tmp_path / "copy"
+async def left_by_a_kill(file, clock):
+    """The queue as another process finds it after this one was killed now: opened from a copy of the files."""
+    copy = file.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     for path in file.parent.glob("queue.db*"):
         if not path.name.endswith("-shm"):
             shutil.copy(path, copy)
-    left = await SqliteQueue.open(copy / "queue.db", clock)
+    return await SqliteQueue.open(copy / "queue.db", clock)
+
+
+async def test_what_was_answered_is_in_the_files_without_closing(queue, file, clock):
+    await queue.put(Write(jobs=[NewJob("line", b"1", key="a")], keys=[KeySet("k", b"v")], counters={"n": 2}))
+    [job] = await queue.claim("line", 1, 60)
+    left = await left_by_a_kill(file, clock)
     assert await left.get("k") == b"v"
     assert await left.counters("") == {"n": 2}
     assert [(stats.ready, stats.claimed) for stats in await left.stats()] == [(0, 1)]
@@ -116,6 +121,20 @@ async def test_what_was_answered_is_in_the_files_without_closing(queue, file, tm
     [again] = await left.claim("line", 1, 60)
     assert (again.key, again.deliveries) == (job.key, 2)
     await left.close()
+
+
+async def test_keys_survive_a_kill_before_during_and_after_a_fold(queue, file, clock):
+    """Each write makes new keys and changes old ones; the files are looked at while a fold is at every stage."""
+    portion, expected = FOLD_PORTION_KEYS // 2, {}
+    for number in range(FOLD_KEYS // portion * 3):
+        sets = {f"key{number * portion + place}": b"%d" % number for place in range(portion)} | {"same": b"%d" % number}
+        expected |= sets
+        await queue.put(Write(keys=[KeySet(key, value) for key, value in sets.items()], counters={"writes": 1}))
+        if number % 5 == 0:
+            left = await left_by_a_kill(file, clock)
+            assert await left.counters("") == {"writes": number + 1}
+            assert dict(await left.scan("", 10 * FOLD_KEYS)) == expected
+            await left.close()
 
 
 async def test_every_commit_is_synced(queue):

@@ -20,14 +20,15 @@ class GroupThread:
     """Runs `serve` in a thread of its own for all requests that came since the last time.
 
     serve(requests): called in the thread; hands answers to `answer` as soon as they hold, for every request once.
-    idle(): called in the thread when nothing came for `idle_seconds`, and then again after every `idle_seconds`.
+    idle(): called in the thread when nothing came for `idle_seconds`. Returns whether it has more to do: then it is
+    called again as soon as nothing waits, else after `idle_seconds`.
     """
 
     def __init__(
         self,
         name: str,
         serve: Callable[[list[Request]], None],
-        idle: Callable[[], None],
+        idle: Callable[[], bool],
         idle_seconds: float,
         answered: Callable[[Any], None],
     ) -> None:
@@ -77,9 +78,10 @@ class GroupThread:
                 future.set_result(result)
 
     def _run(self) -> None:
+        has_more = False
         try:
             while True:
-                woken = self._stopping or self._wake.wait(self._idle_seconds)
+                woken = self._stopping or self._wake.wait(0 if has_more else self._idle_seconds)
                 self._wake.clear()
                 requests = [self._requests.popleft() for _ in range(len(self._requests))]
                 if requests:
@@ -87,7 +89,7 @@ class GroupThread:
                 elif self._stopping:
                     return
                 elif not woken:
-                    self._idle()
+                    has_more = self._idle()
         finally:
             self._loop.call_soon_threadsafe(self._end)
 

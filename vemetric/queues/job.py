@@ -16,9 +16,10 @@ class State(StrEnum):
 class NewJob(msgspec.Struct, frozen=True):
     """A job to put.
 
-    key: unique within its queue; a second put of a live key is a no-op (dedupe). Other jobs name it in `after`.
+    key: unique within its queue; a second put of a live key is a no-op (dedupe). The key of a done or dead job is free.
     order_key: jobs of one queue and order_key are claimed in the order they were put, by one claimer at a time.
-    after: the `key` of a job in any queue; this job is not claimed while that one is ready or claimed.
+    after: the `key` of a job put before this one, in any queue; this job is not claimed while that one is ready or
+        claimed. A job with that key put later does not count, so that jobs can never wait for each other.
     run_at_ms: not claimed before this time (0: at once).
     """
 

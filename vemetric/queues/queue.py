@@ -13,7 +13,10 @@ class Queue(Protocol):
         """Store the whole write durably (on disk when this returns) or raise: QueueFull past the bound, Unavailable."""
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
-        """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement."""
+        """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement.
+
+        If the caller is cancelled meanwhile, the jobs are given back.
+        """
 
     async def wait(self, queue: str, timeout_seconds: float) -> None:
         """Return when a job of `queue` may have become runnable, or after the time-out."""
@@ -21,11 +24,12 @@ class Queue(Protocol):
     async def ack(self, jobs: Sequence[Job], write: Write | None = None) -> None:
         """Remove the jobs and apply `write`, in one transaction. LeaseLost (nothing done) if any lease is not current.
 
+        A lease is current until its time is over or the job was given back, whoever else has noticed.
         The write of an ack is never refused for the queue's bound: what is under way must be able to finish.
         """
 
     async def extend(self, jobs: Sequence[Job], lease_seconds: float) -> None:
-        """Prolong the leases; LeaseLost if any is not current."""
+        """Prolong the leases and note the new end in the jobs; LeaseLost (nothing done) if any is not current."""
 
     async def retry(self, jobs: Sequence[Job], delay_seconds: float, error: str) -> None:
         """Give the jobs back to run after the delay; raises `failures`. Jobs whose lease is lost are passed over."""
@@ -34,13 +38,16 @@ class Queue(Protocol):
         """Give the jobs back without counting a failure (a store was down, the process stops)."""
 
     async def bury(self, jobs: Sequence[Job], error: str) -> None:
-        """Move the jobs to the dead letters."""
+        """Move the jobs to the dead letters, counting the failure that led here. Lost leases are passed over."""
 
     async def dead(self, queue: str | None, limit: int, before_id: int | None = None) -> list[DeadJob]:
         """Dead letters, newest first."""
 
     async def revive(self, ids: Sequence[int]) -> int:
-        """Put dead letters back, failures at zero, deliveries kept. Returns how many."""
+        """Put dead letters back at the end of the line, failures at zero, deliveries kept. Returns how many.
+
+        One whose key is live again stays dead: its work has been put anew.
+        """
 
     async def stats(self) -> list[QueueStats]:
         """Counts of every queue that has or had jobs."""

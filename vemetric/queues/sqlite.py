@@ -47,7 +47,7 @@ class SqliteQueue:
         self._write_line = GroupThread("queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed)
         writer.answer = self._write_line.answer
         self._read_line = GroupThread(
-            "queue-reader", self._read_group, lambda: None, READER_IDLE_SECONDS, lambda _: None
+            "queue-reader", self._read_group, lambda: False, READER_IDLE_SECONDS, lambda _: None
         )
 
     @classmethod

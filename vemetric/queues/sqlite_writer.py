@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ from vemetric.queues.sqlite_keys import KeyLog
 PURGE_SECONDS = 1.0
 # Freed pages are given back to the file system beyond this many, in portions, while nobody waits.
 FREE_PAGES_KEPT = 1_024
-VACUUM_PAGES = 256
+VACUUM_PAGES = 1_024
 
 # Failures of the disk or the file, which no request is to blame for.
 STORAGE_FAILURES = frozenset(
@@ -41,6 +41,7 @@ STORAGE_FAILURES = frozenset(
     }
 )
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -122,9 +123,9 @@ class Writer:
         if time.monotonic() - self._purged_at >= PURGE_SECONDS:
             self._quietly(Writer.purge)
 
-    def idle(self) -> None:
-        """Use a quiet moment."""
-        self._quietly(Writer.tidy)
+    def idle(self) -> bool:
+        """Use a quiet moment; True if there is more to tidy up."""
+        return bool(self._quietly(Writer.tidy))
 
     # The calls
 
@@ -212,12 +213,13 @@ class Writer:
         self._queues = frozenset()
         self._roll_back()
 
-    def _quietly(self, run: Callable[["Writer"], None]) -> None:
+    def _quietly(self, run: Callable[["Writer"], T]) -> T | None:
         """Run upkeep; when it fails it is tried again at its next time."""
         try:
-            run(self)
+            return run(self)
         except sqlite3.Error as error:
             self._failed(error)
+            return None
 
     def _run(self, requests: list[Request]) -> list[Any]:
         """The result of each request. Writes go first and as one; if one of them is bad, each by itself."""
@@ -294,12 +296,13 @@ class Writer:
             pass
         self._shorten_log()
 
-    def tidy(self) -> None:
-        """The upkeep of a quiet moment: bounded, because the next put waits for it."""
+    def tidy(self) -> bool:
+        """The upkeep of a quiet moment: bounded, because the next put waits for it. True if there is more to do."""
         self.fold()
         self.purge()
-        self._vacuum()
+        has_more = self._vacuum()
         self._shorten_log()
+        return has_more
 
     def fold(self) -> None:
         """Write the logged keys and counters to their tables."""
@@ -317,7 +320,8 @@ class Writer:
     def _vacuum(self) -> bool:
         if self._db.execute("PRAGMA freelist_count").fetchone()[0] <= FREE_PAGES_KEPT:
             return False
-        self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES:d})").fetchall()
+        # A plain execute stops at the first page, because the pragma gives a row without columns for each.
+        self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES:d})")
         self._wal_is_long = True
         return True
 
