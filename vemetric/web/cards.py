@@ -194,9 +194,9 @@ def _source(choice: Choice, key: str) -> tuple[str, str]:
 
 def _place(choice: Choice, row: Row) -> tuple[str, str]:
     if choice.dimension == "countries":
-        return countries.name(row.key) or UNKNOWN, f"flag:{row.key}"
+        return (countries.name(row.key), f"flag:{row.key}") if row.key else (UNKNOWN, "icon:globe")
     if not row.key:
-        return UNKNOWN, "flag:"
+        return UNKNOWN, "icon:globe"
     country = countries.name(row.detail)
     return f"{row.key} ({country})" if country else row.key, f"flag:{row.detail}"
 

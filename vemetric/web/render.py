@@ -18,9 +18,16 @@ UNKNOWN_FLAG = "flags/xx.svg"
 TITLES = {
     403: "You may not do this",
     404: "There is nothing here",
+    405: "That cannot be done here",
     413: "That is too much",
     429: "Too many attempts",
     503: "Not available right now",
+}
+# What is said where nothing better is known.
+SENTENCES = {
+    404: "The address is not quite right, or what was here is gone, or it is not for this account.",
+    405: "The address exists, but not for this kind of request.",
+    413: "What was sent is larger than any form here.",
 }
 COLOURS_OF_AVATARS = 6
 COLOURS_OF_PROJECTS = 5
@@ -64,6 +71,7 @@ def failure(request: web.Request, status: int, message: str) -> web.Response:
     if CONTEXT not in request or of(request).is_fragment:
         return web.Response(text=message, status=status)
     title = TITLES.get(status) or HTTPStatus(status).phrase
+    message = SENTENCES.get(status) or message
     template = "pages/failure.html"
     return page(request, template, status=status, title=title, message=message, code=status)
 

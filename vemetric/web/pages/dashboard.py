@@ -31,7 +31,7 @@ async def show(request: web.Request) -> web.Response:
     state = view.parse(request.query, page.services.clock.now_ms(), project.time_zone)
     values = await panels(page, project, state)
     frame = await shell.values(request, project, "dashboard")
-    return render.page(request, "pages/dashboard.html", **values, **frame)
+    return render.page(request, "pages/dashboard.html", **(values | frame))
 
 
 async def panels(page: Context, project: Project, state: View) -> dict[str, Any]:

@@ -28,8 +28,9 @@ async def complete(request: web.Request) -> web.Response:
     services, form = page.services, await forms.read(request, setup.Form)
     try:
         made = await setup.complete(services.database, services.clock, token, form)
-    except errors.Invalid as error:
-        return _form(request, token, form, error.fields)
+    except (errors.Invalid, errors.Conflict) as error:
+        # The command line may have made a project of that domain before there was any account.
+        return _form(request, token, form, render.problems_of(error, "domain"))
     except errors.Forbidden:
         return await show(request)
     services.projects.forget()
