@@ -33,6 +33,19 @@ async def exchange(
     return await send(port, ("\r\n".join(lines) + "\r\n\r\n").encode(encoding) + body)
 
 
+async def replay(port: int, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
+    """Send a recorded request with exactly its own headers and read its answer; the connection may stay open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
+        answer = parsed(await reader.readuntil(b"\r\n\r\n"))
+        return answer._replace(body=await reader.readexactly(int(answer.header("content-length") or 0)))
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
 async def send(port: int, request: bytes) -> Answer:
     """Send bytes and read until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -43,6 +56,11 @@ async def send(port: int, request: bytes) -> Answer:
     finally:
         writer.close()
         await writer.wait_closed()
+    return parsed(raw)
+
+
+def parsed(raw: bytes) -> Answer:
+    """An answer of its bytes."""
     head, _, content = raw.partition(b"\r\n\r\n")
     status, *fields = head.decode("latin-1").split("\r\n")
     pairs = [tuple(field.split(": ", 1)) for field in fields]

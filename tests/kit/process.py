@@ -44,7 +44,7 @@ class Server:
         self.data_dir = data_dir
         self.port = port or free_port()
         self._command = list(command)
-        self._environ = {
+        self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(data_dir.parent),
             "VEMETRIC_DATA_DIR": str(data_dir),
@@ -70,7 +70,7 @@ class Server:
         """Start and wait for the line that says it is ready."""
         self._ready.clear()
         self._process = subprocess.Popen(
-            [*self._command, "serve"], env=self._environ, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
+            [*self._command, "serve"], env=self.environ, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         if not self._ready.wait(START_SECONDS_MAX):
@@ -111,7 +111,7 @@ class Server:
         """A command of the command line with --json, beside the process or without it."""
         done = subprocess.run(
             [*self._command, *arguments, "--json"],
-            env=self._environ,
+            env=self.environ,
             capture_output=True,
             text=True,
             timeout=120,

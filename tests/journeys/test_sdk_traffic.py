@@ -1,0 +1,153 @@
+"""The published SDKs' recorded requests, sent byte by byte to the built executable: answers and numbers.
+
+Of a request only what names the recording's own instance is replaced: the project's token, and cookies, which have to
+be those that this instance gave. What belongs to identified users is left out by a rule, see `is_of_users`.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.kit import deviations, http
+from tests.kit.http import Answer
+from tests.kit.process import Server, free_port, wait_for
+
+DIRECTORY = Path(os.environ.get("VEMETRIC_TEST_VECTORS") or Path(__file__).parents[1] / "vectors")
+RECORDED = json.loads((DIRECTORY / "sdk_traffic.json").read_text())
+TOKEN, DOMAIN = re.findall(r"Project token (\w+), project domain ([\w.]+)", RECORDED["note"])[0]
+# What a site's own proxy cuts off before it passes a request on.
+PROXY_PREFIX = "/_vm"
+SHARED_PATHS = ("/e", "/l")
+
+pytestmark = [pytest.mark.vectors, pytest.mark.journey, pytest.mark.xdist_group("journey")]
+
+Request = dict[str, Any]
+
+
+class Played(NamedTuple):
+    """A recorded request as it was sent, what the recording makes us expect, and what came."""
+
+    request: Request
+    expected: deviations.Expected
+    answer: Answer
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """The body, if it is an event that counts: accepted, and no link to the project's own domain."""
+        if (self.request["method"], self.request["path"], self.expected["status"]) != ("POST", "/e", 200):
+            return None
+        event: dict[str, Any] = json.loads(self.request["bodyText"])
+        if event["name"] == "$$outboundLink":
+            host = urlsplit(event["customData"]["href"]).hostname or ""
+            return None if f".{host}".endswith(f".{DOMAIN}") else event
+        return event
+
+    def user(self) -> str:
+        """Whose it is: that of the cookie, the server's own user, a new one with a cookie, or address and browser."""
+        event = self.event or {}
+        return (
+            cookie(self.answer.header("set-cookie"))
+            or cookie(deviations.header(self.request, "cookie"))
+            or event.get("userIdentifier")
+            or deviations.header(self.request, "user-agent")
+            or ""
+        )
+
+
+def cookie(header: str | None) -> str | None:
+    found = re.search(r"_vuid=(\d+)", header or "")
+    return found.group(1) if found else None
+
+
+def entries() -> list[dict[str, Any]]:
+    found = [entry for entry in RECORDED["entries"] if not is_of_users(entry["request"])]
+    return sorted(found, key=lambda entry: entry["tMs"])
+
+
+def is_of_users(request: Request) -> bool:
+    """Identifying, updating and resetting users is not what is shown here, nor what depends on it: the browser's
+    requests that carry the identifier of an identified user."""
+    path = request["path"].removeprefix(PROXY_PREFIX)
+    if request["method"] == "OPTIONS":
+        return False
+    return path not in SHARED_PATHS or "identifier" in json.loads(request["body"])
+
+
+def as_sent(recorded: Request, token: str, cookies: dict[str, str]) -> Request:
+    """The request in terms of this instance."""
+
+    def ours(text: str) -> str:
+        return re.sub(r"(?<=_vuid=)\d+", lambda id_: cookies.get(id_[0], id_[0]), text.replace(TOKEN, token))
+
+    return {
+        "method": recorded["method"],
+        "path": recorded["path"].removeprefix(PROXY_PREFIX),
+        "headers": [(name, ours(value)) for name, value in recorded["headers"]],
+        "bodyText": ours(recorded["body"]),
+    }
+
+
+async def play(server: Server, hub_port: int, token: str) -> list[Played]:
+    """Send everything in its order, each cookie of the recording replaced by the one given in its place."""
+    cookies: dict[str, str] = {}
+    played = []
+    for entry in entries():
+        request, recorded = as_sent(entry["request"], token, cookies), entry["response"]
+        recorded = recorded | {"headers": [[name.lower(), value] for name, value in recorded["headers"]]}
+        port = server.port if request["path"] in SHARED_PATHS else hub_port
+        answer = await http.replay(
+            port, request["method"], request["path"], request["headers"], request["bodyText"].encode()
+        )
+        given = [cookie(value) for name, value in recorded["headers"] if name == "set-cookie"]
+        if given and given[0] and (own := cookie(answer.header("set-cookie"))):
+            cookies[given[0]] = own
+        played.append(Played(request, deviations.mended(request, recorded), answer))
+    return played
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    hub_listen = f"127.0.0.1:{free_port()}"
+    started = Server(tmp_path_factory.mktemp("traffic") / "data", environ={"VEMETRIC_HUB_LISTEN": hub_listen}).start()
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def traffic(server: Server) -> list[Played]:
+    project = server.run("project", "create", "--name", "Recorded", "--domain", DOMAIN)
+    hub_port = int(server.environ["VEMETRIC_HUB_LISTEN"].rpartition(":")[2])
+    return asyncio.run(play(server, hub_port, project["token"]))
+
+
+@pytest.mark.parametrize(
+    "number", range(len(entries())), ids=[f"{entry['request']['path']}-{entry['tMs']}" for entry in entries()]
+)
+def test_answers_as_recorded(traffic: list[Played], number: int) -> None:
+    _, expected, answer = traffic[number]
+    assert deviations.comparable(answer.status, answer.body.decode(), answer.headers) == deviations.comparable(
+        expected["status"], expected["body"], expected["headers"]
+    )
+
+
+def test_numbers_are_those_of_the_accepted_requests(server: Server, traffic: list[Played]) -> None:
+    counted = [played for played in traffic if played.event is not None]
+    events = [played.event for played in counted if played.event is not None]
+    page_views = [event["url"] for event in events if event["name"] == "$$pageView"]
+    names = Counter(event["name"] for event in events if event["name"] != "$$pageView")
+    wait_for(lambda: server.run("verify")["stored"] == len(events), f"{len(events)} stored events")
+    shown = server.run("stats", DOMAIN)
+    assert (shown["pageViews"], shown["events"]) == (len(page_views), names.total())
+    assert shown["users"] == len({played.user() for played in counted})
+    assert {row["name"]: row["count"] for row in shown["cards"]["events"]}.items() <= names.items()
+    pages = Counter(re.split("[?#]", url)[0] for url in page_views)
+    assert {row["detail"] + row["name"]: row["count"] for row in shown["cards"]["pages"]}.items() <= pages.items()
+    assert server.run("verify")["difference"] == 0
