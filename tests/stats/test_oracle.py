@@ -19,7 +19,7 @@ from vemetric.model import calendar, timespan
 from vemetric.model.dashboard import Range
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
-from vemetric.stats import dashboard, dimensions
+from vemetric.stats import dashboard, dimensions, series
 from vemetric.stats.dashboard import Choice
 
 # Zones, each with a moment around which its clock does something worth a test.
@@ -236,6 +236,16 @@ def test_the_store_counts_like_the_oracle(engine, seed, chosen, zone):
 @given(**CASES)
 def test_the_store_counts_like_the_oracle_for_long(engine, seed, chosen, zone):
     compare(engine, seed, chosen, zone)
+
+
+async def test_visits_are_counted_alike_in_many_pieces(engine, monkeypatch):
+    monkeypatch.setattr(series, "VISITS_PER_PIECE", 2)
+    for seed, zone in enumerate(MOMENTS):
+        chance = random.Random(seed)
+        range_ = a_range(chance, "30days", zone)
+        told = History(chance, range_)
+        await told.rows.insert(engine)
+        await check(engine, told, range_)
 
 
 async def test_background_merges_change_no_figure(engine):

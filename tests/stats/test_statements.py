@@ -12,7 +12,8 @@ CHOICES = [(card, name) for card, choices in dimensions.CARDS.items() for name i
 
 def parameters():
     range_ = timespan.resolve(Timespan(), NOON_MS, "Europe/Vienna")
-    return Query(1, range_).with_previous(timespan.previous(range_)) | {"limit": 7, "offset": 0}
+    both = Query(1, range_).with_previous(timespan.previous(range_))
+    return both | {"limit": 7, "offset": 0, "from": both["previousStart"], "to": both["end"]}
 
 
 @pytest.mark.parametrize("name", statements.names())

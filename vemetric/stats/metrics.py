@@ -32,6 +32,15 @@ class Sums(msgspec.Struct):
     lasting: int = 0
     seconds: int = 0
 
+    def add_visits(self, visits: int, viewing: int, bounces: int, views: int, lasting: int, seconds: int) -> None:
+        """Count more visits; each visit belongs to one piece of a window."""
+        self.visits += visits
+        self.viewing += viewing
+        self.bounces += bounces
+        self.views += views
+        self.lasting += lasting
+        self.seconds += seconds
+
 
 def bounce_rate(sums: Sums) -> Fraction | None:
     """Percent of the visits with page views that had just one; None without such visits."""

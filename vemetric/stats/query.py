@@ -10,8 +10,8 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.model.dashboard import Range
 from vemetric.stats.statements import statement
 
-# How many statements of one page may be on their way to the engine, so that no page takes all its places.
-STATEMENTS_AT_ONCE_MAX = 4
+# How many statements of one page may be with the engine: as many as it runs at once, so that none waits for another.
+STATEMENTS_AT_ONCE_MAX = 2
 
 
 class Query(msgspec.Struct, frozen=True):

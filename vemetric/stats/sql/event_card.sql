@@ -18,4 +18,4 @@ FROM
 GROUP BY key, detail
 ORDER BY users DESC, count DESC, key, detail
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}
-SETTINGS do_not_merge_across_partitions_select_final = 1
+SETTINGS max_block_size = 8192

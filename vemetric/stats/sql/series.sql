@@ -20,4 +20,4 @@ FROM
             OR createdAt < fromUnixTimestamp64Milli({previousEnd:Int64}, 'UTC'))
 )
 GROUP BY window, bucket WITH ROLLUP
-SETTINGS do_not_merge_across_partitions_select_final = 1
+SETTINGS max_block_size = 8192
