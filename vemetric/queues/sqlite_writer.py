@@ -20,10 +20,11 @@ from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_keys import KeyLog
 
-PURGE_SECONDS = 1.0
-# Freed pages are given back to the file system beyond this many, in portions, while nobody waits.
-FREE_PAGES_KEPT = 1_024
-VACUUM_PAGES = 1_024
+UPKEEP_SECONDS = 1.0
+# Freed pages are given back to the file system beyond this many, in portions: eagerly while nobody waits, and slowly
+# while there is work, which would take them again soon.
+FREE_PAGES_KEPT, VACUUM_PAGES = 1_024, 1_024
+BUSY_FREE_PAGES_KEPT, BUSY_VACUUM_PAGES = 32_768, 256
 
 # Failures of the disk or the file, which no request is to blame for.
 STORAGE_FAILURES = frozenset(
@@ -82,8 +83,9 @@ class Writer:
         self.keys.recover(clock.now_ms())
         self.jobs = sqlite_jobs.live_count(db)
         self._names = sqlite_jobs.queue_names(db)
-        self._purged_at = time.monotonic()
+        self._kept_up_at = time.monotonic()
         self._wal_is_long = True
+        self._changes = 0
         self._is_failing = False
         # Of the transaction under way.
         self._jobs_added = 0
@@ -120,8 +122,8 @@ class Writer:
             elif type(request[0]) is Call and request[0].mode is Mode.BARE:
                 self._quietly(request[0].run)
                 self.answer([(request[1], None)], None)
-        if time.monotonic() - self._purged_at >= PURGE_SECONDS:
-            self._quietly(Writer.purge)
+        if time.monotonic() - self._kept_up_at >= UPKEEP_SECONDS:
+            self._quietly(Writer.keep_up)
 
     def idle(self) -> bool:
         """Use a quiet moment; True if there is more to tidy up."""
@@ -195,7 +197,9 @@ class Writer:
         self.keys.publish()
         self.jobs += self._jobs_added
         self._names |= self._names_new
-        self._wal_is_long = True
+        if self._changes != self._db.total_changes:
+            self._changes = self._db.total_changes
+            self._wal_is_long = True
         if self._is_failing:
             self._is_failing = False
             log.warning("The queue can be written again.")
@@ -292,15 +296,21 @@ class Writer:
         """All upkeep at once."""
         self.fold()
         self.purge()
-        while self._vacuum():
+        while self._vacuum(FREE_PAGES_KEPT, VACUUM_PAGES):
             pass
         self._shorten_log()
+
+    def keep_up(self) -> None:
+        """The upkeep that must not wait for a quiet moment, in small portions."""
+        self._kept_up_at = time.monotonic()
+        self.purge()
+        self._vacuum(BUSY_FREE_PAGES_KEPT, BUSY_VACUUM_PAGES)
 
     def tidy(self) -> bool:
         """The upkeep of a quiet moment: bounded, because the next put waits for it. True if there is more to do."""
         self.fold()
         self.purge()
-        has_more = self._vacuum()
+        has_more = self._vacuum(FREE_PAGES_KEPT, VACUUM_PAGES)
         self._shorten_log()
         return has_more
 
@@ -312,16 +322,15 @@ class Writer:
 
     def purge(self) -> None:
         """Delete expired keys of the next portion of the table."""
-        self._purged_at = time.monotonic()
         self._begin()
         self.keys.purge(self._clock.now_ms())
         self._commit()
 
-    def _vacuum(self) -> bool:
-        if self._db.execute("PRAGMA freelist_count").fetchone()[0] <= FREE_PAGES_KEPT:
+    def _vacuum(self, pages_kept: int, pages: int) -> bool:
+        if self._db.execute("PRAGMA freelist_count").fetchone()[0] <= pages_kept:
             return False
         # A plain execute stops at the first page, because the pragma gives a row without columns for each.
-        self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES:d})")
+        self._db.executescript(f"PRAGMA incremental_vacuum({pages:d})")
         self._wal_is_long = True
         return True
 
