@@ -25,7 +25,7 @@ async def create(
     async with database.begin() as connection:
         if await stored_organizations.by_id(connection, organization_id) is None:
             raise errors.NotFound(f"There is no organization {organization_id}.")
-        return await _store(connection, new_project(organization_id, now_ms=clock.now_ms(), **typed))
+        return await store(connection, new_project(organization_id, now_ms=clock.now_ms(), **typed))
 
 
 async def create_by_operator(
@@ -45,7 +45,7 @@ async def create_by_operator(
     now_ms = clock.now_ms()
     async with database.begin() as connection:
         organization_id = await _organization_meant(connection, organization, now_ms)
-        return await _store(connection, new_project(organization_id, now_ms=now_ms, **typed))
+        return await store(connection, new_project(organization_id, now_ms=now_ms, **typed))
 
 
 async def everything(database: Database) -> list[Project]:
@@ -88,7 +88,8 @@ def _clean(name: str, domain: str, time_zone: str) -> dict[str, str]:
     )
 
 
-async def _store(connection: Connection, project: Project) -> Project:
+async def store(connection: Connection, project: Project) -> Project:
+    """Keep a new project. Raises Conflict, saying so, when its domain is taken."""
     # The look-up is for the sentence; of two that race past it, the unique column lets one through.
     taken = f"There is a project for {project.domain} already."
     await connection.lock(DOMAIN_LOCK)

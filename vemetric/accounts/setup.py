@@ -11,7 +11,6 @@ from vemetric.accounts.signup import FIRST_ACCOUNT_LOCK, new_account
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
-from vemetric.database import projects as stored_projects
 from vemetric.database import setup_tokens
 from vemetric.database.database import Database
 from vemetric.model.account import Account
@@ -78,7 +77,8 @@ async def is_valid(database: Database, clock: Clock, token: str) -> bool:
 async def complete(database: Database, clock: Clock, token: str, form: Form) -> Installation:
     """Make the operator, the organization and the first project, all or none.
 
-    Raises Forbidden when the token is not valid or somebody was faster, Invalid with what is wrong per field.
+    Raises Forbidden when the token is not valid or somebody was faster, Invalid with what is wrong per field, Conflict
+    when there is a project of that domain, made on the command line.
     """
     if not await is_valid(database, clock, token):
         raise errors.Forbidden(LINK_IS_DEAD)
@@ -104,5 +104,5 @@ async def complete(database: Database, clock: Clock, token: str, form: Form) -> 
         await stored_accounts.create(connection, account, password_hash)
         await stored_organizations.create(connection, organization)
         await stored_organizations.add_member(connection, Membership(account.id, organization.id, Role.ADMIN), now_ms)
-        await stored_projects.create(connection, project)
+        await projects.store(connection, project)
     return Installation(account, organization, project)

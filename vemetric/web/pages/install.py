@@ -42,6 +42,8 @@ async def watch(request: web.Request) -> web.StreamResponse:
         headers={**headers.SECURITY, **headers.NO_STORE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     shown = ""
     try:
         for _ in range(STREAM_SECONDS_MAX // LOOK_SECONDS):
