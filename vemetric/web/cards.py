@@ -7,7 +7,10 @@ from vemetric.model.dashboard import Card, Row
 
 
 class Choice(NamedTuple):
-    """One way to break a card down. value: in the URL; dimension: in stats/dimensions.py; group: of the menu."""
+    """One way to break a card down. value: in the URL; dimension: in stats/dimensions.py; group: of the menu.
+
+    found, found_one: what the rows are called beside their number.
+    """
 
     value: str
     dimension: str
@@ -16,6 +19,7 @@ class Choice(NamedTuple):
     found: str
     group: str = ""
     count_heading: str = ""
+    found_one: str = ""
 
 
 class Kind(NamedTuple):
@@ -84,7 +88,7 @@ KINDS: dict[str, Kind] = {
             "Events",
             "",
             "ep",
-            (Choice("", "events", "Events", "Name", "names", count_heading="Count"),),
+            (Choice("", "events", "Events", "Name", "names", count_heading="Count", found_one="name"),),
             "No custom event in this timespan. Send one with trackEvent(name).",
         ),
         Kind(
@@ -93,8 +97,8 @@ KINDS: dict[str, Kind] = {
             "cl",
             "lp",
             (
-                Choice("countries", "countries", "Countries", "Country", "countries"),
-                Choice("cities", "cities", "Cities", "City", "cities"),
+                Choice("countries", "countries", "Countries", "Country", "countries", found_one="country"),
+                Choice("cities", "cities", "Cities", "City", "cities", found_one="city"),
             ),
             "No visit in this timespan.",
         ),
@@ -104,9 +108,9 @@ KINDS: dict[str, Kind] = {
             "u",
             "up",
             (
-                Choice("browsers", "browsers", "Browsers", "Browser", "browsers"),
-                Choice("devices", "devices", "Devices", "Device", "kinds"),
-                Choice("os", "os", "Systems", "Operating system", "systems"),
+                Choice("browsers", "browsers", "Browsers", "Browser", "browsers", found_one="browser"),
+                Choice("devices", "devices", "Devices", "Device", "kinds", found_one="kind"),
+                Choice("os", "os", "Systems", "Operating system", "systems", found_one="system"),
             ),
             "No browser was seen in this timespan.",
         ),

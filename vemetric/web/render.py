@@ -45,9 +45,7 @@ def set_up(app: web.Application) -> None:
     )
     assets = app[ASSETS]
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
-    environment.filters.update(
-        number=figures.number, figure_of=figure_of, initials=initials, colour=colour
-    )
+    environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour)
 
 
 def text(request: web.Request, template: str, **values: Any) -> str:
@@ -57,8 +55,13 @@ def text(request: web.Request, template: str, **values: Any) -> str:
 
 
 def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """A filled template as an answer."""
-    return web.Response(text=text(request, template, **values), status=status, content_type="text/html")
+    """A filled template as an answer, compressed for those who can read that."""
+    response = web.Response(text=text(request, template, **values), status=status, content_type="text/html")
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        # The one secret of a page is its form token, and cookies are Lax: no other site can have it sent repeatedly.
+        response.enable_compression(web.ContentCoding.gzip)
+    response.headers["Vary"] = "Accept-Encoding, HX-Request"
+    return response
 
 
 def redirect(location: str) -> web.Response:
