@@ -84,6 +84,16 @@ async def test_a_delayed_job_waits_for_its_time(put, claim, clock):
     assert await claim() == ["later"]
 
 
+async def test_more_jobs_than_one_claim_makes_ready_become_due_at_once(queue, clock):
+    due_ms, count = clock.now_ms() + 5, 12_000
+    await queue.put(Write(jobs=[NewJob("line", b"", run_at_ms=due_ms) for _ in range(count)]))
+    clock.advance(5)
+    claimed = [await queue.claim("line", 4_500, 1) for _ in range(4)]
+    assert [len(jobs) for jobs in claimed] == [4_500, 4_500, 3_000, 0]
+    clock.advance(1_000)
+    assert [len(await queue.claim("line", 20_000, 60)) for _ in range(4)] == [5_000, 5_000, 2_000, 0]
+
+
 async def test_acknowledged_jobs_are_gone(queue, put, claim, clock):
     await put("a", "b")
     await claim()
@@ -200,6 +210,20 @@ async def test_buried_jobs_lie_among_the_dead_until_revived(queue, put, claim, c
     assert await claim() == ["c", "a"]
     assert (claim.jobs["a"].deliveries, claim.jobs["a"].failures) == (2, 0)
     assert claim.jobs["a"].put_at_ms == oldest.put_at_ms
+
+
+async def test_the_error_of_a_dead_job_is_cut_at_its_bound(queue, put, claim):
+    await put("a", "b")
+    await claim()
+    await queue.bury([claim.jobs["a"]], "x" * 10_000)
+    await queue.bury([claim.jobs["b"]], "x" * 10_001)
+    assert [len(job.error) for job in await queue.dead(None, 10)] == [10_000, 10_000]
+
+
+async def test_a_limit_of_none_claims_none(put, claim):
+    await put("a")
+    assert await claim(0) == []
+    assert await claim(-1) == []
 
 
 async def test_the_dead_are_listed_in_portions_and_by_queue(queue, put, claim):
@@ -502,6 +526,19 @@ async def test_a_claim_nobody_waits_for_gives_its_jobs_back(queue, put, claim):
     while not await claim():
         await queue.counters("")
     assert claim.jobs["a"].deliveries == 2
+
+
+async def test_a_put_nobody_waits_for_disturbs_nothing(opener, tmp_path, clock):
+    async with opener(tmp_path, clock, jobs_max=2) as queue:
+        putting = asyncio.ensure_future(queue.put(Write(jobs=[NewJob("line", b"1")])))
+        await asyncio.sleep(0)
+        putting.cancel()
+        await asyncio.gather(putting, return_exceptions=True)
+        await queue.put(Write(jobs=[NewJob("line", b"2")]))
+        with pytest.raises(errors.QueueFull):
+            await queue.put(Write(jobs=[NewJob("line", b"3")]))
+        await queue.ack(await queue.claim("line", 9, 60))
+        await queue.put(Write(jobs=[NewJob("line", b"3"), NewJob("line", b"4")]))
 
 
 async def test_a_closed_queue_says_so(opener, tmp_path, clock):

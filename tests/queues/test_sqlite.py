@@ -90,6 +90,13 @@ async def test_a_file_cut_short_is_told(file, clock):
         await open_and_claim(file, clock)
 
 
+async def test_a_damaged_key_log_is_told(file, clock):
+    await (await SqliteQueue.open(file, clock)).close()
+    rows(file, "INSERT INTO key_log (body) VALUES (x'ff00')")
+    with pytest.raises(errors.Misconfigured, match="damaged"):
+        await SqliteQueue.open(file, clock)
+
+
 async def test_migrating_makes_the_schema_once(file, clock):
     for _ in range(2):
         await (await SqliteQueue.open(file, clock)).close()

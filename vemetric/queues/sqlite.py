@@ -5,7 +5,7 @@ a thread of their own and never wait for the writer. Figures: docs/decisions/000
 """
 
 import asyncio
-import logging
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +26,6 @@ READER_IDLE_SECONDS = 60.0
 WAIT_SECONDS_MAX = 30.0
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 class SqliteQueue:
@@ -213,8 +212,12 @@ class SqliteQueue:
                 _wake(self._waiting[queue])
 
     def _return_unwanted(self, claimed: "asyncio.Future[list[Job]]") -> None:
-        if not claimed.cancelled() and claimed.exception() is None and claimed.result():
-            self._call(partial(Writer.give_back, jobs=claimed.result(), delay_seconds=0, failures=0, error=None))
+        if claimed.cancelled() or claimed.exception() is not None or not claimed.result():
+            return
+        give_back = partial(Writer.give_back, jobs=claimed.result(), delay_seconds=0, failures=0, error=None)
+        # Where it cannot be done, as when the queue is closing, the leases run out.
+        with contextlib.suppress(errors.Unavailable):
+            self._call(give_back).add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def _wake(waiting: set[asyncio.Future[None]]) -> None:

@@ -112,7 +112,8 @@ def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, 
     db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
     lease = random.getrandbits(LEASE_BITS)
     until_ms = now_ms + int(lease_seconds * 1000)
-    found = db.execute(_CLAIM, (lease, until_ms, queue, limit)).fetchall()
+    # SQLite takes a negative limit for none.
+    found = db.execute(_CLAIM, (lease, until_ms, queue, max(0, limit))).fetchall()
     if len(found) < limit and any(row[4] is not None for row in found):
         found += db.execute(_CLAIM_FOLLOWERS, (lease, until_ms, queue, ID_LAST, limit - len(found))).fetchall()
     found.sort()

@@ -158,8 +158,11 @@ class KeyLog:
         return self._fresh.get(key) or self._folding.get(key)
 
     def peek_range(self, prefix: str) -> dict[str, Entry]:
-        folding, fresh = list(self._folding.items()), list(self._fresh.items())
-        return {key: entry for key, entry in (*folding, *fresh) if key.startswith(prefix)}
+        """Those entries whose keys start with the prefix."""
+        # Fresh before folding: what moves on between the two looks is seen twice rather than never.
+        fresh = self._fresh.copy()
+        found = self._folding.copy() | fresh
+        return {key: entry for key, entry in found.items() if key.startswith(prefix)}
 
     def _encoded(self) -> bytes:
         sets = [(key, value, expires_ms) for key, (value, expires_ms) in self._pending.items()]

@@ -4,6 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+import msgspec
+
 from vemetric import errors
 
 # Marks the file as ours ("VMQ1"), so that another program's database is never migrated.
@@ -124,9 +126,12 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return db
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether the error says that the file itself is broken, which waiting cannot mend."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, msgspec.DecodeError) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -161,7 +166,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     _migrate(db)
 
 
-def refusal(path: Path, error: sqlite3.Error) -> str:
+def refusal(path: Path, error: Exception) -> str:
     """Why the file cannot be used, as a sentence for whoever starts the server."""
     if is_damage(error):
         return f"The queue's file {path} is damaged or not a queue ({error}); restore a backup or move it away."

@@ -98,7 +98,7 @@ class Writer:
         db = sqlite_schema.open_writer(path)
         try:
             return cls(db, clock)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.DecodeError) as error:
             db.close()
             raise errors.Misconfigured(sqlite_schema.refusal(path, error)) from error
 
@@ -189,6 +189,9 @@ class Writer:
 
     def _begin(self) -> None:
         self._jobs_added, self._queues, self._names_new = 0, frozenset(), frozenset()
+        if self._db.in_transaction:
+            # Something unforeseen ended the last one halfway; the queue must not be stuck in it.
+            self._roll_back()
         self._db.execute("BEGIN IMMEDIATE")
 
     def _commit(self) -> None:
