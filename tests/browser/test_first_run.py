@@ -1,0 +1,89 @@
+"""The first run by keyboard alone: from the set-up link to the page that waits for the first event."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import Watcher
+from vemetric.accounts import setup
+from vemetric.services import Services
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+SIZES = {"wide": (1440, 900), "tablet": (820, 1100), "phone": (390, 844)}
+TYPED = {
+    "name": "Mara Lindqvist",
+    "email": "mara@example.com",
+    "password": "correct horse",
+    "organization": "Northwind",
+    "project": "Northwind Docs",
+    "domain": "docs.example.com",
+}
+
+
+@pytest.fixture
+async def link(services_at_noon: Services, url: str) -> str:
+    made = await setup.new_link(services_at_noon.database, services_at_noon.clock, url)
+    assert made is not None
+    return made
+
+
+async def type_in(page: Page, typed: Mapping[str, str]) -> None:
+    """Fill the form from its first field on, as a person without a mouse does."""
+    for name, text in typed.items():
+        await expect(page.locator(f"#{name}")).to_be_focused()
+        await page.keyboard.insert_text(text)
+        await page.keyboard.press("Tab")
+    await expect(page.locator("#time_zone")).to_be_focused()
+
+
+async def test_by_keyboard(link: str, page: Page) -> None:
+    await page.goto(link)
+    await type_in(page, TYPED)
+    await expect(page.locator("#time_zone")).to_have_value("Europe/Vienna")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/p/*")
+    await expect(page.locator("h1")).to_have_text("Waiting for the first event")
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".skip")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#main")).to_be_focused()
+
+
+async def test_the_first_wrong_field_has_the_focus_and_its_reason(link: str, context: BrowserContext) -> None:
+    page = await context.new_page()
+    await page.goto(link)
+    await type_in(page, TYPED | {"email": "mara@localhost", "domain": "nope"})
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    wrong = page.locator("#email")
+    await expect(wrong).to_be_focused()
+    await expect(wrong).to_have_attribute("aria-invalid", "true")
+    await expect(wrong).to_have_accessible_description("This is not an e-mail address.")
+    await expect(page.locator("#domain")).to_have_attribute("aria-invalid", "true")
+    await expect(page.locator("#name")).to_have_value(TYPED["name"])
+    await expect(page.locator("#password")).to_have_value("")
+    await expect(page.locator("#time_zone")).to_have_value("Europe/Vienna")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_fits_and_is_quiet_at_every_width(
+    link: str, url: str, chromium: Browser, watcher: Watcher, screenshots: Path, theme: str
+) -> None:
+    context = await chromium.new_context(color_scheme="dark" if theme == "dark" else "light")
+    page = await context.new_page()
+    watcher.watch(page)
+    for name, address in (("waiting", url), ("setup", link)):
+        await page.goto(address)
+        for size, (width, height) in SIZES.items():
+            await page.set_viewport_size({"width": width, "height": height})
+            too_wide = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {width}"
+            await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
+    await context.close()
+    assert watcher.problems == []
