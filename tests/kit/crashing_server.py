@@ -11,7 +11,7 @@ from pathlib import Path
 # In place of this folder, whose modules are named like those of the standard library.
 sys.path[0] = str(Path(__file__).parents[2])
 
-from vemetric import cli
+from vemetric import cli  # noqa: E402 - the path is set first
 
 
 class Crash:
