@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from vemetric import control, errors, public_url, services, workers
 from vemetric.accounts import setup
@@ -40,6 +41,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     for warning in warnings:
         log.warning(warning)
+    logging.getLogger("aiohttp.server").addFilter(is_our_error)
     calm_collector()
     async with services.open_services(config, SystemClock(), probe=probe) as opened, AsyncExitStack() as stack:
         await stack.enter_async_context(workers.running(opened))
@@ -55,6 +57,11 @@ def calm_collector() -> None:
     """Look for garbage cycles rarely: every request makes and drops thousands of objects, hardly any in cycles."""
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+def is_our_error(record: logging.LogRecord) -> bool:
+    """Whether the HTTP library's complaint is about us: broken requests are answered with 400, not logged one by one."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def warm_up() -> None:
@@ -101,7 +108,12 @@ def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
     rest = server.request_handler
 
     async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
-        return await (hub.handle(request) if request.path in PATHS else rest(request))
+        if request.path in PATHS:
+            return await hub.handle(request)
+        if not request.headers.get("Expect", "").isascii():
+            # The router would quote it in its refusal, which then cannot be written.
+            return web.Response(status=417)
+        return await rest(request)
 
     server.request_handler = dispatch
 

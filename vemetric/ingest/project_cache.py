@@ -35,7 +35,7 @@ class ProjectCache:
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none."""
-        if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH_MAX:
+        if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_LENGTH_MAX:
             return None
         entry = self._fresh(token)
         if entry is None:
