@@ -60,7 +60,7 @@ def calm_collector() -> None:
 
 
 def is_our_error(record: logging.LogRecord) -> bool:
-    """Whether the HTTP library's complaint is about us: broken requests are answered with 400, not logged one by one."""
+    """Whether the HTTP library complains about us; broken requests are answered with 400, not logged one by one."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
