@@ -53,6 +53,11 @@ def tile(key: str, now: Fraction | None, then: Fraction | None) -> Tile:
     return Tile(key, as_float(now), as_float(then), percent, direction, better)
 
 
+def online(now_ms: int, events: list[Event]) -> int:
+    since_ms = now_ms // 30_000 * 30_000 - 270_000
+    return len({event.user for event in events if since_ms <= event.at_ms <= now_ms})
+
+
 def buckets(range_: Range, events: list[Event], visits: list[Visit]) -> list[Bucket]:
     before = timespan.previous(range_)
     result = []

@@ -217,7 +217,8 @@ async def test_a_moved_event_counts_once_for_its_new_user(store, engine, merged)
     await rows.insert(engine)
     if merged:
         await merge(engine)
-    shown = await store.load()
+    shown = await store.load(now="2026-03-10T12:01:00")
+    assert shown.online == 1
     assert values(shown) == {
         "users": 1,
         "pageViews": 1,

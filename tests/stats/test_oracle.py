@@ -128,6 +128,7 @@ async def check(engine: Engine, told: History, range_: Range) -> None:
     shown = await dashboard.load(engine, told.project, range_)
     assert shown.tiles == oracle.tiles(range_, told.events, told.visits)
     assert shown.buckets == oracle.buckets(range_, told.events, told.visits)
+    assert shown.online == oracle.online(range_.now_ms, told.events)
     assert shown.has_data == bool(oracle.events_in(range_, told.events))
     for card, choices in dimensions.CARDS.items():
         for name in choices:
