@@ -18,7 +18,7 @@ from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web import app, cookies
 
-CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+CSRF = re.compile(r'name="csrf" value="([0-9a-f]{128})"')
 
 
 class Page(NamedTuple):

@@ -1,6 +1,8 @@
 """Around every page: headers, forms that are ours, errors that say what is wrong and nothing else."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -65,7 +67,7 @@ class TestForms:
         page = await site.browser().fill("/login", THEME, "/theme")
         assert (page.status, page.location) == (303, "/login")
 
-    @pytest.mark.parametrize("token", ["", "0" * 64, "é"])
+    @pytest.mark.parametrize("token", ["", "0" * 128, "0" * 127, "00", "é"])
     async def test_not_without_it(self, site: Site, cast: Cast, token: str) -> None:
         browser = site.browser()
         await browser.get("/login")
@@ -116,6 +118,25 @@ class TestForms:
         token = (await browser.get("/login")).csrf
         page = await browser.post("/theme", THEME | {"csrf": token, "next": "x" * forms.BODY_BYTES_MAX})
         assert (page.status, is_covered(page)) == (413, True)
+
+    async def test_too_slow(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(forms, "BODY_SECONDS_MAX", 0.05)
+
+        async def never_ending() -> AsyncIterator[bytes]:
+            yield b"csrf="
+            await asyncio.Event().wait()
+
+        kind = {"Content-Type": forms.CONTENT_TYPE}
+        page = await site.browser().ask("POST", "/theme", kind, data=never_ending())
+        assert (page.status, is_covered(page)) == (408, True)
+
+    async def test_tokens_are_never_the_same_and_all_good(self, site: Site, cast: Cast) -> None:
+        browser = site.browser()
+        await browser.get("/login")
+        tokens = [(await browser.get("/login")).csrf for _ in range(3)]
+        assert len(set(tokens)) == 3
+        for token in tokens:
+            assert (await browser.post("/theme", THEME | {"csrf": token})).status == 303
 
     async def test_other_bodies_than_forms(self, site: Site, cast: Cast) -> None:
         browser = site.browser()
@@ -200,6 +221,7 @@ class TestReports:
     async def test_not_logged_without_end(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
         browser = site.browser()
         with caplog.at_level(logging.WARNING, "vemetric.web"):
-            for body in (b"{}", b"", b"\xff", b"[1]", b"x" * (reports.REPORT_BYTES_MAX + 1)) * 4:
+            for body in (b"{}", b"", b"\xff", b"[1]", b"{" * 1000) * 4:
                 assert await self.send(browser, body) == 204
+            assert await self.send(browser, b"x" * (forms.BODY_BYTES_MAX + 1)) == 413
         assert len(caplog.records) == reports.LOGGED_PER_MINUTE_MAX

@@ -10,6 +10,7 @@ from vemetric.model.account import Account, Login
 from vemetric.model.organization import Role
 from vemetric.model.project import Project
 from vemetric.services import Services
+from vemetric.web import forms
 
 PROJECT_ID_DIGITS_MAX = 20
 PROJECT_IDS = 1 << 64
@@ -21,7 +22,7 @@ THEMES = ("light", "dark")
 class Context:
     """One request, as pages see it.
 
-    origin: scheme, host and port that people and sites use, without a path. csrf: the token every form carries.
+    origin: scheme, host and port that people and sites use, without a path. forms_key: see forms.py.
     is_fragment: asked for by a script that swaps a part of the page. theme: `light`, `dark` or '' for the system's.
     login_token: of the login's cookie. new_forms_secret: what a new browser has yet to be given, '' for others.
     """
@@ -31,12 +32,17 @@ class Context:
     is_secure: bool
     ip: str
     theme: str
-    csrf: str
     is_fragment: bool
     account: Account | None = None
     login: Login | None = None
     login_token: str = ""
     new_forms_secret: str = ""
+    forms_key: bytes = b""
+
+    @property
+    def csrf(self) -> str:
+        """A token for one form."""
+        return forms.csrf_token(self.forms_key)
 
     @property
     def signed_in(self) -> Account:

@@ -1,7 +1,9 @@
 """Forms: what a browser posted becomes a struct, and what is wrong with it stands beside the fields it is about."""
 
+import asyncio
 import hmac
 import re
+import secrets
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -13,6 +15,7 @@ from vemetric.model.text import well_formed
 
 # Every form of ours is far smaller; a larger body is refused before it is read.
 BODY_BYTES_MAX = 64 * 1024
+BODY_SECONDS_MAX = 15
 FIELDS_MAX = 100
 FIELD_CHARACTERS_MAX = 2000
 CONTENT_TYPE = "application/x-www-form-urlencoded"
@@ -39,17 +42,45 @@ async def text_fields(request: web.Request) -> dict[str, str]:
     """The posted fields, the first of each name. Nothing of a body that is no form of ours, whatever it holds."""
     if request.content_type != CONTENT_TYPE:
         return {}
-    body = (await request.read()).decode("utf-8", "replace")
+    text = (await body(request)).decode("utf-8", "replace")
     try:
-        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
         raise errors.Invalid("There are too many fields.") from error
     return {name: well_formed(value) for name, value in reversed(pairs)}
 
 
-def csrf_token(secret: bytes, of_browser: str) -> str:
-    """The token that forms of one browser carry: nobody can make it without the instance's secret."""
-    return hmac.new(secret, b"form:" + of_browser.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
+async def body(request: web.Request) -> bytes:
+    """The whole body; raises an HTTP error when it is too large, too slow, or broken on the way."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise web.HTTPBadRequest from error
+
+
+def csrf_key(secret: bytes, of_browser: str) -> bytes:
+    """What the tokens of one browser's forms are made of: nobody can make it without the instance's secret."""
+    return hmac.digest(secret, b"form:" + of_browser.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def csrf_token(key: bytes) -> str:
+    """A token for one form. Each is masked anew, so that a compressed page's length says nothing about the key."""
+    mask = secrets.token_bytes(len(key))
+    return (mask + _xor(mask, key)).hex()
+
+
+def is_csrf_token(text: str, key: bytes) -> bool:
+    """Whether a form carries a token of this key."""
+    try:
+        posted = bytes.fromhex(text)
+    except ValueError:
+        return False
+    if len(posted) != 2 * len(key):
+        return False
+    return hmac.compare_digest(_xor(posted[: len(key)], posted[len(key) :]), key)
 
 
 def local_path(text: str) -> str:
@@ -61,3 +92,7 @@ def local_path(text: str) -> str:
 def _field_of(error: msgspec.ValidationError) -> str:
     found = re.search(r"`\$\.(\w+)", str(error))
     return found.group(1) if found else ""
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(left, right, strict=True))

@@ -3,7 +3,6 @@
 The hub's paths never come here: serve.py answers them before routing.
 """
 
-import hmac
 import logging
 import secrets
 from urllib.parse import quote, urlsplit
@@ -102,7 +101,6 @@ def _context(request: web.Request) -> Context:
         is_secure=scheme == "https" or origin.startswith("https://"),
         ip=client.client_ip(request.remote, request.headers, services.trusted_proxies) or "",
         theme=theme if theme in THEMES else "",
-        csrf="",
         is_fragment="HX-Request" in request.headers,
     )
 
@@ -122,7 +120,7 @@ def _give_forms_token(request: web.Request, context: Context) -> None:
         kept = context.login.id
     elif not 0 < len(kept) <= FORMS_SECRET_CHARACTERS_MAX:
         kept = context.new_forms_secret = secrets.token_urlsafe(FORMS_SECRET_BYTES)
-    context.csrf = forms.csrf_token(context.services.secret, kept)
+    context.forms_key = forms.csrf_key(context.services.secret, kept)
 
 
 def _renew_cookies(response: web.StreamResponse, context: Context) -> None:
@@ -146,7 +144,7 @@ async def _check_form(request: web.Request, context: Context) -> None:
     if origin is not None and urlsplit(origin).netloc not in (request.host, urlsplit(context.origin).netloc):
         raise errors.Forbidden("This form was sent from another site.")
     posted = (await forms.text_fields(request)).get(forms.CSRF_FIELD, "")
-    if not hmac.compare_digest(posted.encode(), context.csrf.encode()):
+    if not forms.is_csrf_token(posted, context.forms_key):
         raise errors.Forbidden(
             "This form is too old, or cookies are switched off. Go back, reload the page, try again."
         )

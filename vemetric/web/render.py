@@ -19,6 +19,7 @@ TITLES = {
     403: "You may not do this",
     404: "There is nothing here",
     405: "That cannot be done here",
+    408: "That took too long",
     413: "That is too much",
     429: "Too many attempts",
     503: "Not available right now",
@@ -27,6 +28,7 @@ TITLES = {
 SENTENCES = {
     404: "The address is not quite right, or what was here is gone, or it is not for this account.",
     405: "The address exists, but not for this kind of request.",
+    408: "The form did not arrive. Please send it again.",
     413: "What was sent is larger than any form here.",
 }
 COLOURS_OF_AVATARS = 6
@@ -58,7 +60,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
     """A filled template as an answer, compressed for those who can read that."""
     response = web.Response(text=text(request, template, **values), status=status, content_type="text/html")
     if "gzip" in request.headers.get("Accept-Encoding", ""):
-        # The one secret of a page is its form token, and cookies are Lax: no other site can have it sent repeatedly.
+        # The one secret of a page is its form token, and that is masked anew each time.
         response.enable_compression(web.ContentCoding.gzip)
     response.headers["Vary"] = "Accept-Encoding, HX-Request"
     return response

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from vemetric.clock import Clock
 from vemetric.model.text import well_formed
+from vemetric.web import forms
 
-REPORT_BYTES_MAX = 16 * 1024
 LOGGED_PER_MINUTE_MAX = 10
 LOGGED_CHARACTERS_MAX = 200
 MINUTE_MS = 60_000
@@ -51,10 +51,9 @@ BUDGET = web.AppKey("reports", Budget)
 
 async def take(request: web.Request) -> web.Response:
     """Log it. What is no report is answered alike: there is nobody to tell."""
-    if (request.content_length or 0) <= REPORT_BYTES_MAX:
-        body = await request.content.read(REPORT_BYTES_MAX)
-        if request.app[BUDGET].take():
-            log.warning("A page broke its policy: %s", _sentence(body))
+    body = await forms.body(request)
+    if request.app[BUDGET].take():
+        log.warning("A page broke its policy: %s", _sentence(body))
     return web.Response(status=204)
 
 
