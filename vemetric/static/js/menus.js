@@ -5,7 +5,8 @@ const ITEMS = ".pop__item";
 export function startMenus() {
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll(OPEN)) {
-      if (!menu.contains(event.target)) menu.open = false;
+      // By the path: what was clicked may have been replaced since.
+      if (!event.composedPath().includes(menu)) menu.open = false;
     }
   });
   document.addEventListener("keydown", (event) => {
