@@ -78,6 +78,8 @@ async def test_fits_and_is_quiet_at_every_width(
     watcher.watch(page)
     for name, address in (("waiting", url), ("setup", link)):
         await page.goto(address)
+        for note in await page.locator("details.note").all():
+            await note.click()
         for size, (width, height) in SIZES.items():
             await page.set_viewport_size({"width": width, "height": height})
             too_wide = await page.evaluate(
