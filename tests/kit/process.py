@@ -70,6 +70,7 @@ class Server:
     def start(self) -> "Server":
         """Start and wait for the line that says it is ready."""
         self._ready.clear()
+        lines_before = len(self.log)
         self._process = subprocess.Popen(
             [*self._command, "serve"], env=self.environ, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
         )
@@ -77,7 +78,8 @@ class Server:
         if not self._ready.wait(START_SECONDS_MAX):
             self.kill()
             raise AssertionError("not ready:\n" + "\n".join(self.log))
-        if self._process.poll() is not None:
+        if not any(READY.search(line) for line in self.log[lines_before:]):
+            self._process.wait(STOP_SECONDS_MAX)
             raise AssertionError("ended at start:\n" + "\n".join(self.log))
         return self
 
