@@ -8,14 +8,12 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD, Stage, Watcher, query_of, sign_in
+from tests.browser.conftest import Stage, Watcher, query_of, sign_in
 from tests.kit import visits
-from vemetric.accounts import setup
 from vemetric.clock import FrozenClock
-from vemetric.services import Services
 from vemetric.web import seen
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 
@@ -24,7 +22,6 @@ def the_pages(stage: Stage) -> dict[str, str]:
     """What is photographed: a name and a path."""
     project, waiting = f"/p/{stage.project.id}", f"/p/{stage.waiting.id}"
     return {
-        "login": "/login",
         "overview": f"/o/{stage.project.organization_id}",
         "new-project": f"/o/{stage.project.organization_id}/projects/new",
         "dashboard": f"{project}?ch=users,pageViews,events",
@@ -75,24 +72,6 @@ async def test_failures_look_like_pages(stage: Stage, context: BrowserContext) -
     await sign_in(page, stage.url)
     await page.goto(f"{stage.url}/p/1")
     await expect(page.locator("h1")).to_have_text("There is nothing here")
-
-
-async def test_first_run(services_at_noon: Services, url: str, page: Page) -> None:
-    link = await setup.new_link(services_at_noon.database, services_at_noon.clock, url)
-    assert link is not None
-    await page.goto(link)
-    await expect(page.locator("#time_zone")).to_have_value("Europe/Vienna")
-    await page.click("text=What and how to mend it")
-    await expect(page.get_by_text("The Node SDK only sends over https")).to_be_visible()
-    fields = {"name": "Mara", "email": "m@example.com", "password": PASSWORD, "organization": "Acme", "project": "Shop"}
-    for name, text in fields.items():
-        await page.fill(f"#{name}", text)
-    await page.fill("#domain", "https://www.shop.example.com/")
-    await page.click("text=Create account and project")
-    await expect(page.locator("h1")).to_have_text("Waiting for the first event")
-    await expect(page.locator("#snippet-html")).to_contain_text(f"{url}/main.js")
-    await page.goto(link)
-    await page.wait_for_url("**/p/*")
 
 
 async def test_install_page_tells_what_it_sees_and_becomes_the_dashboard(stage: Stage, page: Page) -> None:

@@ -1,0 +1,77 @@
+"""Rows as they are drawn."""
+
+import pytest
+
+from vemetric.model.dashboard import Card, Row
+from vemetric.stats import dimensions
+from vemetric.web import cards
+from vemetric.web.cards import Line
+
+
+def line(card: str, choice: str, row: Row, users_max: int = 10) -> Line:
+    kind = cards.KINDS[card]
+    drawn = cards.lines(kind, kind.choice(choice), Card([row], 1, 1, users_max), "example.com")
+    return drawn[0]
+
+
+def test_every_choice_can_be_counted_and_every_countable_choice_is_offered() -> None:
+    offered = {kind.name: {choice.dimension for choice in kind.choices} for kind in cards.KINDS.values()}
+    assert offered == {card: set(choices) for card, choices in dimensions.CARDS.items()}
+
+
+def test_the_default_is_the_same_here_and_where_it_is_counted() -> None:
+    for kind in cards.KINDS.values():
+        assert dimensions.find(kind.name)[0] == kind.choices[0].dimension
+
+
+def test_page_of_the_project_and_of_another_host() -> None:
+    own = line("pages", "top", Row("/pricing", 5, 9, "https://example.com"))
+    assert (own.label, own.badge, own.link, own.width) == ("/pricing", "", "https://example.com/pricing", "50%")
+    other = line("pages", "top", Row("", 5, 9, "https://docs.example.com"))
+    assert (other.label, other.badge, other.link) == ("/", "docs.example.com", "https://docs.example.com")
+    assert line("pages", "top", Row("/x", 5, 9, "javascript:alert(1)//")).link == ""
+
+
+@pytest.mark.parametrize(
+    ("choice", "row", "label", "mark"),
+    [
+        ("referrer", Row("", 1), "Direct / None", "icon:link"),
+        ("referrer", Row("Google", 1, None, "https://www.google.com/"), "Google", "letter:G"),
+        ("referrerUrl", Row("https://www.reddit.com/r/x", 1), "https://www.reddit.com/r/x", "letter:R"),
+        ("referrerType", Row("llm", 1), "AI assistants", "icon:bolt"),
+        ("referrerType", Row("direct", 1), "Direct / None", "icon:link"),
+        ("utmSource", Row("newsletter", 1), "newsletter", "icon:tag"),
+    ],
+)
+def test_source(choice: str, row: Row, label: str, mark: str) -> None:
+    drawn = line("sources", choice, row)
+    assert (drawn.label, drawn.mark) == (label, mark)
+
+
+def test_only_web_addresses_of_referrers_are_links() -> None:
+    assert line("sources", "referrer", Row("x", 1, None, "https://x.test/")).link == "https://x.test/"
+    assert line("sources", "referrer", Row("x", 1, None, "javascript:alert(1)")).link == ""
+
+
+@pytest.mark.parametrize(
+    ("card", "choice", "row", "label", "mark"),
+    [
+        ("locations", "countries", Row("DE", 1), "Germany", "flag:DE"),
+        ("locations", "countries", Row("", 1), "Unknown", "icon:globe"),
+        ("locations", "cities", Row("Berlin", 1, None, "DE"), "Berlin (Germany)", "flag:DE"),
+        ("locations", "cities", Row("", 1), "Unknown", "icon:globe"),
+        ("clients", "browsers", Row("Firefox", 1), "Firefox", "letter:F"),
+        ("clients", "devices", Row("mobile", 1), "Mobile", "icon:phone"),
+        ("clients", "devices", Row("console", 1), "Console", "icon:devices"),
+        ("events", "", Row("$$outboundLink", 1, 1), "Outbound link", "icon:external"),
+        ("events", "", Row("Signup", 1, 1), "Signup", "icon:bolt"),
+    ],
+)
+def test_label_and_mark(card: str, choice: str, row: Row, label: str, mark: str) -> None:
+    drawn = line(card, choice, row)
+    assert (drawn.label, drawn.mark) == (label, mark)
+
+
+@pytest.mark.parametrize(("users", "users_max", "width"), [(10, 10, "100%"), (1, 3, "33.33%"), (1, 10**6, "1.5%")])
+def test_bars_are_relative_to_the_longest_and_never_invisible(users: int, users_max: int, width: str) -> None:
+    assert line("events", "", Row("x", users, 1), users_max).width == width
