@@ -44,6 +44,11 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
     logging.getLogger("aiohttp.server").addFilter(is_our_error)
     calm_collector()
     async with services.open_services(config, SystemClock(), probe=probe) as opened, AsyncExitStack() as stack:
+        if opened.trusted_proxies.everything:
+            log.warning(
+                "VEMETRIC_TRUSTED_PROXIES is 'everything': anybody can claim any address. "
+                "Use it only behind a proxy that removes such headers."
+            )
         await stack.enter_async_context(workers.running(opened))
         await stack.enter_async_context(control.listening(opened))
         url = await stack.enter_async_context(site(opened))

@@ -1,0 +1,154 @@
+"""The listeners: the hub's rules on its exact paths only, for every path on a listener of its own, and TLS renewed."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import trustme
+
+from tests.kit import http, process, visits
+from vemetric import config, errors, serve
+from vemetric.database import projects
+from vemetric.services import Services
+
+ORIGIN = ("Origin", "https://www.example.com")
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    return process.free_port(), process.free_port()
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], ports: tuple[int, int]) -> dict[str, str]:
+    listeners = {"VEMETRIC_LISTEN": f"127.0.0.1:{ports[0]}", "VEMETRIC_HUB_LISTEN": f"127.0.0.1:{ports[1]}"}
+    return environ | listeners | {"VEMETRIC_HIT_BODY_BYTES_MAX": "1024"}
+
+
+@pytest.fixture
+async def site(live_services: Services) -> AsyncIterator[Services]:
+    async with serve.site(live_services):
+        yield live_services
+
+
+def has_cors(answer: http.Answer) -> bool:
+    return any(name.startswith("access-control-") for name, _ in answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/e/", "/E", "/nope", "/static/x"])
+async def test_only_the_hubs_exact_paths_have_cors_on_the_shared_port(
+    site: Services, ports: tuple[int, int], path: str
+) -> None:
+    for method in ("GET", "OPTIONS", "POST"):
+        assert not has_cors(await http.exchange(ports[0], method, path, [ORIGIN]))
+
+
+@pytest.mark.parametrize("path", ["/e", "/l", "/up"])
+async def test_the_hubs_paths_have_cors_whatever_the_answer(site: Services, ports: tuple[int, int], path: str) -> None:
+    for method in ("GET", "OPTIONS", "POST", "PUT"):
+        assert has_cors(await http.exchange(ports[0], method, path, [ORIGIN]))
+
+
+async def test_on_a_listener_of_its_own_the_hubs_rules_hold_for_every_path(
+    site: Services, ports: tuple[int, int]
+) -> None:
+    project = await visits.a_project(site)
+    unknown = await http.exchange(ports[1], "GET", "/anything", [ORIGIN])
+    assert (unknown.status, has_cors(unknown)) == (401, True)
+    known = await http.exchange(ports[1], "GET", "/login", [ORIGIN, ("Token", project.token)])
+    assert (known.status, known.body) == (404, b"404 Not Found")
+
+
+@pytest.mark.parametrize(("bytes_over", "status"), [(0, 200), (1, 413)])
+async def test_the_body_bound_is_exact(site: Services, ports: tuple[int, int], bytes_over: int, status: int) -> None:
+    project = await visits.a_project(site)
+    frame = len(b'{"name":""}')
+    body = b'{"name":"%s"}' % (b"n" * (1024 - frame + bytes_over))
+    headers = [ORIGIN, ("Token", project.token), ("Content-Type", "application/json")]
+    answer = await http.exchange(ports[0], "POST", "/e", headers, body)
+    assert (answer.status, has_cors(answer)) == (status, True)
+
+
+async def test_a_body_without_a_length_is_bounded_too(site: Services, ports: tuple[int, int]) -> None:
+    project = await visits.a_project(site)
+    lines = (
+        "POST /e HTTP/1.1",
+        "Host: h",
+        f"Token: {project.token}",
+        "Transfer-Encoding: chunked",
+        "Connection: close",
+    )
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n" % (600, b"n" * 600)
+    answer = await http.send(ports[0], head.encode() + chunk * 2 + b"0\r\n\r\n")
+    assert answer.status == 413
+
+
+async def test_an_excluded_address_is_named(site: Services, ports: tuple[int, int]) -> None:
+    project = await visits.a_project(site)
+    headers = [("Token", project.token), ("Content-Type", "application/json"), ("X-Forwarded-For", "203.0.113.9")]
+    async with site.database.begin() as connection:
+        changed = msgspec.structs.replace(project, excluded_ips=("203.0.113.9",))
+        await projects.update_settings(connection, changed, 0)
+    site.projects.forget()
+    answer = await http.exchange(ports[0], "POST", "/e", headers, b'{"name":"X"}')
+    assert (answer.status, answer.header("Vemetric-Refused")) == (200, "excluded-ip")
+
+
+def certificate(directory: Path, name: str) -> trustme.CA:
+    """Write certificate and key of a new authority where the settings point."""
+    authority = trustme.CA()
+    issued = authority.issue_cert(name)
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(directory / "certificate.pem")
+    return authority
+
+
+async def greeting(port: int, authority: trustme.CA, name: str) -> bool:
+    """Whether a client that trusts the authority is greeted under the name."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+    except ssl.SSLError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    first = certificate(tmp_path, "stats.example.com")
+    settings, _ = config.load(
+        {
+            "VEMETRIC_TLS_CERTIFICATE": str(tmp_path / "certificate.pem"),
+            "VEMETRIC_TLS_KEY": str(tmp_path / "key.pem"),
+        }
+    )
+    context = serve.tls_context(settings)
+    assert context is not None
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    assert await greeting(port, first, "stats.example.com")
+    second = certificate(tmp_path, "stats.example.com")
+    serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+    assert await greeting(port, second, "stats.example.com")
+    assert not await greeting(port, first, "stats.example.com")
+    (tmp_path / "certificate.pem").write_text("broken")
+    with pytest.raises(errors.Misconfigured, match="must be PEM files that belong together"):
+        serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+    assert await greeting(port, second, "stats.example.com")
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_taken_port_stops_the_start_with_a_sentence(live_services: Services, ports: tuple[int, int]) -> None:
+    taken = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", ports[0])
+    with pytest.raises(errors.Misconfigured, match=r"VEMETRIC_LISTEN is .* nothing can listen there"):
+        async with serve.site(live_services):
+            pass
+    taken.close()
+    await taken.wait_closed()
