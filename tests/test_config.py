@@ -67,4 +67,4 @@ def test_every_option_fills_a_field() -> None:
 
 def test_the_documentation_is_the_table() -> None:
     page = Path(__file__).parents[1] / "docs" / "configuration.md"
-    assert page.read_text() == config.as_markdown(), "run: python -m vemetric config --markdown > docs/configuration.md"
+    assert page.read_text() == config.as_markdown(), "write docs/configuration.md anew from config.as_markdown()"
