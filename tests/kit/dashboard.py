@@ -9,11 +9,16 @@ TILES = ("users", "pageViews", "bounceRate", "visitDuration")
 
 
 def sign_in(page: Page, server: Server) -> None:
-    """Make the account and sign it in through the form."""
+    """Make the account and sign it in."""
     server.run("account", "create", "--email", EMAIL, "--password", PASSWORD)
+    log_in(page, server, PASSWORD)
+
+
+def log_in(page: Page, server: Server, password: str) -> None:
+    """Sign the account in through the form."""
     page.goto(f"{server.url}/login")
     page.get_by_label("E-mail").fill(EMAIL)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign in")).to_have_count(0)
 

@@ -110,16 +110,21 @@ class Server:
         except subprocess.TimeoutExpired:
             return None
 
-    def run(self, *arguments: str, check: bool = True) -> Any:
-        """A command of the command line with --json, beside the process or without it."""
-        done = subprocess.run(
-            [*self._command, *arguments, "--json"],
+    def command(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        """A command of the command line as a script gives it, beside the process or without it."""
+        return subprocess.run(
+            [*self._command, *arguments],
             env=self.environ,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
+
+    def run(self, *arguments: str, check: bool = True) -> Any:
+        """The document that a command answers with --json."""
+        done = self.command(*arguments, "--json")
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return msgspec.json.decode(done.stdout)
