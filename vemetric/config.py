@@ -272,7 +272,7 @@ OPTIONS: tuple[Option, ...] = (
         "How long a claimed batch belongs to its worker. Must be longer than VEMETRIC_ENGINE_INSERT_SECONDS.",
     ),
     number("VEMETRIC_BATCH_JOBS_MAX", 5000, 1, 100_000, "jobs", "The most jobs one insert is made of."),
-    number("VEMETRIC_BATCH_LINGER_MS", 250, 0, 60_000, "milliseconds", "How long a small batch waits for company."),
+    number("VEMETRIC_BATCH_LINGER_MS", 500, 0, 60_000, "milliseconds", "How long a small batch waits for company."),
     number(
         "VEMETRIC_ENGINE_MEMORY_MB",
         700,
