@@ -15,8 +15,9 @@ export function startMenus() {
     if (event.key === "Escape") close(menu);
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") move(menu, event);
   });
-  document.addEventListener("htmx:beforeRequest", () => {
-    for (const menu of document.querySelectorAll(OPEN)) menu.open = false;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const menu = event.target.closest?.(OPEN);
+    if (menu) menu.open = false;
   });
 }
 

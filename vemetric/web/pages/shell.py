@@ -15,11 +15,13 @@ async def values(request: web.Request, project: Project | None, section: str) ->
     database, account = page.services.database, page.signed_in
     projects = await access.projects_of(database, account)
     organizations = await access.organizations_of(database, account)
-    current = project.organization_id if project is not None else request.match_info.get("organization", "")
+    asked = project.organization_id if project is not None else request.match_info.get("organization", "")
+    current = asked or (organizations[0].id if organizations else "")
     return {
         "project": project,
         "projects": projects,
         "organizations": organizations,
-        "organization_id": current or (organizations[0].id if organizations else ""),
+        "organization_id": current,
+        "may_add_projects": bool(current) and await context.may_change(request, current),
         "section": section,
     }
