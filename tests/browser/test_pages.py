@@ -205,6 +205,20 @@ async def test_live_shows_who_comes(stage: Stage, page: Page, clock: FrozenClock
     await expect(page.locator("#tile-users .metric__value")).to_have_text("2")
 
 
+async def test_the_timespan_goes_along(stage: Stage, page: Page) -> None:
+    await sign_in(page, stage.url)
+    await page.goto(f"{stage.dashboard}?t=7days&u=os")
+    await page.click(".rail >> text=Settings")
+    await page.click(".rail >> text=Dashboard")
+    await page.wait_for_url("**?t=7days")
+    await page.click("summary:has-text('Last 7 days')")
+    await page.click("text=Last 24 hours")
+    await page.click(".rail >> text=Settings")
+    await page.click(".rail >> text=Dashboard")
+    await expect(page.locator("summary:has-text('Last 24 hours')")).to_be_visible()
+    assert query_of(page) == {}
+
+
 async def test_theme_changes_at_once_and_is_remembered(stage: Stage, page: Page) -> None:
     await sign_in(page, stage.url)
     await page.goto(stage.dashboard)
@@ -267,6 +281,7 @@ async def test_without_scripts_everything_works_by_links_and_forms(stage: Stage,
     await page.goto(f"{stage.url}/p/{stage.waiting.id}")
     await page.click("label[for=way-npm]")
     await expect(page.locator("#snippet-npm")).to_be_visible()
+    await expect(page.locator("[data-copy=snippet-npm]")).to_be_hidden()
     await page.click(".navlink--user")
     await page.click("text=Sign out")
     await expect(page.locator("h1")).to_have_text("Sign in")

@@ -5,6 +5,7 @@ import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
 import { startRange } from "./range.js";
 import { startTheme } from "./theme.js";
+import { startTimespan } from "./timespan.js";
 import { startWaiting } from "./waiting.js";
 import { startZone } from "./zone.js";
 
@@ -18,6 +19,7 @@ startMenus();
 startTheme();
 startZone();
 startRange();
+startTimespan();
 startLive();
 startWaiting(startPart);
 startPart(document);
