@@ -28,9 +28,9 @@ BUNDLE_OPTIONS = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """A Chromium in which every host name is this machine."""
+    """A Chromium in which every host name is this machine. While it lives no other event loop can run in its thread."""
     executable = os.environ.get("VEMETRIC_TEST_CHROMIUM") or chromium.find()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.kit import deviations, http
+from tests.kit import dashboard, deviations, http
 from tests.kit.http import Answer
 from tests.kit.process import Server, free_port, wait_for
 
@@ -151,3 +152,18 @@ def test_numbers_are_those_of_the_accepted_requests(server: Server, traffic: lis
     pages = Counter(re.split("[?#]", url)[0] for url in page_views)
     assert {row["detail"] + row["name"]: row["count"] for row in shown["cards"]["pages"]}.items() <= pages.items()
     assert server.run("verify")["difference"] == 0
+
+
+@pytest.mark.browser
+def test_numbers_in_the_page(server: Server, traffic: list[Played], browser: Browser) -> None:
+    wait_for(lambda: server.run("verify")["inQueue"] == 0, "an empty queue")
+    page = browser.new_page()
+    dashboard.sign_in(page, server)
+    page.goto(f"{server.url}/")
+    tiles = dashboard.tiles(page)
+    shown = server.run("stats", DOMAIN)
+    assert (tiles["users"], tiles["pageViews"]) == (str(shown["users"]), str(shown["pageViews"]))
+    pages = [[row["name"], str(row["users"]), str(row["count"])] for row in shown["cards"]["pages"]]
+    assert [row[-3:] for row in dashboard.rows(page, "pages")] == pages
+    events = [[str(row["users"]), str(row["count"])] for row in shown["cards"]["events"]]
+    assert [row[1:] for row in dashboard.rows(page, "events")] == events
