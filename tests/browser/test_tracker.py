@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -35,7 +36,7 @@ async def browser() -> AsyncIterator[Browser]:
     # Without the flag the page can see that it is driven, and the client stays silent then.
     arguments = ["--disable-blink-features=AutomationControlled"]
     async with async_playwright() as playwright:
-        path = os.environ["VEMETRIC_TEST_CHROMIUM"]
+        path = os.environ.get("VEMETRIC_TEST_CHROMIUM") or shutil.which("chromium")
         launched = await playwright.chromium.launch(executable_path=path, args=arguments)
         yield launched
         await launched.close()
