@@ -16,7 +16,7 @@ from vemetric.web.pages import shell
 
 CLOSING = web.AppKey("closing", asyncio.Event)
 
-LOOK_SECONDS = 1
+LOOK_SECONDS = 0.5
 # A stream ends after so long; browsers open it again, and are recognized anew.
 STREAM_SECONDS_MAX = 600
 
@@ -46,7 +46,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
         return response
     shown = ""
     try:
-        for _ in range(STREAM_SECONDS_MAX // LOOK_SECONDS):
+        for _ in range(int(STREAM_SECONDS_MAX / LOOK_SECONDS)):
             if await _has_event(request, project):
                 await response.write(b"event: ready\ndata: 1\n\n")
                 break
