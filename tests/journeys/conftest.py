@@ -43,7 +43,7 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A function that starts the executable on the test's data directory, with settings by name if need be."""
+    """A function that starts the executable on the test's data directory, with settings by name; ended afterwards."""
     started: list[Server] = []
 
     def start(**settings: str) -> Server:
@@ -52,7 +52,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     yield start
     for server in started:
-        server.kill()
+        server.end()
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     hub_listen = f"127.0.0.1:{free_port()}"
     started = Server(tmp_path_factory.mktemp("traffic") / "data", environ={"VEMETRIC_HUB_LISTEN": hub_listen}).start()
     yield started
-    started.kill()
+    started.end()
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,15 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(STOP_SECONDS_MAX)
 
+    def end(self) -> None:
+        """Stop it if it runs, in order; nothing may have gone wrong in it that nobody foresaw."""
+        try:
+            if self.wait(0) is None:
+                assert self.stop() == 0
+            assert not any("Traceback" in line for line in self.log), "\n".join(self.log)
+        finally:
+            self.kill()
+
     def wait(self, seconds: float) -> int | None:
         """The exit code, if the process ends by itself within the time."""
         assert self._process is not None
