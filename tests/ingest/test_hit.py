@@ -67,6 +67,13 @@ def test_broken_utf8_is_replaced_and_the_event_kept() -> None:
     assert hit.decode_event(b'{"name":"caf\xe9"}').name == "caf\ufffd"
 
 
+def test_broken_utf8_in_custom_data_is_replaced_too() -> None:
+    event = hit.decode_event(b'{"name":"$$outboundLink","customData":{"href":"https://x.test/\xff"}}')
+    assert isinstance(event.custom_data, msgspec.Raw)
+    assert bytes(event.custom_data).decode() == '{"href": "https://x.test/\ufffd"}'
+    assert hit.custom_data_href(event) == "https://x.test/\ufffd"
+
+
 def test_a_whole_surrogate_pair_is_one_character() -> None:
     assert hit.decode_event(b'{"name":"\\ud83d\\ude00"}').name == "\U0001f600"
 

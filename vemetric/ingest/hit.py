@@ -96,6 +96,8 @@ def custom_data_href(hit: EventHit) -> str | None:
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
+        # The decoder does not look into what it keeps raw or drops; every later reader expects UTF-8 there.
+        body.decode()
         return decoder.decode(body)
     except msgspec.ValidationError:
         raise
