@@ -181,7 +181,10 @@ async def flush_tap(opened: Services) -> None:
     try:
         while True:
             await asyncio.sleep(TAP_FLUSH_SECONDS)
-            await opened.tap.flush()
+            try:
+                await opened.tap.flush()
+            except Exception:
+                log.exception("The live tap could not be written")
     finally:
         await opened.tap.flush()
 

@@ -11,6 +11,7 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.ingest import jobs
 from vemetric.ingest.refuse import Refusal
+from vemetric.model.text import well_formed
 from vemetric.queues.job import KeySet
 from vemetric.queues.keys import Keys
 
@@ -54,23 +55,26 @@ class Tap:
 
     def _add(self, project_id: int, verdict: str, name: str, url: str, detail: str) -> None:
         entries = self._entries.setdefault(project_id, deque(maxlen=ENTRIES_PER_FLUSH_MAX))
-        texts = (text[:TEXT_LENGTH_MAX] for text in (name, url, detail))
+        # A path or a header may hold bytes that are no text.
+        texts = (well_formed(text[:TEXT_LENGTH_MAX]) for text in (name, url, detail))
         entries.append(TapEntry(self._clock.now_ms(), verdict, *texts))
 
     async def flush(self) -> None:
         """Write what was collected. While the store is down the counts are kept and the newest entries too."""
-        sets = [self._key_set(project_id, entry) for project_id, entries in self._entries.items() for entry in entries]
-        counts = dict(self._counts)
-        if not sets and not counts:
-            return
+        entries, self._entries = self._entries, {}
+        counts, self._counts = self._counts, Counter()
+        sets = [self._key_set(project_id, entry) for project_id, some in entries.items() for entry in some]
         try:
-            await self._keys.set(sets)
-            self._entries.clear()
-            await self._keys.add(counts)
-            self._counts.subtract(counts)
-            self._counts = +self._counts
+            if sets:
+                await self._keys.set(sets)
+                entries = {}
+            if counts:
+                await self._keys.add(counts)
         except errors.Unavailable:
-            return
+            for project_id, newer in self._entries.items():
+                entries.setdefault(project_id, deque(maxlen=ENTRIES_PER_FLUSH_MAX)).extend(newer)
+            self._entries = entries
+            self._counts.update(counts)
 
     def _key_set(self, project_id: int, entry: TapEntry) -> KeySet:
         self._serial = (self._serial + 1) % 10_000
