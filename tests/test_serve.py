@@ -137,6 +137,13 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(tmp_path: P
     serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
     assert await greeting(port, second, "stats.example.com")
     assert not await greeting(port, first, "stats.example.com")
+    key = (tmp_path / "key.pem").read_bytes()
+    # Renewed one file after the other: for a moment they do not belong together.
+    certificate(tmp_path, "stats.example.com")
+    (tmp_path / "key.pem").write_bytes(key)
+    with pytest.raises(errors.Misconfigured, match="must be PEM files that belong together"):
+        serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+    assert await greeting(port, second, "stats.example.com")
     (tmp_path / "certificate.pem").write_text("broken")
     with pytest.raises(errors.Misconfigured, match="must be PEM files that belong together"):
         serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")

@@ -145,7 +145,10 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Let the context use these files; as it is when they cannot be used."""
     try:
+        # A certificate without its key would already have taken the place of the one in use.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise errors.Misconfigured(
@@ -174,7 +177,14 @@ async def reload_certificate(context: ssl.SSLContext, config: Config) -> None:
 
 
 def modified(*paths: Path) -> tuple[int, ...]:
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+    """When each was written last, 0 while there is no such file."""
+    times = []
+    for path in paths:
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)
 
 
 async def flush_tap(opened: Services) -> None:
