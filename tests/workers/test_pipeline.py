@@ -1,13 +1,16 @@
 """From an accepted hit to the rows of events, sessions and devices, each once."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from tests.kit import visits
-from vemetric import workers
+from vemetric import errors, workers
 from vemetric.clock import FrozenClock
 from vemetric.database import salts
+from vemetric.database.database import Connection
 from vemetric.ingest import jobs
 from vemetric.ingest.accept import Left
 from vemetric.model.geo import Geo
@@ -186,3 +189,25 @@ async def test_a_second_rotation_erases_the_oldest_salt(services_at_noon: Servic
     assert pairs[2].previous == pairs[1].current
     async with services.database.connect() as connection:
         assert [salt.id for salt in await salts.newest(connection, 10)] == [pairs[2].current, pairs[2].previous]
+
+
+async def test_a_salt_that_was_not_stored_is_not_used(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, begin = services_at_noon, services_at_noon.database.begin
+
+    @asynccontextmanager
+    async def broken() -> AsyncIterator[Connection]:
+        async with begin() as connection:
+            yield connection
+            raise errors.Unavailable
+
+    before = services.salts.pair
+    clock.advance(24 * 60 * MINUTE_MS)
+    with monkeypatch.context() as patched:
+        patched.setattr(services.database, "begin", broken)
+        with pytest.raises(errors.Unavailable):
+            await services.salts.rotate()
+    assert services.salts.pair == before
+    await services.salts.rotate()
+    assert services.salts.pair.previous == before.current

@@ -45,11 +45,13 @@ class Salts:
 
     async def rotate(self) -> None:
         """Make today's salt if there is none, erase those older than the previous one. Safe to run at any time."""
-        async with self._turn, self._database.begin() as connection:
-            now_ms = self._clock.now_ms()
-            newest = await stored_salts.newest(connection, 2)
-            if not newest or day_of(newest[0].created_at_ms) < day_of(now_ms):
-                made = await stored_salts.insert(connection, ids.random_id(SALT_LENGTH), now_ms)
-                newest = [made, *newest[:1]]
-                await stored_salts.erase_all_but(connection, [salt.id for salt in newest])
+        async with self._turn:
+            async with self._database.begin() as connection:
+                now_ms = self._clock.now_ms()
+                newest = await stored_salts.newest(connection, 2)
+                if not newest or day_of(newest[0].created_at_ms) < day_of(now_ms):
+                    made = await stored_salts.insert(connection, ids.random_id(SALT_LENGTH), now_ms)
+                    newest = [made, *newest[:1]]
+                    await stored_salts.erase_all_but(connection, [salt.id for salt in newest])
+            # Only a salt that is stored is used: after a failed commit the next attempt makes another one.
             self._pair = SaltPair(newest[0].id, newest[1].id if len(newest) > 1 else None)
