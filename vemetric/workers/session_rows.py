@@ -47,14 +47,16 @@ def whole_seconds(milliseconds_passed: int) -> int:
 
 
 def _opened(part: SessionPart, attributes: SessionAttributes) -> SessionRow:
+    # The clock may have been set back since the visit began; the store takes no negative duration.
+    ended_ms = max(part.started_ms, part.ended_ms)
     return SessionRow(
         deleted=0,
         projectId=part.project_id,
         userId=part.user_id,
         id=part.session_id,
         startedAt=timestamp(part.started_ms),
-        endedAt=timestamp(part.ended_ms),
-        duration=whole_seconds(part.ended_ms - part.started_ms),
+        endedAt=timestamp(ended_ms),
+        duration=whole_seconds(ended_ms - part.started_ms),
         importSource="",
         version=1,
         **_columns(attributes),
