@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ class GroupThread:
     """Runs `serve` in a thread of its own for all requests that came since the last time.
 
     serve(requests): called in the thread; hands answers to `answer` as soon as they hold, for every request once.
+    gather_seconds: how long it waits for company for a request that came while others were served.
     idle(): called in the thread when nothing came for `idle_seconds`. Returns whether it has more to do: then it is
     called again as soon as nothing waits, else after `idle_seconds`.
     """
@@ -31,11 +33,13 @@ class GroupThread:
         idle: Callable[[], bool],
         idle_seconds: float,
         answered: Callable[[Any], None],
+        gather_seconds: float = 0.0,
     ) -> None:
         self._serve = serve
         self._idle = idle
         self._idle_seconds = idle_seconds
         self._answered = answered
+        self._gather_seconds = gather_seconds
         self._loop = asyncio.get_running_loop()
         self._requests: deque[Request] = deque()
         self._wake = threading.Event()
@@ -79,11 +83,16 @@ class GroupThread:
 
     def _run(self) -> None:
         has_more = False
+        is_crowded = False
         try:
             while True:
                 woken = self._stopping or self._wake.wait(0 if has_more else self._idle_seconds)
+                if is_crowded and self._gather_seconds:
+                    # Where many come at once, more are about to: one transaction for all of them costs far less.
+                    time.sleep(self._gather_seconds)
                 self._wake.clear()
                 requests = [self._requests.popleft() for _ in range(len(self._requests))]
+                is_crowded = len(requests) > 1
                 if requests:
                     self._serve_all(requests)
                 elif self._stopping:

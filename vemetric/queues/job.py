@@ -4,6 +4,10 @@ from enum import StrEnum
 
 import msgspec
 
+PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+# One claim's payloads together: jobs of any size must fit the memory, and the insert that they become.
+CLAIM_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX
+
 
 class State(StrEnum):
     """Where a job stands. A job that is done has no row any more."""

@@ -14,12 +14,15 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, Job, Write
 from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
 
 # One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
 CLAIM_JOBS_MAX = 1_000
+# A batch with so many bytes of payload is full, whatever the number of its jobs. A claim that was cut for its size holds
+# at least as much, because the next job would not have fitted.
+BATCH_BYTES_FULL = CLAIM_BYTES_MAX - PAYLOAD_BYTES_MAX
 # An idle pool looks again at least this often.
 WAIT_SECONDS = 30.0
 # While a store is down the pool pauses 1, 2, 4 ... seconds.
@@ -128,17 +131,19 @@ class Pool:
         """Fill a batch. A full one is followed by the next at once, anything less after the linger."""
         started_at = asyncio.get_running_loop().time()
         jobs: list[Job] = []
+        size = 0
         try:
-            while len(jobs) < self.spec.batch_jobs_max:
+            while len(jobs) < self.spec.batch_jobs_max and size < BATCH_BYTES_FULL:
                 limit = min(CLAIM_JOBS_MAX, self.spec.batch_jobs_max - len(jobs))
                 claimed = await self._queue.claim(self.spec.queue, limit, self.spec.lease_seconds)
                 jobs += claimed
+                size += sum(len(job.payload) for job in claimed)
                 if len(claimed) < limit:
                     break
         except BaseException:
             await self._release(jobs)
             raise
-        is_full = len(jobs) == self.spec.batch_jobs_max
+        is_full = len(jobs) == self.spec.batch_jobs_max or size >= BATCH_BYTES_FULL
         if jobs:
             self._next_batch_at = 0.0 if is_full else started_at + self.spec.linger_seconds
             await self._probe("claimed", self.spec.queue)

@@ -21,6 +21,7 @@ from vemetric.queues.sqlite_writer import Call, Committed, Mode, Writer, unavail
 
 JOBS_MAX = 1_000_000
 IDLE_SECONDS = 1.0
+GATHER_SECONDS = 0.0005
 READER_IDLE_SECONDS = 60.0
 # A wait looks again at least this often, whatever the clock did meanwhile.
 WAIT_SECONDS_MAX = 30.0
@@ -43,7 +44,9 @@ class SqliteQueue:
         self._jobs = writer.jobs
         self._jobs_under_way = 0
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._write_line = GroupThread("queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed)
+        self._write_line = GroupThread(
+            "queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed, GATHER_SECONDS
+        )
         writer.answer = self._write_line.answer
         self._read_line = GroupThread(
             "queue-reader", self._read_group, lambda: False, READER_IDLE_SECONDS, lambda _: None

@@ -7,13 +7,13 @@ that the partial indexes serve them.
 import random
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from vemetric import errors
-from vemetric.queues.job import DeadJob, Job, NewJob, QueueStats
+from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, DeadJob, Job, NewJob, QueueStats
 
-PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 ERROR_CHARS_MAX = 10_000
 # Delayed jobs that became due and leases that ran out are made ready in portions, so that no claim takes long.
 DUE_JOBS_MAX = 5_000
@@ -39,27 +39,25 @@ _END_LEASES = """
 UPDATE job SET state = CASE WHEN order_key IS NULL THEN 0 ELSE 4 END, run_at_ms = 0
 WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 1 AND lease_until_ms <= ? ORDER BY lease_until_ms LIMIT ?)
 """
+_HEADS = "SELECT id, length(payload) FROM job WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?"
+# What follows the heads just claimed in their lanes, up to the first that waits for something of its own. The join's
+# order and the index make each lane's jobs come by id, so that no bound ever leaves a gap.
+_FOLLOWERS = """
+SELECT follower.id, length(follower.payload)
+FROM job AS head INDEXED BY job_lane_claimed
+CROSS JOIN job AS follower INDEXED BY job_lane
+    ON follower.queue = ?1 AND follower.order_key = head.order_key
+WHERE head.queue = ?1 AND head.order_key IS NOT NULL AND head.state = 1 AND head.lease = ?2
+    AND follower.id > head.id AND follower.state = 4
+    AND follower.id < coalesce((
+        SELECT min(stop.id) FROM job AS stop
+        WHERE stop.queue = ?1 AND stop.order_key = head.order_key AND stop.id > head.id
+            AND stop.order_key IS NOT NULL AND (stop.run_at_ms > 0 OR stop.after IS NOT NULL)), ?3)
+LIMIT ?4
+"""
 _CLAIM = """
 UPDATE job SET state = 1, deliveries = deliveries + 1, lease = ?, lease_until_ms = ?
-WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
-RETURNING id, queue, payload, key, order_key, put_at_ms, deliveries, failures, lease, lease_until_ms
-"""
-# What follows the heads just claimed in their lanes, up to the first that waits for something of its own. The join's
-# order and the index make each lane's jobs come by id, so that the limit never leaves a gap.
-_CLAIM_FOLLOWERS = """
-UPDATE job SET state = 1, deliveries = deliveries + 1, lease = ?1, lease_until_ms = ?2
-WHERE id IN (
-    SELECT follower.id
-    FROM job AS head INDEXED BY job_lane_claimed
-    CROSS JOIN job AS follower INDEXED BY job_lane
-        ON follower.queue = ?3 AND follower.order_key = head.order_key
-    WHERE head.queue = ?3 AND head.order_key IS NOT NULL AND head.state = 1 AND head.lease = ?1
-        AND follower.id > head.id AND follower.state = 4
-        AND follower.id < coalesce((
-            SELECT min(stop.id) FROM job AS stop
-            WHERE stop.queue = ?3 AND stop.order_key = head.order_key AND stop.id > head.id
-                AND stop.order_key IS NOT NULL AND (stop.run_at_ms > 0 OR stop.after IS NOT NULL)), ?4)
-    LIMIT ?5)
+WHERE id IN (SELECT value FROM json_each(?))
 RETURNING id, queue, payload, key, order_key, put_at_ms, deliveries, failures, lease, lease_until_ms
 """
 # Of the jobs with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
@@ -107,17 +105,36 @@ def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int) -> int:
 
 
 def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int) -> list[Job]:
-    """Claim up to `limit` jobs, oldest first, after making ready what time has made runnable."""
+    """Claim up to `limit` jobs that fit CLAIM_BYTES_MAX, oldest first, after making ready what time made runnable."""
     db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
     db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
     lease = random.getrandbits(LEASE_BITS)
     until_ms = now_ms + int(lease_seconds * 1000)
+
+    def take(candidates: sqlite3.Cursor, bytes_max: int) -> list[tuple[Any, ...]]:
+        ids = msgspec.json.encode(_fitting(candidates, bytes_max)).decode()
+        return db.execute(_CLAIM, (lease, until_ms, ids)).fetchall()
+
     # SQLite takes a negative limit for none.
-    found = db.execute(_CLAIM, (lease, until_ms, queue, max(0, limit))).fetchall()
+    found = take(db.execute(_HEADS, (queue, max(0, limit))), CLAIM_BYTES_MAX)
     if len(found) < limit and any(row[4] is not None for row in found):
-        found += db.execute(_CLAIM_FOLLOWERS, (lease, until_ms, queue, ID_LAST, limit - len(found))).fetchall()
+        bytes_left = CLAIM_BYTES_MAX - sum(len(row[2]) for row in found)
+        followers = db.execute(_FOLLOWERS, (queue, lease, ID_LAST, limit - len(found)))
+        found += take(followers, bytes_left)
     found.sort()
     return [Job(*row) for row in found]
+
+
+def _fitting(candidates: Iterable[tuple[int, int]], bytes_max: int) -> list[int]:
+    """The ids of the first candidates whose payloads fit together."""
+    ids: list[int] = []
+    size = 0
+    for id_, payload_bytes in candidates:
+        size += payload_bytes
+        if size > bytes_max:
+            break
+        ids.append(id_)
+    return ids
 
 
 def next_at_ms(db: sqlite3.Connection, queue: str) -> int | None:

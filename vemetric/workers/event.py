@@ -11,7 +11,7 @@ from vemetric.ingest.jobs import EventJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import event_rows
+from vemetric.workers import event_rows, slices
 from vemetric.workers.device import key_of
 
 SEEN_DEVICES_MAX = 50_000
@@ -29,10 +29,13 @@ class EventWorker:
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
-        payloads = [jobs.decode_event(job.payload) for job in claimed]
+        payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
         events = [payload for payload in payloads if isinstance(payload, EventJob)]
         users = await self._users(events)
-        enriched = [event_rows.enrich(event, users.get(UserKey(event.project_id, event.user_id))) for event in events]
+        enriched = [
+            event_rows.enrich(event, users.get(UserKey(event.project_id, event.user_id)))
+            async for event in slices.each(events)
+        ]
         redelivered = {
             payload.event_id
             for job, payload in zip(claimed, payloads, strict=True)

@@ -9,7 +9,7 @@ from vemetric.ingest import jobs
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import session_rows
+from vemetric.workers import session_rows, slices
 
 REMEMBERED_ROWS_MAX = 20_000
 
@@ -28,10 +28,10 @@ class SessionWorker:
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
         parts = [part for job in claimed for part in jobs.decode_sessions(job.payload)]
-        keys = [session_rows.key_of(part) for part in parts]
+        keys = [session_rows.key_of(part) async for part in slices.each(parts)]
         rows = await self._rows(keys)
         changed: dict[SessionKey, SessionRow] = {}
-        for key, part in zip(keys, parts, strict=True):
+        async for key, part in slices.each(list(zip(keys, parts, strict=True))):
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
