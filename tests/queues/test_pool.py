@@ -8,7 +8,7 @@ import pytest
 
 from vemetric import errors
 from vemetric.clock import SystemClock
-from vemetric.queues.job import NewJob, Write
+from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, NewJob, Write
 from vemetric.queues.pool import CLAIM_JOBS_MAX, Pool, PoolSpec
 
 
@@ -87,6 +87,19 @@ async def test_takes_a_backlog_in_full_batches(queue, clock, spec, shop, put):
         assert await the_end(queue) == names
     assert [len(batch) for batch in shop.batches] == [CLAIM_JOBS_MAX + 200, CLAIM_JOBS_MAX + 200, 300]
     assert pool.is_paused is False
+
+
+async def test_batches_of_large_jobs_are_full_early_and_do_not_linger(queue, clock, spec):
+    sizes = []
+
+    async def handle(jobs, lease):
+        sizes.append(sum(len(job.payload) for job in jobs))
+
+    await queue.put(Write(jobs=[NewJob("line", bytes(PAYLOAD_BYTES_MAX)) for _ in range(6)]))
+    spec = msgspec.structs.replace(spec, handler=handle, linger_seconds=3600)
+    async with running(queue, clock, spec):
+        await the_end(queue)
+    assert sizes == [CLAIM_BYTES_MAX] * 3
 
 
 async def test_the_first_job_is_taken_at_once_and_the_next_gather(queue, clock, spec, shop, put):

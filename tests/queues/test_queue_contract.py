@@ -6,7 +6,7 @@ import pytest
 
 from vemetric import errors
 from vemetric.clock import SystemClock
-from vemetric.queues.job import KeySet, NewJob, QueueStats, Write
+from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, KeySet, NewJob, QueueStats, Write
 
 SECOND_MS = 1_000
 
@@ -21,6 +21,24 @@ async def test_claims_oldest_first_and_up_to_the_limit(put, claim):
     assert await claim(2) == ["a", "b"]
     assert await claim(2) == ["c"]
     assert await claim(2) == []
+
+
+@pytest.mark.parametrize("lane", [None, "lane"])
+@pytest.mark.parametrize(("bytes_over", "taken"), [(0, 4), (1, 3)])
+async def test_the_payloads_of_a_claim_are_bounded(queue, lane, bytes_over, taken):
+    sizes = [CLAIM_BYTES_MAX // 4 + bytes_over] + [CLAIM_BYTES_MAX // 4] * 5
+    jobs = [NewJob("line", bytes(size), order_key=lane) for size in sizes]
+    await queue.put(Write(jobs=jobs))
+    first = await queue.claim("line", 100, 60)
+    assert [len(job.payload) for job in first] == sizes[:taken]
+    await queue.ack(first)
+    assert [len(job.payload) for job in await queue.claim("line", 100, 60)] == sizes[taken : taken + 4]
+
+
+async def test_a_job_of_the_largest_size_can_be_claimed(queue):
+    jobs = [NewJob("line", bytes(PAYLOAD_BYTES_MAX), order_key="lane") for _ in range(3)]
+    await queue.put(Write(jobs=jobs))
+    assert len(await queue.claim("line", 100, 60)) == 2
 
 
 async def test_keeps_bytes_as_they_are(queue):

@@ -20,7 +20,7 @@ from vemetric.queues.queue import Queue
 
 # One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
 CLAIM_JOBS_MAX = 1_000
-# A batch with so many bytes of payload is full, whatever the number of its jobs. A claim that was cut for its size holds
+# A batch with so many bytes of payload is full, whatever the number of its jobs. A claim that was cut for its size has
 # at least as much, because the next job would not have fitted.
 BATCH_BYTES_FULL = CLAIM_BYTES_MAX - PAYLOAD_BYTES_MAX
 # An idle pool looks again at least this often.
