@@ -7,7 +7,8 @@ from vemetric.database.database import Database
 from vemetric.model import ids
 
 CACHED_IDENTITIES_MAX = 50_000
-IDENTIFIER_LENGTH_MAX = 1024
+# Longer ones are nobody's address or name; keeping them would only let a stranger fill the memory.
+CACHED_CHARACTERS_MAX = 256
 
 
 class Identities:
@@ -41,6 +42,8 @@ class Identities:
         return user_id
 
     def _remember(self, project_id: int, identifier: str, user_id: int) -> None:
+        if len(identifier) > CACHED_CHARACTERS_MAX:
+            return
         self._cache[project_id, identifier] = user_id
         while len(self._cache) > CACHED_IDENTITIES_MAX:
             self._cache.popitem(last=False)
