@@ -18,9 +18,6 @@ from vemetric.clickhouse.directory import Directory
 
 MEMORY_BYTES_MAX = 700_000_000
 THREADS_MAX = 2
-# Of the memory: what one query may take. Two of them leave room for inserts and merges.
-READ_MEMORY_SHARE = 0.35
-MERGE_MEMORY_SHARE = 0.25
 READS_MAX = 2
 # Of the memory: what one query may take. Two of them leave room for inserts and merges.
 READ_MEMORY_SHARE = 0.35
