@@ -10,6 +10,9 @@ EVENT_QUEUE = "event"
 SESSION_QUEUE = "session"
 DEVICE_QUEUE = "device"
 
+# The lines of the session queue: the sessions of a batch are spread over so many jobs, each line in order.
+SESSION_LINES = 8
+
 HOUR_MS = 3_600_000
 # What the names of all counters of accepted events begin with.
 ACCEPTED_PREFIX = "accepted:"
@@ -19,7 +22,7 @@ class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True):
     """One accepted event. session_started_ms is fixed by the hub when it opens the session; times are ms since 1970.
 
     domain: the project's at the time of the hit. headers: the kept ones, lower-case. custom_data: JSON text or ''.
-    identifier: what the sender called the user; user_known tells that the identity is this project's own.
+    identifier: what the sender called the user, whom a row of the store may know better.
     """
 
     project_id: int
@@ -106,9 +109,6 @@ class SeenDevice(msgspec.Struct, array_like=True, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-# The lines of the session queue: the sessions of a batch are spread over so many jobs, each line in order.
-SESSION_LINES = 8
-
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
 _devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
