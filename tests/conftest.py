@@ -13,7 +13,6 @@ from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock, SystemClock
 
-
 if TYPE_CHECKING:
     from vemetric.services import Services
 
