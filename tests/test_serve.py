@@ -52,6 +52,21 @@ async def test_the_hubs_paths_have_cors_whatever_the_answer(site: Services, port
         assert has_cors(await http.exchange(ports[0], method, path, [ORIGIN]))
 
 
+async def test_a_mistake_of_ours_is_told_without_the_visitors_address(
+    site: Services, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stumble(*_: object) -> None:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(site.intake.__class__, "event", stumble)
+    project = await visits.a_project(site)
+    headers = [ORIGIN, ("Token", project.token), ("Content-Type", "application/json")]
+    answer = await http.exchange(ports[0], "POST", "/e", headers, b'{"name":"X"}')
+    assert (answer.status, answer.body, has_cors(answer)) == (500, b"Internal Server Error", True)
+    assert "a mistake" in caplog.text
+    assert "127.0.0.1" not in caplog.text
+
+
 async def test_on_a_listener_of_its_own_the_hubs_rules_hold_for_every_path(
     site: Services, ports: tuple[int, int]
 ) -> None:

@@ -1,6 +1,7 @@
 """The hub: the endpoints that sites talk to. Decides in the order of checks SDKs rely on, then hands over to ingest."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -43,6 +44,8 @@ HEADER_NAMES_MAX = 1000
 JSON_CONTENT_TYPE = re.compile(r"application/([a-z-.]+\+)?json(;\s*[a-zA-Z0-9-]+=[^;]+)*$")
 PLAIN_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
+
+log = logging.getLogger(__name__)
 
 
 class Asked(msgspec.Struct):
@@ -99,6 +102,10 @@ class Hub:
             return answer(request, 200) if is_read else answer(request, 404, "404 Not Found")
         if request.path == TRACKER_PATH and request.method in ("GET", "HEAD"):
             return self._script(request)
+        return await self._answered(request)
+
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What lies behind the gate, or the answer to what went wrong on the way."""
         try:
             return await self._gated(request)
         except Refused as refused:
@@ -107,6 +114,12 @@ class Hub:
         except errors.Unavailable:
             self._services.tap.refused(NO_PROJECT, Refusal.BUSY)
             return answer(request, 503, "Service Unavailable", refusal=Refusal.BUSY, retry_seconds=RETRY_SECONDS)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:
+            # Told here, without the visitor's address: the HTTP library would log it.
+            log.exception("The hub failed at %s %r", request.method, request.path)
+            return answer(request, 500, "Internal Server Error")
 
     async def _gated(self, request: web.BaseRequest) -> web.StreamResponse:
         """The checks every request passes, in the order of ingest.md 2.2."""
