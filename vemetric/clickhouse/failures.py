@@ -6,8 +6,12 @@ from vemetric import errors
 
 MESSAGE_CHARS_MAX = 600
 
-# Codes of ClickHouse. Those that may go away by themselves: time, memory, parts, connections, space on the disk.
-BUSY = frozenset({159, 160, 164, 202, 203, 204, 209, 210, 236, 241, 242, 243, 252, 279, 319, 394, 439, 473, 74, 75, 76})
+# Codes of ClickHouse that no row is to blame for and that may go away by themselves: time, parts, connections ...
+BUSY = frozenset({159, 160, 164, 202, 203, 209, 210, 236, 242, 252, 279, 319, 394, 439, 473, 1019})
+# ... memory ...
+BUSY |= {173, 241, 777, 778, 1020}
+# ... and files and the disk; 1000 and 1001 are what the libraries below say of them, such as "No space left on device".
+BUSY |= {74, 75, 76, 77, 87, 88, 172, 204, 214, 243, 294, 400, 424, 458, 521, 531, 586, 641, 1000, 1001}
 # Those that say that a row does not fit its table.
 REJECTED = frozenset({6, 25, 26, 27, 33, 38, 41, 53, 69, 72, 117, 131, 190, 321, 349, 407, 441, 467, 676, 691})
 
