@@ -46,18 +46,19 @@ class ProjectCache:
 
     def forget(self) -> None:
         """Believe nothing any more: a project was made or changed."""
-        self._entries.clear()
+        # A look-up that is under way goes on with the old entries, which nobody looks into any more.
+        self._entries = OrderedDict()
 
     def _fresh(self, token: str) -> Entry | None:
         entry = self._entries.get(token)
         return entry if entry is not None and entry.fresh_until_ms > self._clock.now_ms() else None
 
     async def _read(self, token: str) -> Entry:
-        fresh_until_ms = self._clock.now_ms() + self._cache_ms
+        entries, fresh_until_ms = self._entries, self._clock.now_ms() + self._cache_ms
         async with self._database.connect() as connection:
             entry = Entry(await projects.by_token(connection, token), fresh_until_ms)
-        self._entries[token] = entry
-        self._entries.move_to_end(token)
-        while len(self._entries) > CACHED_TOKENS_MAX:
-            self._entries.popitem(last=False)
+        entries[token] = entry
+        entries.move_to_end(token)
+        while len(entries) > CACHED_TOKENS_MAX:
+            entries.popitem(last=False)
         return entry
