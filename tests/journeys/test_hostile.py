@@ -86,6 +86,14 @@ def makers(token: str) -> list[Maker]:
         whole = json.dumps(GOOD).encode()
         return request(usual, whole[: chance.randint(0, len(whole) - 1)] + chance.randbytes(chance.randint(0, 20)))
 
+    def broken_utf8(chance: random.Random) -> bytes:
+        # High bytes only: none of them ends the text or the line.
+        noise = bytes(chance.choice(range(128, 256)) for _ in range(chance.randint(1, 8)))
+        if chance.random() < 0.2:
+            return request([("Referer", "http://localhost/@")], b"", "/main.js", "GET").replace(b"@", noise)
+        body = {**GOOD, chance.choice(["contextId", "displayName", "Token"]): "@", "customData": {"a": "@"}}
+        return request(usual, json.dumps(body).encode().replace(b"@", noise))
+
     def deep_json(chance: random.Random) -> bytes:
         depth = chance.choice([100, 2_000, 60_000])
         opening, closing = chance.choice([(b"[", b"]"), (b'{"a":', b"}")])
@@ -119,8 +127,8 @@ def makers(token: str) -> list[Maker]:
     def broken_gzip(chance: random.Random) -> bytes:
         return request([*usual, ("Content-Encoding", "gzip")], chance.randbytes(50))
 
-    return [wrong_types, good_with_odd_texts, lone_surrogates, broken_json, deep_json, huge_field, odd_headers,
-            odd_paths, noise, cookies, broken_gzip]  # fmt: skip
+    return [wrong_types, good_with_odd_texts, lone_surrogates, broken_json, broken_utf8, deep_json, huge_field,
+            odd_headers, odd_paths, noise, cookies, broken_gzip]  # fmt: skip
 
 
 async def attack(port: int, token: str, requests: int, seed: int) -> dict[int, int]:
