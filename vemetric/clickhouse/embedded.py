@@ -13,8 +13,10 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from vemetric import errors
-from vemetric.clickhouse import failures, loader, parameters
+from vemetric.clickhouse import failures, loader
 from vemetric.clickhouse.directory import Directory
+from vemetric.clickhouse.parameters import as_texts
+from vemetric.model.text import well_formed
 
 MEMORY_BYTES_MAX = 700_000_000
 THREADS_MAX = 2
@@ -175,7 +177,7 @@ class EmbeddedEngine:
         """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or memory is short."""
         if self._reads.pending >= READS_PENDING_MAX:
             raise errors.StoreBusy("Too many queries are waiting for the analytics store.")
-        values = _texts(parameters)
+        values = as_texts(parameters)
         start_before = time.monotonic() + READ_WAIT_SECONDS_MAX
 
         def read(connection: Connection) -> Rows:
@@ -201,7 +203,7 @@ class EmbeddedEngine:
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """See Engine.command. One at a time, without a time limit."""
-        values = _texts(parameters)
+        values = as_texts(parameters)
 
         def run(connection: Connection) -> None:
             connection.run(sql, values)
@@ -228,11 +230,7 @@ def encode_rows(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) ->
 
 
 def _clean(row: Sequence[Any]) -> list[Any]:
-    return [parameters.without_surrogates(value) if isinstance(value, str) else value for value in row]
-
-
-def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    return parameters.as_texts(values)
+    return [well_formed(value) if isinstance(value, str) else value for value in row]
 
 
 def _connection_string(store: Path, memory_bytes_max: int, threads_max: int, merge_threads: int) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vemetric.model.text import well_formed
+
 ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\b": "\\b", "\f": "\\f"})
 
 
@@ -18,11 +20,6 @@ def as_text(value: Any) -> str:
     if value is None:
         return "\\N"
     return _nested(value)
-
-
-def without_surrogates(text: str) -> str:
-    """The text with every lone surrogate replaced by U+FFFD; a pair of them becomes its character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _nested(value: Any) -> str:
@@ -42,8 +39,4 @@ def _nested(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = without_surrogates(text)
-    return text.translate(ESCAPES)
+    return well_formed(text).translate(ESCAPES)

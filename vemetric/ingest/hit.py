@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from vemetric.enrich import page
+from vemetric.model.text import well_formed
 
 T = TypeVar("T")
 
@@ -116,12 +117,7 @@ def _repair(body: bytes) -> bytes:
     try:
         text = body.decode("utf-8", "replace").removeprefix("\ufeff")
         value = json.loads(text, parse_constant=_reject)
-        return (
-            json.dumps(value, ensure_ascii=False)
-            .encode("utf-16-le", "surrogatepass")
-            .decode("utf-16-le", "replace")
-            .encode()
-        )
+        return well_formed(json.dumps(value, ensure_ascii=False)).encode()
     except (ValueError, RecursionError) as error:
         raise Malformed from error
 
