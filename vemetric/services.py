@@ -82,7 +82,9 @@ async def open_services(
         engine = engine or await open_engine(config, stack)
         database = await Database.open(file_url(config.data_dir / DATABASE_NAME))
         stack.push_async_callback(database.close)
-        queue = await SqliteQueue.open(config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max)
+        queue = await SqliteQueue.open(
+            config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True
+        )
         stack.push_async_callback(queue.close)
         places = Places.open(config.geo_database or DEFAULT_DATABASE)
         stack.callback(places.close)

@@ -252,3 +252,16 @@ def test_the_triggers_use_the_partial_indexes(tmp_path):
     assert "job_lane_claimed (queue=? AND order_key=?)" in details[0]
     assert "job_lane (queue=? AND order_key=?)" in details[1]
     assert "job_waiting (after=?)" in details[2]
+
+
+@pytest.mark.parametrize("is_sole_owner", [True, False])
+async def test_a_sole_owner_waits_for_no_lease_of_a_process_that_is_gone(tmp_path, clock, is_sole_owner):
+    path = tmp_path / "q.db"
+    killed = await SqliteQueue.open(path, clock)
+    await killed.put(Write(jobs=[NewJob("event", b"x"), NewJob("event", b"y", order_key="line")]))
+    assert len(await killed.claim("event", 10, 90)) == 2
+    await killed.close()
+    queue = await SqliteQueue.open(path, clock, is_sole_owner=is_sole_owner)
+    claimed = await queue.claim("event", 10, 90)
+    assert [job.deliveries for job in claimed] == ([2, 2] if is_sole_owner else [])
+    await queue.close()

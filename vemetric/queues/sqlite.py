@@ -53,10 +53,16 @@ class SqliteQueue:
         )
 
     @classmethod
-    async def open(cls, path: Path | str, clock: Clock, *, jobs_max: int = JOBS_MAX) -> Self:
-        """Open or make the file. Misconfigured if it is newer, damaged or not ours."""
+    async def open(
+        cls, path: Path | str, clock: Clock, *, jobs_max: int = JOBS_MAX, is_sole_owner: bool = False
+    ) -> Self:
+        """Open or make the file. Misconfigured if it is newer, damaged or not ours.
+
+        is_sole_owner: no other process works on the file's jobs, so that leases left by one that was killed need not
+        run out before their jobs are done.
+        """
         path = Path(path)
-        writer = await asyncio.to_thread(Writer.open, path, clock)
+        writer = await asyncio.to_thread(Writer.open, path, clock, is_sole_owner)
         try:
             reader = await asyncio.to_thread(sqlite_schema.open_reader, path)
         except sqlite3.Error as error:

@@ -137,6 +137,11 @@ def _fitting(candidates: Iterable[tuple[int, int]], bytes_max: int) -> list[int]
     return ids
 
 
+def end_leases(db: sqlite3.Connection) -> None:
+    """Let every lease run out now: whoever held them is gone. Their jobs stay delivered, so nothing is done twice."""
+    db.execute("UPDATE job SET lease_until_ms = 0 WHERE state = 1")
+
+
 def next_at_ms(db: sqlite3.Connection, queue: str) -> int | None:
     """When a job of the queue can run: 0 for now, None if nothing but a write can make one runnable."""
     row = db.execute(

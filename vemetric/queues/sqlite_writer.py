@@ -93,10 +93,12 @@ class Writer:
         self._names_new: frozenset[str] = frozenset()
 
     @classmethod
-    def open(cls, path: Path, clock: Clock) -> Self:
+    def open(cls, path: Path, clock: Clock, is_sole_owner: bool = False) -> Self:
         """Open the file. Misconfigured if it cannot be used."""
         db = sqlite_schema.open_writer(path)
         try:
+            if is_sole_owner:
+                sqlite_jobs.end_leases(db)
             return cls(db, clock)
         except (sqlite3.Error, msgspec.DecodeError) as error:
             db.close()
