@@ -31,7 +31,7 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
         ({"VEMETRIC_GEO_DATABASE": "/no/such.mmdb"}, "an MMDB file that exists"),
         ({"VEMETRIC_TLS_CERTIFICATE": __file__}, "only allowed together"),
-        ({"VEMETRIC_QUEUE_LEASE_SECONDS": "20"}, "it must be more than VEMETRIC_ENGINE_INSERT_SECONDS (20)"),
+        ({"VEMETRIC_QUEUE_LEASE_SECONDS": "39"}, "it must be at least twice VEMETRIC_ENGINE_INSERT_SECONDS (20)"),
         ({"VEMETRIC_LISTEM": "x"}, "VEMETRIC_LISTEM is not a setting; did you mean VEMETRIC_LISTEN?"),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
     ],
@@ -40,6 +40,11 @@ def test_a_wrong_setting_stops_with_a_sentence(environ: dict[str, str], sentence
     with pytest.raises(errors.Misconfigured) as caught:
         config.load(environ)
     assert sentence in caught.value.message
+
+
+def test_a_lease_may_be_twice_as_long_as_an_insert() -> None:
+    settings, _ = config.load({"VEMETRIC_QUEUE_LEASE_SECONDS": "40", "VEMETRIC_ENGINE_INSERT_SECONDS": "20"})
+    assert settings.queue_lease_seconds == 40
 
 
 def test_names_that_platforms_inject_only_warn() -> None:

@@ -269,7 +269,7 @@ OPTIONS: tuple[Option, ...] = (
         2,
         3600,
         "seconds",
-        "How long a claimed batch belongs to its worker. Must be longer than VEMETRIC_ENGINE_INSERT_SECONDS.",
+        "How long a claimed batch belongs to its worker. At least twice VEMETRIC_ENGINE_INSERT_SECONDS.",
     ),
     number("VEMETRIC_BATCH_JOBS_MAX", 5000, 1, 100_000, "jobs", "The most jobs one insert is made of."),
     number("VEMETRIC_BATCH_LINGER_MS", 500, 0, 60_000, "milliseconds", "How long a small batch waits for company."),
@@ -295,10 +295,11 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     config = Config(**values)
     if (config.tls_certificate is None) != (config.tls_key is None):
         raise errors.Misconfigured("VEMETRIC_TLS_CERTIFICATE and VEMETRIC_TLS_KEY are only allowed together.")
-    if config.queue_lease_seconds <= config.engine_insert_seconds:
+    # An insert begins only where the lease outlasts it, and a lease is prolonged when a third of it is over.
+    if config.queue_lease_seconds < 2 * config.engine_insert_seconds:
         raise errors.Misconfigured(
             f"VEMETRIC_QUEUE_LEASE_SECONDS is {config.queue_lease_seconds}: "
-            f"it must be more than VEMETRIC_ENGINE_INSERT_SECONDS ({config.engine_insert_seconds})."
+            f"it must be at least twice VEMETRIC_ENGINE_INSERT_SECONDS ({config.engine_insert_seconds})."
         )
     return config, warnings
 
