@@ -39,7 +39,6 @@ PRESETS = {
 }
 DEFAULT = "24hrs"
 CUSTOM = "custom"
-CUSTOM_LABEL = "Custom"
 
 # A custom range may not begin before this day nor end after the current month.
 FIRST_DAY = date(2010, 1, 1)
