@@ -32,6 +32,11 @@ def test_a_row_is_to_blame_only_where_there_are_rows() -> None:
     assert type(failures.from_text(text, inserting=False)) is errors.StoreError
 
 
+def test_the_rejected_rows_values_are_not_told() -> None:
+    text = "Code: 72. DB::Exception: Cannot parse: (at row 1)\n: \nRow 1:\nColumn 3, parsed text: ann@example.com"
+    assert failures.from_text(text, inserting=True).message == "Code: 72. DB::Exception: Cannot parse: (at row 1)"
+
+
 @pytest.mark.parametrize("text", ["Code: 62. DB::Exception: Syntax error (SYNTAX_ERROR)", "something else", ""])
 def test_anything_else_is_the_statements_fault(text: str) -> None:
     assert type(failures.from_text(text, inserting=True)) is errors.StoreError

@@ -26,5 +26,6 @@ def from_text(text: str, *, inserting: bool) -> errors.StoreError:
     if code in BUSY:
         return errors.StoreBusy(message)
     if inserting and code in REJECTED:
-        return errors.RowRejected(message)
+        # What follows the first line are the row's values; they are nobody's business in a log.
+        return errors.RowRejected(message.partition("\n")[0])
     return errors.StoreError(message)
