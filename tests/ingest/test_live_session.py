@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from vemetric.clock import FrozenClock
 from vemetric.ingest.live_session import LiveSessions, key
 from vemetric.queues.job import Write
@@ -55,6 +57,28 @@ async def test_sessions_beyond_the_cache_are_read_from_the_store(tmp_path: Path)
         found = await sessions.find(key(1, user), clock.now_ms())
         assert found is not None
         assert found.session_id == session_id
+    await queue.close()
+
+
+async def test_once_the_dropped_sessions_ended_a_new_visitor_costs_no_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FrozenClock(1_000_000)
+    queue, sessions = await opened(tmp_path, clock, cached_max=2)
+    for user in range(3):
+        await queue.put(Write(keys=[sessions.extend(key(1, user), None, clock.now_ms()).write]))
+    reads = []
+
+    async def get(name: str) -> None:
+        reads.append(name)
+
+    monkeypatch.setattr(queue, "get", get)
+    clock.advance(30 * MINUTE_MS - 1)
+    await sessions.find(key(1, 9), clock.now_ms())
+    assert reads == [key(1, 9)]
+    clock.advance(1)
+    await sessions.find(key(1, 9), clock.now_ms())
+    assert reads == [key(1, 9)]
     await queue.close()
 
 

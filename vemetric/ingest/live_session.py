@@ -12,6 +12,7 @@ from vemetric.queues.keys import Keys
 SESSION_ID_LENGTH = 12
 CACHED_SESSIONS_MAX = 100_000
 KEY_PREFIX = "session:"
+FOR_EVER_MS = 1 << 62
 
 
 class LiveSession(msgspec.Struct, array_like=True):
@@ -41,8 +42,8 @@ def key(project_id: int, user_id: int) -> str:
 class LiveSessions:
     """The live sessions of all projects.
 
-    `exclusive` says that no other process writes these keys: then, as long as nothing was dropped from the cache, a
-    session that is not in it does not exist, and the look-up of a new visitor costs no read.
+    `exclusive` says that no other process writes these keys: then a session that is not in the cache does not exist,
+    and the look-up of a new visitor costs no read. Where live ones had to be dropped that holds again once they ended.
     """
 
     def __init__(
@@ -53,21 +54,22 @@ class LiveSessions:
         self._exclusive = exclusive
         self._cached_max = cached_max
         self._cache: OrderedDict[str, LiveSession] = OrderedDict()
-        self._complete = False
+        # From when on the cache holds every session that is live.
+        self._complete_from_ms = FOR_EVER_MS
 
     async def load(self) -> None:
         """Fill the cache from the store, so that a restart splits no visit and needs no reads afterwards."""
         if not self._exclusive:
             return
         rows = await self._keys.scan(KEY_PREFIX, self._cached_max + 1)
-        self._complete = len(rows) <= self._cached_max
+        self._complete_from_ms = 0 if len(rows) <= self._cached_max else FOR_EVER_MS
         for name, value in rows[: self._cached_max]:
             self._cache.setdefault(name, _decoder.decode(value))
 
     async def find(self, name: str, now_ms: int) -> LiveSession | None:
         """The session under this key that is live now."""
         session = self._cache.get(name)
-        if session is None and not self._complete:
+        if session is None and now_ms < self._complete_from_ms:
             session = await self._read(name)
         if session is None or session.expires_ms <= now_ms:
             return None
@@ -101,5 +103,5 @@ class LiveSessions:
             if oldest.expires_ms > now_ms:
                 if len(self._cache) <= self._cached_max:
                     return
-                self._complete = False
+                self._complete_from_ms = max(self._complete_from_ms, oldest.expires_ms)
             del self._cache[oldest_name]
