@@ -14,14 +14,17 @@ from vemetric.ingest.project_cache import CACHE_SECONDS, TOKEN_LENGTH_MAX, Proje
 
 
 class Watched(Database):
-    """A database that counts how often it is read, and lets something happen at the end of a look-up."""
+    """A database that counts how often it is read, holds look-ups up, and lets something happen at their end."""
 
     reads = 0
+    held: asyncio.Event | None = None
     then: Callable[[], None] | None = None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
         self.reads += 1
+        if self.held is not None:
+            await self.held.wait()
         async with super().connect() as connection:
             yield connection
         if self.then is not None:
@@ -53,6 +56,23 @@ async def test_what_was_read_before_a_change_is_not_believed_after_it(database: 
     database.then, database.reads = None, 0
     await cache.by_token("a" * 16)
     assert database.reads == 1
+
+
+async def test_a_known_token_does_not_wait_for_strangers(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_SECONDS * 1000)
+    held = database.held = asyncio.Event()
+    strangers = [asyncio.create_task(cache.by_token(f"made-up-{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+    database.held = None
+    async with asyncio.timeout(60):
+        project = await cache.by_token(shop.token)
+    assert project is not None
+    assert not any(task.done() for task in strangers)
+    held.set()
+    assert set(await asyncio.gather(*strangers)) == {None}
 
 
 @pytest.mark.parametrize(

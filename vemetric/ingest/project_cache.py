@@ -31,7 +31,8 @@ class ProjectCache:
         self._clock = clock
         self._cache_ms = int(cache_seconds * 1000)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._turn = asyncio.Lock()
+        self._turn_of_known = asyncio.Lock()
+        self._turn_of_strangers = asyncio.Lock()
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none."""
@@ -40,7 +41,7 @@ class ProjectCache:
         entry = self._fresh(token)
         if entry is None:
             # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
-            async with self._turn:
+            async with self._turn(token):
                 entry = self._fresh(token) or await self._read(token)
         return entry.project
 
@@ -48,6 +49,11 @@ class ProjectCache:
         """Believe nothing any more: a project was made or changed."""
         # A look-up that is under way goes on with the old entries, which nobody looks into any more.
         self._entries = OrderedDict()
+
+    def _turn(self, token: str) -> asyncio.Lock:
+        """Tokens that are known do not wait behind a crowd of made-up ones."""
+        entry = self._entries.get(token)
+        return self._turn_of_strangers if entry is None or entry.project is None else self._turn_of_known
 
     def _fresh(self, token: str) -> Entry | None:
         entry = self._entries.get(token)
