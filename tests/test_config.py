@@ -27,6 +27,7 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_SESSION_MINUTES": "0"}, "a whole number of minutes from 1 to 1440"),
         ({"VEMETRIC_SESSION_MINUTES": "1441"}, "a whole number of minutes from 1 to 1440"),
         ({"VEMETRIC_SESSION_MINUTES": "٣"}, "a whole number of minutes"),
+        ({"VEMETRIC_ENGINE_MEMORY_MB": "399"}, "a whole number of megabytes from 400"),
         ({"VEMETRIC_QUEUE_BACKOFF_SECONDS": "nan"}, "a number of seconds"),
         ({"VEMETRIC_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
         ({"VEMETRIC_GEO_DATABASE": "/no/such.mmdb"}, "an MMDB file that exists"),

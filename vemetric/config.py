@@ -276,7 +276,7 @@ OPTIONS: tuple[Option, ...] = (
     number(
         "VEMETRIC_ENGINE_MEMORY_MB",
         700,
-        200,
+        400,
         1_000_000,
         "megabytes",
         "The most memory the process may hold before the embedded analytics engine refuses work.",
