@@ -265,3 +265,19 @@ async def test_a_sole_owner_waits_for_no_lease_of_a_process_that_is_gone(tmp_pat
     claimed = await queue.claim("event", 10, 90)
     assert [job.deliveries for job in claimed] == ([2, 2] if is_sole_owner else [])
     await queue.close()
+
+
+async def test_a_failure_nobody_foresaw_takes_no_room_in_the_queue(file, clock, monkeypatch):
+    queue = await SqliteQueue.open(file, clock, jobs_max=1)
+
+    def flush(now_ms):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue._writer.keys, "flush", flush)
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                await queue.put(Write(jobs=[NewJob("line", b"lost")]))
+    await queue.put(Write(jobs=[NewJob("line", b"kept")]))
+    assert [job.payload for job in await queue.claim("line", 9, 60)] == [b"kept"]
+    await queue.close()

@@ -186,6 +186,12 @@ class Writer:
             # The disk, not a request, is at fault: everybody hears of it and nothing is half written.
             self._failed(error)
             results = [unavailable(error) for _ in requests]
+        except Exception as error:
+            # Only a bug or a lack of memory leads here; what was asked for must not stay counted as under way.
+            log.exception("A transaction of the queue failed")
+            self._queues = frozenset()
+            self._roll_back()
+            results = [error for _ in requests]
         answers = [(future, result) for (_, future), result in zip(requests, results, strict=True)]
         self.answer(answers, Committed(self.jobs, asked, self._queues))
 
