@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vemetric import errors
-from vemetric.clickhouse import migrate
+from vemetric.clickhouse import loader, migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
@@ -127,6 +127,7 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
     )
     stack.push_async_callback(engine.close)
     await migrate.migrate(engine)
+    loader.give_back_code()
     return engine
 
 
