@@ -155,7 +155,9 @@ async def test_later_jobs_of_a_lane_do_not_overtake_one_that_failed(queue, clock
     assert [name for name in done if name[0] == "b"] == ["b1", "b2"]
 
 
-@pytest.mark.parametrize("error", [errors.StoreBusy("down"), errors.Unavailable("down")])
+@pytest.mark.parametrize(
+    "error", [errors.StoreBusy("down"), errors.StoreError("code 40, whatever that is"), errors.Unavailable("down")]
+)
 async def test_a_store_that_is_down_pauses_without_counting(queue, clock, spec, shop, put, error, monkeypatch):
     monkeypatch.setattr("vemetric.queues.pool.PAUSE_SECONDS_MIN", 0.01)
     await put("a", "b")

@@ -34,8 +34,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # Does the jobs and returns what is to be written in the same transaction that acknowledges them, if anything.
-# StoreBusy and Unavailable pause the pool; LeaseLost gives the batch up; any other exception counts as a failure of
-# a job: the batch is split until the guilty one is found, so a handler must be repeatable for jobs it has done.
+# StoreError (but RowRejected) and Unavailable pause the pool; LeaseLost gives the batch up; any other exception counts
+# as a failure of a job: the batch is split until the guilty one is found, so a handler must be repeatable for jobs it
+# has done.
 Handler = Callable[[list[Job], Lease], Awaitable[Write | None]]
 # Called with "claimed", "handled", "before-ack" or "after-ack" and the queue's name; crash tests kill there.
 Probe = Callable[[str, str], Awaitable[None]]
@@ -175,7 +176,7 @@ class Pool:
                 await self._do_pieces(batch)
             except errors.LeaseLost:
                 log.warning("%d jobs of %s outlived their lease", len(batch.jobs), self.spec.queue)
-            except (errors.StoreBusy, errors.Unavailable) as error:
+            except (errors.StoreError, errors.Unavailable) as error:
                 self._pause(error)
             finally:
                 async with batch.changing:
@@ -190,9 +191,9 @@ class Pool:
                 continue
             try:
                 write = await self.spec.handler(piece, batch.lease)
-            except (errors.LeaseLost, errors.StoreBusy, errors.Unavailable):
-                raise
             except Exception as error:
+                if not _is_fault_of_a_job(error):
+                    raise
                 for job in piece:
                     # The handler may have applied part of it before it failed: no longer a first delivery.
                     job.deliveries += 1
@@ -254,3 +255,9 @@ async def _to_the_end(awaitable: Awaitable[T]) -> T:
         if not task.cancelled():
             task.exception()
         raise
+
+
+def _is_fault_of_a_job(error: Exception) -> bool:
+    """Whether an error speaks against a job. A store that refuses for a reason nobody knows must not bury a backlog."""
+    is_of_a_store = isinstance(error, errors.LeaseLost | errors.StoreError | errors.Unavailable)
+    return isinstance(error, errors.RowRejected) or not is_of_a_store
