@@ -90,3 +90,19 @@ async def test_a_late_clock_never_shortens_a_session(tmp_path: Path) -> None:
     again = sessions.extend(key(1, 2), first.session, clock.now_ms() - MINUTE_MS)
     assert again.session.expires_ms == expires_ms
     await queue.close()
+
+
+async def test_an_opening_that_was_never_written_is_forgotten(tmp_path: Path) -> None:
+    clock = FrozenClock(1_000_000)
+    queue, sessions = await opened(tmp_path, clock)
+    refused = sessions.extend(key(1, 2), None, clock.now_ms())
+    sessions.forget(key(1, 2), refused)
+    assert await sessions.find(key(1, 2), clock.now_ms()) is None
+    shared = sessions.extend(key(1, 2), None, clock.now_ms())
+    clock.advance(1)
+    sessions.extend(key(1, 2), shared.session, clock.now_ms())
+    sessions.forget(key(1, 2), shared)
+    found = await sessions.find(key(1, 2), clock.now_ms())
+    assert found is not None
+    assert found.session_id == shared.session.session_id
+    await queue.close()

@@ -6,6 +6,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec import UnsetType
 
+from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.ingest import jobs
 from vemetric.ingest.hit import EventHit
@@ -53,7 +54,8 @@ class Intake:
         who = await self._resolver.resolve(sender, now_ms, may_create=True)
         if who is None:
             raise AssertionError("a user can always be made for an event")
-        session, is_new, session_write = self._sessions.extend(who.key, who.session, now_ms)
+        extended = self._sessions.extend(who.key, who.session, now_ms)
+        session = extended.session
         event_id = ids.random_id(EVENT_ID_LENGTH)
         job = jobs.EventJob(
             project_id=project.id,
@@ -72,14 +74,18 @@ class Intake:
             headers=dict(headers),
             geo=geo,
         )
-        await self._queue.put(
-            Write(
-                # The job that opens a session bears the session's name, for page leaves to wait for it.
-                jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=session.session_id if is_new else None)],
-                keys=[session_write],
-                counters={jobs.accepted_counter(project.id, now_ms): 1},
-            )
+        # The job that opens a session bears the session's name: page leaves wait for it.
+        key = session.session_id if extended.is_new else None
+        write = Write(
+            jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)],
+            keys=[extended.write],
+            counters={jobs.accepted_counter(project.id, now_ms): 1},
         )
+        try:
+            await self._queue.put(write)
+        except errors.Unavailable:
+            self._sessions.forget(who.key, extended)
+            raise
         return Accepted(event_id, who.user_id if who.is_new_cookie else None)
 
     async def leave(self, project: Project, sender: Sender) -> Left:

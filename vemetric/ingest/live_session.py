@@ -91,6 +91,12 @@ class LiveSessions:
         self._remember(name, session, now_ms)
         return Extended(session, is_new, KeySet(name, _encoder.encode(session), session.expires_ms))
 
+    def forget(self, name: str, extended: Extended) -> None:
+        """Undo an opening that was never written, unless another hit has extended the session since."""
+        cached = self._cache.get(name)
+        if extended.is_new and cached is extended.session and cached.expires_ms == extended.write.expires_ms:
+            del self._cache[name]
+
     async def _read(self, name: str) -> LiveSession | None:
         value = await self._keys.get(name)
         return self._cache.get(name) or (_decoder.decode(value) if value is not None else None)

@@ -30,17 +30,17 @@ class EventWorker:
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
-        events = [payload for payload in payloads if isinstance(payload, EventJob)]
+        of_events = [
+            (job, payload) for job, payload in zip(claimed, payloads, strict=True) if isinstance(payload, EventJob)
+        ]
+        events = [event for _, event in of_events]
         users = await self._users(events)
         enriched = [
-            event_rows.enrich(event, users.get(UserKey(event.project_id, event.user_id)))
-            async for event in slices.each(events)
+            # The job that opens a session has a key, no other has.
+            event_rows.enrich(event, users.get(UserKey(event.project_id, event.user_id)), opens=job.key is not None)
+            async for job, event in slices.each(of_events)
         ]
-        redelivered = {
-            payload.event_id
-            for job, payload in zip(claimed, payloads, strict=True)
-            if isinstance(payload, EventJob) and job.deliveries > 1
-        }
+        redelivered = {event.event_id for job, event in of_events if job.deliveries > 1}
         await self._services.sink.insert_events(
             [each.row for each in enriched],
             redelivered=redelivered,

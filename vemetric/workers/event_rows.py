@@ -25,8 +25,10 @@ class Enriched(NamedTuple):
     device: SeenDevice
 
 
-def enrich(job: EventJob, user: KnownUser | None) -> Enriched:
+def enrich(job: EventJob, user: KnownUser | None, *, opens: bool) -> Enriched:
     """Parse browser, address and source once, and lay the columns out.
+
+    opens: whether this event opened its session.
 
     The identity of a known user stands above what the sender claimed; a display name sent with the event above the
     stored one.
@@ -55,7 +57,7 @@ def enrich(job: EventJob, user: KnownUser | None) -> Enriched:
     )  # fmt: skip
     session = SessionPart(
         job.project_id, job.user_id, job.session_id, job.session_started_ms, job.created_ms,
-        job.created_ms == job.session_started_ms, attributes,
+        opens, attributes,
     )  # fmt: skip
     seen = SeenDevice(job.project_id, job.user_id, device_id, job.created_ms, *msgspec.structs.astuple(device))
     return Enriched(row, session, seen)
