@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vemetric.model import text as model_text
 from vemetric.stats import text
 
 Result = dict[str, Any]
@@ -25,6 +26,8 @@ CARDS = {
     "operatingSystems": ("Operating systems", ""),
 }
 # What a row without a name stands for.
+# A terminal is not much wider.
+NAME_LENGTH_MAX = 80
 NAMELESS = {"sources": "Direct / None"}
 
 
@@ -66,7 +69,7 @@ def stats(result: Result) -> str:
 
 
 def _row(row: Result, nameless: str, unit: str) -> list[str]:
-    cells = [row["name"] or nameless, counted(row["users"], "user")]
+    cells = [model_text.shown(row["name"], NAME_LENGTH_MAX) or nameless, counted(row["users"], "user")]
     return [*cells, counted(row["count"], unit)] if unit else cells
 
 
@@ -102,7 +105,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 PROJECT = (("Domain", "domain"), ("Name", "name"), ("Id", "id"), ("Token", "token"), ("Time zone", "timeZone"))
-VERIFY = (("Accepted", "accepted"), ("Stored", "stored"), ("In queue", "inQueue"), ("Dead", "dead"))
+VERIFY = (
+    ("Accepted", "accepted"),
+    ("Stored", "stored"),
+    ("In queue", "inQueue"),
+    ("Dead", "dead"),
+    ("Session and device jobs in queue", "behindInQueue"),
+    ("Session and device jobs dead", "behindDead"),
+)
 FORMATS: dict[str, Callable[[Result], str]] = {
     "account create": account,
     "account reset-password": reset,

@@ -118,11 +118,12 @@ async def verify(services: Services, _: Arguments) -> Result:
 
     difference: events that are neither stored, nor waiting, nor dead, plus those stored that nobody accepted. Page
     leaves wait in the same line as events; while any do, as many missing events could hide behind them, so the answer
-    is final once inQueue is 0.
+    is final once inQueue is 0. behind: the jobs that follow from stored events, of sessions and devices.
     """
     # In the order in which an event moves on: one that moves meanwhile is seen twice rather than never.
     accepted = await _accepted(services)
-    line = {stats.queue: stats for stats in await services.queue.stats()}.get(jobs.EVENT_QUEUE)
+    lines = {stats.queue: stats for stats in await services.queue.stats()}
+    line = lines.pop(jobs.EVENT_QUEUE, None)
     in_queue = line.ready + line.delayed + line.claimed if line else 0
     dead = await _dead_events(services.queue)
     stored: dict[int, int] = dict(await services.engine.query(STORED_EVENTS))
@@ -135,6 +136,8 @@ async def verify(services: Services, _: Arguments) -> Result:
         "stored": sum(stored.get(project_id, 0) for project_id in by_now),
         "inQueue": in_queue,
         "dead": dead,
+        "behindInQueue": sum(behind.ready + behind.delayed + behind.claimed for behind in lines.values()),
+        "behindDead": sum(behind.dead for behind in lines.values()),
         "missing": missing,
         "surplus": surplus,
         "difference": missing + surplus,
