@@ -26,7 +26,7 @@ def test_every_refusal_has_a_sentence_and_a_fix() -> None:
 
 def test_wrong_token_names_the_site_and_the_right_token() -> None:
     (line,) = seen.lines([entry(Refusal.WRONG_TOKEN, detail="https://shop.example.com")], PROJECT)
-    assert line.text == "A request from https://shop.example.com carried a token that no project has."
+    assert line.text == "A request from https://shop.example.com carried no token, or one that no project has."
     assert "the-token" in line.fix
     assert line.at == "13:00:00"
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from vemetric.enrich import countries
+from vemetric.model import text
 from vemetric.model.dashboard import Card, Row
 
 
@@ -118,6 +119,8 @@ KINDS: dict[str, Kind] = {
 }
 
 DIRECT = "Direct / None"
+# Longer addresses are shown, cut, and not linked.
+LINK_LENGTH_MAX = 2048
 UNKNOWN = "Unknown"
 REFERRER_TYPES = {
     "search": "Search",
@@ -174,7 +177,9 @@ def _line(kind: Kind, choice: Choice, row: Row, users_max: int, domain: str) -> 
     else:
         label, mark = _client(choice, row.key)
     width = f"{max(row.users / users_max * 100, 1.5):.4g}%" if users_max else "0%"
-    return Line(label, mark, badge, link, width, row.users, row.count)
+    if len(link) > LINK_LENGTH_MAX:
+        link = ""
+    return Line(text.shown(label), mark, text.shown(badge), link, width, row.users, row.count)
 
 
 def _page(row: Row, domain: str) -> tuple[str, str]:

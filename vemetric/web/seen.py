@@ -36,7 +36,7 @@ VERDICTS: dict[str, Verdict] = {
     Refusal.WRONG_TOKEN: Verdict(
         "Wrong token",
         BAD,
-        "A request {origin} carried a token that no project has.",
+        "A request {origin} carried no token, or one that no project has.",
         "Put this project's token into the snippet: {token}",
     ),
     Refusal.BOT: Verdict(
