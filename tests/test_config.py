@@ -34,6 +34,11 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_TLS_CERTIFICATE": __file__}, "only allowed together"),
         ({"VEMETRIC_QUEUE_LEASE_SECONDS": "39"}, "it must be at least twice VEMETRIC_ENGINE_INSERT_SECONDS (20)"),
         ({"VEMETRIC_LISTEM": "x"}, "VEMETRIC_LISTEM is not a setting; did you mean VEMETRIC_LISTEN?"),
+        ({"VEMETRIC_TLS_CERT": "x"}, "did you mean VEMETRIC_TLS_CERTIFICATE?"),
+        ({"VEMETRIC_DATA_DIRECTORY": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
+        ({"VEMETRIC_PUBLIC_URL": "http://a b"}, "VEMETRIC_PUBLIC_URL is 'http://a b'"),
+        ({"VEMETRIC_PUBLIC_URL": 'http://x"><script>'}, "with a host and no path"),
+        ({"VEMETRIC_PUBLIC_URL": "https://user:pw@stats.example.com"}, "with a host and no path"),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
     ],
 )

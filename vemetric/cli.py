@@ -25,6 +25,7 @@ OK, FAILED, WRONG_INPUT, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # How long a command waits for a process that starts or stops and so neither answers nor lets go of its data.
 BUSY_SECONDS_MAX = 15
 BUSY_LOOK_SECONDS = 0.25
+QUIET_LIBRARIES = ("aiosqlite", "asyncio")
 
 Result = dict[str, Any]
 
@@ -92,6 +93,9 @@ def _serve(settings: "Config", warnings: list[str], probe: Callable[[str], None]
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
+    for library in QUIET_LIBRARIES:
+        # Their debug lines hold bound values: hashes of passwords, salts.
+        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
     uvloop.run(serve.serve(settings, warnings, **({} if probe is None else {"probe": probe})))
     return OK
 

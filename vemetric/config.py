@@ -1,6 +1,7 @@
 """Every setting in one table, read once from the environment; docs and `vemetric config` are made of it."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +14,12 @@ from vemetric import errors
 
 PREFIX = "VEMETRIC_"
 IGNORED_PREFIX = "VEMETRIC_TEST_"
+# A host name, an IPv4 or a bracketed IPv6 address, and a port: no user, no password, nothing that needs escaping.
+PUBLIC_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 # Alike enough (0 to 1) to be taken for a mistyped known name.
 NEARNESS = 0.8
+# So much of a known name is that name cut short, as TLS_CERT is.
+CUT_MIN = 6
 # Settings of the server stores: not in this version, so naming one must not look as if it had worked.
 NOT_YET = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "CLICKHOUSE_HOST", "VEMETRIC_ROLES")
 
@@ -90,7 +95,9 @@ def parse_public_url(text: str) -> str:
     if not text:
         return ""
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+    if parts.scheme not in ("http", "https") or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(text)
+    if PUBLIC_HOST.fullmatch(parts.netloc) is None:
         raise ValueError(text)
     _ = parts.port  # raises ValueError on a bad port
     return f"{parts.scheme}://{parts.netloc}"
@@ -318,13 +325,17 @@ def _check_names(environ: Mapping[str, str]) -> list[str]:
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in known or name in NOT_YET or name.startswith(IGNORED_PREFIX):
             continue
-        near = difflib.get_close_matches(
-            name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in sorted(known)], n=1, cutoff=NEARNESS
-        )
+        near = _near(name.removeprefix(PREFIX), [option.removeprefix(PREFIX) for option in sorted(known)])
         if near:
             raise errors.Misconfigured(f"{name} is not a setting; did you mean {PREFIX}{near[0]}?")
         warnings.append(f"{name} is not a setting of Vemetric and is ignored.")
     return warnings
+
+
+def _near(stem: str, known: list[str]) -> list[str]:
+    """The known names this one is probably meant to be: nearly alike, cut short, or drawn out."""
+    drawn_out = [name for name in known if stem.startswith(name) or (len(stem) >= CUT_MIN and name.startswith(stem))]
+    return drawn_out or difflib.get_close_matches(stem, known, n=1, cutoff=NEARNESS)
 
 
 def as_markdown() -> str:

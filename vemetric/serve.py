@@ -125,7 +125,9 @@ def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
 
 async def listen(runner: web.BaseRunner, address: Address, setting: str, context: ssl.SSLContext | None) -> int:
     """Listen, and return the port; Misconfigured says why it cannot be."""
-    where = web.TCPSite(runner, address.host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
+    # Every IPv6 interface means every interface: a socket for IPv4 too, so that the address shown can be opened.
+    host = None if address.host == "::" else address.host
+    where = web.TCPSite(runner, host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
     try:
         await where.start()
     except OSError as error:

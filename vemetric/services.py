@@ -15,7 +15,7 @@ from vemetric.clock import Clock
 from vemetric.config import Config
 from vemetric.database.database import Database, file_url
 from vemetric.enrich.client import TrustedProxies
-from vemetric.enrich.geo import DEFAULT_DATABASE, Places
+from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 from vemetric.ingest.accept import Intake
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
@@ -88,6 +88,10 @@ async def open_services(
         stack.push_async_callback(queue.close)
         places = Places.open(config.geo_database or DEFAULT_DATABASE)
         stack.callback(places.close)
+        if config.geo_database is not None and places.state is not State.READY:
+            raise errors.Misconfigured(
+                f"VEMETRIC_GEO_DATABASE is {str(config.geo_database)!r}: it must be an MMDB file ({places.detail})."
+            )
         salts = Salts(database, clock)
         await salts.rotate()
         sessions = LiveSessions(queue, config.session_minutes, exclusive=True)

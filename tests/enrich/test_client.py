@@ -134,3 +134,17 @@ def test_no_text_raises(peer: str | None, value: str, trusted: TrustedProxies) -
     found = client.client_ip(peer, headers, trusted)
     assert found is None or client.is_ip(found)
     client.scheme_and_host(peer, headers, trusted, "http", "inside")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "ip"),
+    [
+        ("::ffff:203.0.113.9", None, "203.0.113.9"),
+        ("127.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("127.0.0.1", "::ffff:cb00:7109", "::ffff:cb00:7109"),
+    ],
+)
+def test_an_ipv4_address_in_ipv6_clothes_is_ipv4(peer: str, forwarded: str | None, ip: str) -> None:
+    headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
+    assert client.client_ip(peer, headers, client.TrustedProxies("loopback")) == ip

@@ -17,6 +17,7 @@ CACHED_ADDRESSES_MAX = 32_768
 ADDRESS_CHARACTERS_MAX = 45
 
 FORWARDED_FOR = "x-forwarded-for"
+MAPPED = "::ffff:"
 FORWARDED_PROTO = "x-forwarded-proto"
 FORWARDED_HOST = "x-forwarded-host"
 
@@ -130,14 +131,19 @@ def client_ip(peer: str | None, headers: Mapping[str, str], trusted: TrustedProx
         return None
     proxy = trusted.of(peer)
     if proxy is None:
-        return peer
+        return without_mapping(peer)
     value = joined(headers, proxy.header)
     if value is None:
         return peer
     if proxy.header == FORWARDED_FOR:
         return _last_untrusted(value, peer, trusted)
     value = value.strip()
-    return value if is_ip(value) else peer
+    return without_mapping(value) if is_ip(value) else peer
+
+
+def without_mapping(address: str) -> str:
+    """An IPv4 address that came in IPv6's clothes, as IPv4: it is the same visitor, and the same exclusion."""
+    return address[len(MAPPED) :] if address.lower().startswith(MAPPED) and "." in address else address
 
 
 def scheme_and_host(
@@ -184,7 +190,7 @@ def _last_untrusted(value: str, peer: str, trusted: TrustedProxies) -> str:
         address = _without_port(entry.strip())
         if not is_ip(address):
             return nearest
-        nearest = address
+        nearest = without_mapping(address)
         if trusted.of(address) is None:
             return nearest
     return nearest
