@@ -1,0 +1,43 @@
+"""Opening the stores: what stands in the way is said in a sentence, and secrets are their owner's alone."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from vemetric import config, errors, services
+from vemetric.clickhouse.engine import Engine
+from vemetric.clock import FrozenClock
+
+
+async def test_a_geo_file_that_is_none_stops_the_start(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock, tmp_path: Path
+) -> None:
+    junk = tmp_path / "places.mmdb"
+    junk.write_text("garbage")
+    settings, _ = config.load(environ | {"VEMETRIC_GEO_DATABASE": str(junk)})
+    with pytest.raises(errors.Misconfigured, match=r"VEMETRIC_GEO_DATABASE is .* it must be an MMDB file"):
+        async with services.open_services(settings, clock, engine):
+            pass
+
+
+def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    made = services.load_secret(path)
+    assert len(made) == services.SECRET_BYTES
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert services.load_secret(path) == made
+
+
+def test_a_damaged_secret_is_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    path.write_bytes(b"short")
+    with pytest.raises(errors.Misconfigured, match="is damaged"):
+        services.load_secret(path)
+
+
+def test_a_data_directory_that_cannot_be_is_said_so(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with pytest.raises(errors.Misconfigured, match=r"VEMETRIC_DATA_DIR is .* it cannot be written"):
+        services.make_private_directory(blocked / "data")
