@@ -1,4 +1,4 @@
-"""Time whole dashboards: `python benchmarks/panels.py` fills stores of 1 and 10 million events and times each timespan.
+"""Time whole dashboards over stores of 1 and 10 million events: `python3 build.py bench panels`.
 
 `--directory D` times a store that benchmarks/data.py has made. The figures are those of stats.dashboard.load, which
 is what a page waits for: chart, tiles, all cards and online users of the largest project, previous window included.
