@@ -55,7 +55,6 @@ class Server:
         }
         self._process: subprocess.Popen[str] | None = None
         self.log: list[str] = []
-        self._ready = threading.Event()
 
     @property
     def url(self) -> str:
@@ -69,13 +68,14 @@ class Server:
 
     def start(self) -> "Server":
         """Start and wait for the line that says it is ready."""
-        self._ready.clear()
+        # An event of this start's own: the reader of a process killed just before may still be at its last lines.
+        told = threading.Event()
         lines_before = len(self.log)
         self._process = subprocess.Popen(
             [*self._command, "serve"], env=self.environ, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        if not self._ready.wait(START_SECONDS_MAX):
+        threading.Thread(target=self._read, args=(self._process, told), daemon=True).start()
+        if not told.wait(START_SECONDS_MAX):
             self.kill()
             raise AssertionError("not ready:\n" + "\n".join(self.log))
         if not any(READY.search(line) for line in self.log[lines_before:]):
@@ -145,14 +145,15 @@ class Server:
         assert found is not None
         return int(found.group(1)) / 1000
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: "subprocess.Popen[str]", told: threading.Event) -> None:
+        """Collect the log; tell when the process is ready, or has ended."""
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
                 self.log.append(line.rstrip())
                 if READY.search(line):
-                    self._ready.set()
-        self._ready.set()
+                    told.set()
+        told.set()
 
 
 def wait_for(condition: Any, what: str, seconds: float = 30.0) -> Any:
