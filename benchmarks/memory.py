@@ -38,7 +38,7 @@ VISITORS = 20_000
 def make_store(directory: Path, options: argparse.Namespace) -> None:
     """The analytics store, made or copied."""
     if options.store is not None:
-        shutil.copytree(options.store, directory)
+        shutil.copytree(options.store, directory, symlinks=True)
         return
     command = [sys.executable, "-m", "benchmarks.data", "--events", str(options.events), "--merge"]
     subprocess.run([*command, "--directory", str(directory)], cwd=ROOT, check=True)
