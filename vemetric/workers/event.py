@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
-from vemetric.database import projects
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import EventJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
@@ -25,7 +24,6 @@ class EventWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._seen_devices: OrderedDict[DeviceKey, None] = OrderedDict()
-        self._begun_projects: set[int] = set()
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
@@ -46,7 +44,6 @@ class EventWorker:
             redelivered=redelivered,
             may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
-        await self._note_first_events(events)
         by_event = iter(enriched)
         devices = [each.device for each in enriched]
         again = [each.device for each in enriched if each.row[EVENT_ID] in redelivered]
@@ -73,15 +70,6 @@ class EventWorker:
         while len(self._seen_devices) > SEEN_DEVICES_MAX:
             self._seen_devices.popitem(last=False)
         return new.values()
-
-    async def _note_first_events(self, events: Sequence[EventJob]) -> None:
-        """Tell a project that it has begun; that ends the waiting of its page."""
-        for project_id in {event.project_id for event in events} - self._begun_projects:
-            first_ms = min(event.created_ms for event in events if event.project_id == project_id)
-            async with self._services.database.begin() as connection:
-                if await projects.set_first_event_at(connection, project_id, first_ms):
-                    self._services.projects.forget()
-            self._begun_projects.add(project_id)
 
 
 def fold_sessions(parts: Iterable[SessionPart]) -> Iterable[SessionPart]:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
+from vemetric.database import projects
 from vemetric.ingest import jobs
+from vemetric.ingest.jobs import SessionPart
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -24,6 +26,7 @@ class SessionWorker:
         self._services = services
         self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
         self._remembered: OrderedDict[SessionKey, SessionRow] = OrderedDict()
+        self._begun_projects: set[int] = set()
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
@@ -40,6 +43,7 @@ class SessionWorker:
             may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
         self._remember(changed)
+        await self._note_first_events(parts)
         return Write()
 
     async def _rows(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
@@ -52,3 +56,15 @@ class SessionWorker:
             self._remembered.move_to_end(key)
         while len(self._remembered) > self._remembered_max:
             self._remembered.popitem(last=False)
+
+    async def _note_first_events(self, parts: Sequence[SessionPart]) -> None:
+        """Tell a project that it has begun, which ends the waiting of its page.
+
+        Here and not with the events: only now does its dashboard show everything, sources and places too.
+        """
+        for project_id in {part.project_id for part in parts} - self._begun_projects:
+            first_ms = min(part.started_ms for part in parts if part.project_id == project_id)
+            async with self._services.database.begin() as connection:
+                if await projects.set_first_event_at(connection, project_id, first_ms):
+                    self._services.projects.forget()
+            self._begun_projects.add(project_id)
