@@ -69,7 +69,6 @@ async def show(request: web.Request) -> web.Response:
         "pages/overview.html",
         organization=organization,
         tiles=sorted(tiles, key=lambda tile: tile.users or 0, reverse=True),
-        may_change=await context.may_change(request, organization.id),
         **frame,
     )
 

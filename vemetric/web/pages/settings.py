@@ -75,7 +75,7 @@ async def _page(
 ) -> web.Response:
     page = context.of(request)
     excluded = set(project.excluded_countries)
-    frame = await shell.values(request, project, "settings")
+    frame = await shell.project_settings(request, project, "general")
     return render.page(
         request,
         "pages/settings.html",
@@ -83,8 +83,7 @@ async def _page(
         form=form,
         problems=problems,
         typed=typed,
-        is_saved="saved" in request.query and not problems,
-        may_change=await context.may_change(request, project.organization_id),
+        is_saved="Saved." if "saved" in request.query and not problems else "",
         time_zones=sorted(calendar.zone_names()),
         own_ip=page.ip if page.ip not in project.excluded_ips else "",
         excluded_countries=[(code, countries.name(code)) for code in project.excluded_countries],
