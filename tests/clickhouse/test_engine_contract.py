@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from vemetric import errors
 from vemetric.clickhouse import rows
 from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.sink import Sink
 
 AWKWARD_TEXTS = [
     "",
@@ -155,19 +156,40 @@ async def test_too_long_is_busy(store: Engine) -> None:
         )
 
 
-async def test_inserts_run_beside_as_many_heavy_queries_as_may_run(
-    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
-) -> None:
+@pytest.fixture
+async def heavy_queries(store: Engine, project_id: int) -> AsyncIterator[list["asyncio.Task[list[list[Any]]]"]]:
+    """As many endless queries as may run at once; killed after the test, which must find them still running."""
     name = f"endless-{project_id}"
     endless = f"SELECT count() FROM numbers(1000000000000) WHERE sin(number) > 2 SETTINGS log_comment = '{name}'"
     reads = [asyncio.create_task(store.query(endless)) for _ in range(2)]
     await asyncio.sleep(0)
-    await store.insert("event", rows.EVENT_COLUMNS, [an_event()])
-    assert not any(read.done() for read in reads)
+    yield reads
     while not all(read.done() for read in reads):
         await store.command("KILL QUERY WHERE Settings['log_comment'] = {name:String} SYNC", {"name": name})
     results = await asyncio.gather(*reads, return_exceptions=True)
     assert all(isinstance(result, errors.StoreBusy) for result in results)
+
+
+async def test_inserts_run_beside_as_many_heavy_queries_as_may_run(
+    store: Engine,
+    heavy_queries: list["asyncio.Task[list[list[Any]]]"],
+    an_event: Callable[..., tuple[Any, ...]],
+) -> None:
+    await store.insert("event", rows.EVENT_COLUMNS, [an_event()])
+    assert not any(read.done() for read in heavy_queries)
+
+
+async def test_workers_look_things_up_beside_as_many_heavy_queries_as_may_run(
+    store: Engine,
+    heavy_queries: list["asyncio.Task[list[list[Any]]]"],
+    an_event: Callable[..., tuple[Any, ...]],
+) -> None:
+    sink = Sink(store)
+    row = an_event()
+    await sink.insert_events([row])
+    assert len(await sink.existing_event_ids([row])) == 1
+    assert await store.lookup("SELECT {n:UInt64}", {"n": 7}) == [[7]]
+    assert not any(read.done() for read in heavy_queries)
 
 
 async def test_many_queries_at_once_all_answer(store: Engine) -> None:

@@ -1,5 +1,5 @@
-"""The engine inside this process (chDB). One connection per thread; inserts and commands have threads of their own,
-so that a heavy read holds up neither.
+"""The engine inside this process (chDB). One connection per thread; inserts, the workers' look-ups and commands have
+threads of their own, so that a heavy read holds up none of them.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from vemetric.model.text import well_formed
 MEMORY_BYTES_MAX = 700_000_000
 THREADS_MAX = 2
 READS_MAX = 2
+# Event, session and device workers ask at once, and each for a few milliseconds.
+LOOKUPS_MAX = 2
 # Of the memory: what one query may take. Two of them leave room for inserts and merges.
 READ_MEMORY_SHARE = 0.35
 MERGE_MEMORY_SHARE = 0.25
@@ -122,9 +124,10 @@ class Lane:
 class EmbeddedEngine:
     """ClickHouse in this process over a directory that it alone owns. The process must not fork after `open`."""
 
-    def __init__(self, directory: Directory, reads: Lane, inserts: Lane, commands: Lane) -> None:
+    def __init__(self, directory: Directory, reads: Lane, lookups: Lane, inserts: Lane, commands: Lane) -> None:
         self._directory = directory
         self._reads = reads
+        self._lookups = lookups
         self._inserts = inserts
         self._commands = commands
         self._encoder = msgspec.json.Encoder()
@@ -164,6 +167,7 @@ class EmbeddedEngine:
             engine = cls(
                 owned,
                 reads=Lane("read", [connection(read_settings) for _ in range(reads_max)]),
+                lookups=Lane("lookup", [connection(read_settings) for _ in range(LOOKUPS_MAX)]),
                 inserts=Lane("insert", [connection(insert_settings)]),
                 commands=Lane("command", [connection({})]),
             )
@@ -175,17 +179,11 @@ class EmbeddedEngine:
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or memory is short."""
-        if self._reads.pending >= READS_PENDING_MAX:
-            raise errors.StoreBusy("Too many queries are waiting for the analytics store.")
-        values = as_texts(parameters)
-        start_before = time.monotonic() + READ_WAIT_SECONDS_MAX
+        return await self._select(self._reads, sql, parameters)
 
-        def read(connection: Connection) -> Rows:
-            if time.monotonic() > start_before:
-                raise errors.StoreBusy(f"A query waited longer than {READ_WAIT_SECONDS_MAX:g} s for its turn.")
-            return self._decoder.decode_lines(connection.run(sql, values))
-
-        return await self._reads.run(read)
+    async def lookup(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """See Engine.lookup. StoreBusy as for `query`, by a line of its own."""
+        return await self._select(self._lookups, sql, parameters)
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then.
@@ -213,10 +211,24 @@ class EmbeddedEngine:
     async def close(self) -> None:
         """End running queries, let inserts and commands finish, stop the engine and give the directory free."""
         self._reads.stop()
+        self._lookups.stop()
         await self.command("KILL QUERY WHERE query_kind = 'Select' ASYNC")
-        for lane in (self._reads, self._commands, self._inserts):
+        for lane in (self._reads, self._lookups, self._commands, self._inserts):
             await asyncio.to_thread(lane.close)
         self._directory.release()
+
+    async def _select(self, lane: Lane, sql: str, parameters: Mapping[str, Any] | None) -> Rows:
+        if lane.pending >= READS_PENDING_MAX:
+            raise errors.StoreBusy("Too many queries are waiting for the analytics store.")
+        values = as_texts(parameters)
+        start_before = time.monotonic() + READ_WAIT_SECONDS_MAX
+
+        def read(connection: Connection) -> Rows:
+            if time.monotonic() > start_before:
+                raise errors.StoreBusy(f"A query waited longer than {READ_WAIT_SECONDS_MAX:g} s for its turn.")
+            return self._decoder.decode_lines(connection.run(sql, values))
+
+        return await lane.run(read)
 
 
 def encode_rows(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) -> bytes:

@@ -13,6 +13,9 @@ class Engine(Protocol):
         Integers come as int (64 bit included), DateTime64 as text, NULL as None.
         """
 
+    async def lookup(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        """As `query`, for what workers must know before they write: never waits behind what pages ask."""
+
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text."""
 

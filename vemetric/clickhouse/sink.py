@@ -124,7 +124,7 @@ class Sink:
         stored: set[tuple[int, str]] = set()
         # In order of time, so that each question covers a short range.
         for chunk in _chunks(sorted(rows, key=_created_at), LOOKUP_KEYS_MAX):
-            found = await self._engine.query(
+            found = await self._engine.lookup(
                 STORED_EVENTS,
                 {
                     "projects": sorted({row[row_columns.EVENT_PROJECT_ID] for row in chunk}),
@@ -141,7 +141,7 @@ class Sink:
         found: dict[SessionKey, SessionRow] = {}
         for chunk in _chunks(sorted(set(keys), key=lambda key: key.started_at), LOOKUP_KEYS_MAX):
             wanted = {key[:3]: key for key in chunk}
-            for values in await self._engine.query(
+            for values in await self._engine.lookup(
                 SESSIONS,
                 {
                     "projects": sorted({key.project_id for key in chunk}),
@@ -164,7 +164,7 @@ class Sink:
         """Those of the devices that are stored."""
         known: set[DeviceKey] = set()
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
-            found = await self._engine.query(
+            found = await self._engine.lookup(
                 DEVICES,
                 {
                     "projects": sorted({key.project_id for key in chunk}),
@@ -183,7 +183,7 @@ class Sink:
         known: dict[UserKey, KnownUser] = {}
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
             wanted = set(chunk)
-            for project_id, user_id, identifier, display_name, country_code, *place in await self._engine.query(
+            for project_id, user_id, identifier, display_name, country_code, *place in await self._engine.lookup(
                 USERS,
                 {"projects": sorted({key.project_id for key in chunk}), "users": [key.id for key in chunk]},
             ):
