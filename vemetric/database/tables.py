@@ -198,6 +198,8 @@ invitation = Table(
     _belongs("organization_id", "organization.id", String(16)),
     _text("role", 10),
     _belongs("created_by_id", "account.id", String(16), nullable=True),
+    # Whom the link was mailed to; anybody who has it may use it.
+    _text("email", 254, nullable=True),
     _time("created_at_ms"),
     CheckConstraint("role IN ('admin', 'member')", name="role"),
     UniqueConstraint("token", "organization_id"),
@@ -216,6 +218,8 @@ project = Table(
     _text("token", 16, unique=True),
     _text("time_zone", 64),
     Column("public_dashboard", Boolean, nullable=False, server_default=false()),
+    # Whether search engines may list the public dashboard.
+    Column("public_indexed", Boolean, nullable=False, server_default=false()),
     _time("first_event_at_ms", nullable=True),
     _time("created_at_ms"),
     _time("updated_at_ms"),
@@ -238,6 +242,23 @@ excluded_country = Table(
     _belongs("project_id", "project.id", Unsigned64),
     _text("country_code", 2),
     PrimaryKeyConstraint("project_id", "country_code"),
+)
+
+# Patterns in which * stands for any text.
+excluded_path = Table(
+    "excluded_path",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("path", 500),
+    PrimaryKeyConstraint("project_id", "path"),
+)
+
+excluded_host = Table(
+    "excluded_host",
+    metadata,
+    _belongs("project_id", "project.id", Unsigned64),
+    _text("host", 253),
+    PrimaryKeyConstraint("project_id", "host"),
 )
 
 event_icon = Table(
@@ -296,6 +317,7 @@ api_key = Table(
     _belongs("created_by_id", "account.id", String(16), nullable=True),
     _time("revoked_at_ms", nullable=True),
     _belongs("revoked_by_id", "account.id", String(16), nullable=True),
+    _time("last_used_at_ms", nullable=True),
     Index(None, "project_id"),
 )
 
