@@ -7,9 +7,10 @@ from vemetric.clickhouse.rows import timestamp
 from vemetric.clickhouse.sink import DeviceKey
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import SeenDevice
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
+from vemetric.workers import apart
 
 
 class DeviceWorker:
@@ -22,11 +23,16 @@ class DeviceWorker:
         """Insert the devices that are new to the store."""
         devices = {key_of(device): device for job in claimed for device in jobs.decode_devices(job.payload)}
         known = await self._services.sink.known_devices(devices)
-        rows = [row_of(device) for key, device in devices.items() if key not in known]
-        await self._services.sink.insert_devices(
-            rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
-        )
-        return Write()
+        new = [device for key, device in devices.items() if key not in known]
+
+        async def write(some: Sequence[SeenDevice]) -> None:
+            await self._services.sink.insert_devices(
+                [row_of(device) for device in some],
+                may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
+            )
+
+        refused = await apart.insert(write, new, may_part=len(claimed) == 1)
+        return Write(jobs=[NewJob(jobs.DEVICE_QUEUE, jobs.encode([device])) for device in refused])
 
 
 def key_of(device: SeenDevice) -> DeviceKey:

@@ -8,10 +8,10 @@ from vemetric.clickhouse.sink import SessionKey
 from vemetric.database import projects
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import SessionPart
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import session_rows, slices
+from vemetric.workers import apart, session_rows, slices
 
 REMEMBERED_ROWS_MAX = 20_000
 
@@ -38,13 +38,21 @@ class SessionWorker:
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
-        await self._services.sink.insert_sessions(
-            list(changed.values()),
-            may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
-        )
-        self._remember(changed)
+        refused = await self._insert(changed, lease, may_part=len(claimed) == 1)
+        self._remember({key: row for key, row in changed.items() if key not in refused})
         await self._note_first_events(parts)
-        return Write()
+        return Write(jobs=[_alone(part) for key, part in zip(keys, parts, strict=True) if key in refused])
+
+    async def _insert(self, changed: dict[SessionKey, SessionRow], lease: Lease, *, may_part: bool) -> set[SessionKey]:
+        """Write the rows; returns which the store refuses, when those of a single job may part."""
+
+        async def write(some: Sequence[tuple[SessionKey, SessionRow]]) -> None:
+            await self._services.sink.insert_sessions(
+                [row for _, row in some],
+                may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
+            )
+
+        return {key for key, _ in await apart.insert(write, list(changed.items()), may_part=may_part)}
 
     async def _rows(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
         rows = {key: self._remembered[key] for key in keys if key in self._remembered}
@@ -68,3 +76,7 @@ class SessionWorker:
                 if await projects.set_first_event_at(connection, project_id, first_ms):
                     self._services.projects.forget()
             self._begun_projects.add(project_id)
+
+
+def _alone(part: SessionPart) -> NewJob:
+    return NewJob(jobs.SESSION_QUEUE, jobs.encode([part]), order_key=str(jobs.session_line(part.session_id)))
