@@ -18,6 +18,8 @@ from vemetric.accounts import fields
         ("www.www.example.com", "www.example.com"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("example.co.uk/path", "example.co.uk"),
+        ("https://x.com/", "x.com"),
+        ("x.y.example", "x.y.example"),
     ],
 )
 def test_a_domain_is_the_host_without_www(typed: str, kept: str) -> None:
@@ -27,7 +29,18 @@ def test_a_domain_is_the_host_without_www(typed: str, kept: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        *("", "localhost", "a.com", "ab.c", "exa mple.com", "-a.example", "ex_ample.com", "javascript:alert(1)"),
+        *(
+            "",
+            "localhost",
+            "a",
+            "a.b",
+            "ab.c",
+            "a.b.c",
+            "exa mple.com",
+            "-a.example",
+            "ex_ample.com",
+            "javascript:alert(1)",
+        ),
         *("[::1]", "exam\x00ple.com", "\ud800.example", "https://", "." * 300, "ab." * 100 + "com", "://"),
     ],
 )

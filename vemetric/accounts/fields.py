@@ -12,7 +12,7 @@ EMAIL_LENGTH_MAX = 254
 NAME_LENGTH_MIN = 2
 NAME_LENGTH_MAX = 100
 DOMAIN_LENGTH_MAX = 253
-LABEL_LENGTH_MIN = 2
+TOP_LABEL_LENGTH_MIN = 2
 
 # Something before one @, a dotted host behind it: only a letter sent to it proves more.
 _LOCAL_PART = r"[^\s@\x00-\x1f\x7f\ud800-\udfff<>\"(),:;\[\]\\]{1,64}"
@@ -42,14 +42,14 @@ def name(text: str) -> str:
 def domain(text: str) -> str:
     """The host name of an address or a bare domain, in lower case without `www.`; ValueError with what is wrong.
 
-    Needs two labels, the first two of at least two characters, as example.com has; an international name is kept in
-    its ASCII form, which is what browsers send.
+    Needs two labels, as example.com has, the last of at least two characters; an international name is kept in its
+    ASCII form, which is what browsers send.
     """
     typed = text.strip()
     host = page.normalized_domain(typed if "://" in typed else f"https://{typed}").rstrip(".")
     labels = host.split(".")
     is_host = len(host) <= DOMAIN_LENGTH_MAX and all(_LABEL.fullmatch(label) for label in labels)
-    if not is_host or len(labels) < 2 or min(map(len, labels[:2])) < LABEL_LENGTH_MIN:
+    if not is_host or len(labels) < 2 or len(labels[-1]) < TOP_LABEL_LENGTH_MIN:
         raise ValueError("This is not a domain such as example.com.")
     return host
 
