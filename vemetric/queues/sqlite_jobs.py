@@ -1,29 +1,32 @@
 """The statements of the SQLite queue over its job and dead tables. Run by sqlite.py in the writer's or reader's thread.
 
-The states and what moves a job between them are described in sqlite_schema.py. Numbers in `state = n` are literal so
-that the partial indexes serve them.
+Jobs that wait for nothing are kept by the bundle (sqlite_bundles.py); all others, and large ones, have a row each. The
+states and what moves a job between them are described in sqlite_schema.py. Numbers in `state = n` are literal so that
+the partial indexes serve them.
 """
 
 import random
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from vemetric import errors
+from vemetric.queues import sqlite_bundles
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, DeadJob, Job, NewJob, QueueStats
+from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, Held, Ids, as_json
 
 ERROR_CHARS_MAX = 10_000
 # Delayed jobs that became due and leases that ran out are made ready in portions, so that no claim takes long.
 DUE_JOBS_MAX = 5_000
 LEASE_BITS = 62
-ROWS_PER_STATEMENT = 64
+# A larger job has a row of its own.
+BUNDLED_BYTES_MAX = 65_536
 
 _INSERT = """
-INSERT INTO job (queue, key, order_key, after, run_at_ms, put_at_ms, payload, state)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE
+INSERT INTO job (queue, key, order_key, after, run_at_ms, put_at_ms, payload, id, deliveries, state)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, CASE
     WHEN ?3 IS NOT NULL AND EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND order_key = ?3) THEN 4
     WHEN ?5 > 0 THEN 2
     WHEN ?4 IS NOT NULL AND EXISTS (SELECT 1 FROM job WHERE key = ?4) THEN 3
@@ -41,7 +44,10 @@ _END_LEASES = """
 UPDATE job SET state = CASE WHEN order_key IS NULL THEN 0 ELSE 4 END, run_at_ms = 0
 WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 1 AND lease_until_ms <= ? ORDER BY lease_until_ms LIMIT ?)
 """
-_HEADS = "SELECT id, length(payload) FROM job WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?"
+_HEADS = """
+SELECT json_group_array(json_array(id, size)) FROM (
+    SELECT id, length(payload) AS size FROM job WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
+"""
 # What follows the heads just claimed in their lanes, up to the first that waits for something of its own. The join's
 # order and the index make each lane's jobs come by id, so that no bound ever leaves a gap.
 _FOLLOWERS = """
@@ -80,10 +86,33 @@ INSERT INTO dead (queue, key, order_key, after, put_at_ms, buried_at_ms, deliver
 SELECT queue, key, order_key, after, put_at_ms, ?3, deliveries, failures + 1, ?4, payload FROM job
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3 ORDER BY id
 """
+_COUNTS = """
+SELECT queue, state, sum(jobs) FROM (
+    SELECT queue, state, count(*) AS jobs FROM job GROUP BY queue, state
+    UNION ALL SELECT queue, state, sum(jobs) FROM bundle GROUP BY queue, state)
+GROUP BY queue, state
+"""
+_NEXT = """
+SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 0) THEN 0
+    WHEN EXISTS (SELECT 1 FROM bundle WHERE queue = ?1 AND state = 0) THEN 0
+    ELSE (SELECT min(at_ms) FROM (
+        SELECT min(run_at_ms) AS at_ms FROM job WHERE queue = ?1 AND state = 2
+        UNION ALL SELECT min(lease_until_ms) FROM job WHERE queue = ?1 AND state = 1
+        UNION ALL SELECT min(lease_until_ms) FROM bundle WHERE queue = ?1 AND state = 1)) END
+"""
+_OLDEST_RUNNABLE = """
+SELECT min(put_at_ms) FROM (
+    SELECT put_at_ms FROM (SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 0 ORDER BY id LIMIT 1)
+    UNION ALL SELECT put_at_ms FROM (SELECT put_at_ms FROM bundle WHERE queue = ?1 AND state = 0 ORDER BY id LIMIT 1)
+    UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 2 AND run_at_ms <= ?2
+    UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2
+    UNION ALL SELECT put_at_ms FROM bundle WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2)
+"""
 ID_LAST = (1 << 63) - 1
 
 
-def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int) -> int:
+def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int, ids: Ids) -> int:
     """Insert; a job whose key is live is passed over. Returns how many were inserted.
 
     Invalid if a payload is larger than PAYLOAD_BYTES_MAX.
@@ -91,13 +120,11 @@ def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int) -> int:
     bytes_max = max(len(job.payload) for job in jobs)
     if bytes_max > PAYLOAD_BYTES_MAX:
         raise errors.Invalid(f"A job's payload has {bytes_max} bytes; at most {PAYLOAD_BYTES_MAX} are allowed.")
-    inserted = 0
-    plain = [job for job in jobs if job.order_key is None and job.after is None and job.run_at_ms <= now_ms]
-    for start in range(0, len(plain), ROWS_PER_STATEMENT):
-        chunk = plain[start : start + ROWS_PER_STATEMENT]
-        values = [value for job in chunk for value in (job.queue, job.key, now_ms, job.payload)]
-        inserted += db.execute(_insert_plain(len(chunk)), values).rowcount
-    others = [
+    plain = [job for job in jobs if _is_plain(job, now_ms)]
+    inserted = sqlite_bundles.put(db, plain, now_ms, ids) if plain else 0
+    if len(plain) == len(jobs):
+        return inserted
+    rows = [
         (
             job.queue,
             job.key,
@@ -106,23 +133,24 @@ def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int) -> int:
             job.run_at_ms if job.run_at_ms > now_ms else 0,
             now_ms,
             job.payload,
+            ids.take_for_job(),
+            0,
         )
         for job in jobs
-        if not (job.order_key is None and job.after is None and job.run_at_ms <= now_ms)
+        if not _is_plain(job, now_ms)
     ]
-    return inserted + (db.executemany(_INSERT, others).rowcount if others else 0)
+    return inserted + db.executemany(_INSERT, rows).rowcount
 
 
-@lru_cache(ROWS_PER_STATEMENT)
-def _insert_plain(rows: int) -> str:
-    """Insert so many jobs that wait for nothing, in one step of the engine.
-
-    Each step gives the interpreter away and has to win it back from a loop that is busy answering; with a step per job
-    that was most of a commit.
-    """
-    values = ", ".join(["(?, ?, 0, ?, ?, 0)"] * rows)
-    columns = "queue, key, run_at_ms, put_at_ms, payload, state"
-    return f"INSERT INTO job ({columns}) VALUES {values} ON CONFLICT (key, queue) WHERE key IS NOT NULL DO NOTHING"  # noqa: S608
+def _is_plain(job: NewJob, now_ms: int) -> bool:
+    """Whether the job waits for nothing and nothing waits for it."""
+    return (
+        job.key is None
+        and job.order_key is None
+        and job.after is None
+        and job.run_at_ms <= now_ms
+        and len(job.payload) <= BUNDLED_BYTES_MAX
+    )
 
 
 def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int) -> list[Job]:
@@ -132,18 +160,54 @@ def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, 
     lease = random.getrandbits(LEASE_BITS)
     until_ms = now_ms + int(lease_seconds * 1000)
 
-    def take(candidates: sqlite3.Cursor, bytes_max: int) -> list[tuple[Any, ...]]:
-        ids = msgspec.json.encode(_fitting(candidates, bytes_max)).decode()
-        return db.execute(_CLAIM, (lease, until_ms, ids)).fetchall()
+    def take(ids: Sequence[int]) -> list[Job]:
+        return [Job(*row) for row in db.execute(_CLAIM, (lease, until_ms, as_json(ids))).fetchall()] if ids else []
 
-    # SQLite takes a negative limit for none.
-    found = take(db.execute(_HEADS, (queue, max(0, limit))), CLAIM_BYTES_MAX)
-    if len(found) < limit and any(row[4] is not None for row in found):
-        bytes_left = CLAIM_BYTES_MAX - sum(len(row[2]) for row in found)
+    heads = _heads(db, queue, max(0, limit), now_ms)
+    found = sqlite_bundles.claim(db, heads.bundles, lease, until_ms) + take(heads.jobs)
+    if len(found) < limit and any(job.order_key is not None for job in found):
+        bytes_left = CLAIM_BYTES_MAX - sum(len(job.payload) for job in found)
         followers = db.execute(_FOLLOWERS, (queue, lease, ID_LAST, limit - len(found)))
-        found += take(followers, bytes_left)
-    found.sort()
-    return [Job(*row) for row in found]
+        found += take(_fitting(followers, bytes_left))
+    found.sort(key=_id)
+    return found
+
+
+class Heads(NamedTuple):
+    """Ids of what a claim takes first."""
+
+    bundles: list[int]
+    jobs: list[int]
+
+
+def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads:
+    """The oldest jobs, in bundles and alone, as many as were asked for and fit together.
+
+    The last bundle may hold more than are asked for; the jobs that are get rows of their own then.
+    """
+    heads = Heads([], [])
+    alone = msgspec.json.decode(db.execute(_HEADS, (queue, limit)).fetchone()[0], type=list[tuple[int, int]])
+    candidates = [(id_, 1, size, 0) for id_, size in alone] + [
+        (bundle.id * JOB_IDS_PER_ROW, bundle.jobs, bundle.bytes, bundle.id)
+        for bundle in sqlite_bundles.ready(db, queue, limit, now_ms)
+    ]
+    size = 0
+    for id_, jobs, bytes_, bundle in sorted(candidates):
+        size += bytes_
+        if not limit or size > CLAIM_BYTES_MAX:
+            break
+        if not bundle:
+            heads.jobs.append(id_)
+        elif jobs <= limit:
+            heads.bundles.append(bundle)
+        else:
+            heads.jobs.extend(sqlite_bundles.take_apart(db, bundle, limit))
+        limit -= min(jobs, limit)
+    return heads
+
+
+def _id(job: Job) -> int:
+    return job.id
 
 
 def _fitting(candidates: Iterable[tuple[int, int]], bytes_max: int) -> list[int]:
@@ -161,23 +225,23 @@ def _fitting(candidates: Iterable[tuple[int, int]], bytes_max: int) -> list[int]
 def end_leases(db: sqlite3.Connection) -> None:
     """Let every lease run out now: whoever held them is gone. Their jobs stay delivered, so nothing is done twice."""
     db.execute("UPDATE job SET lease_until_ms = 0 WHERE state = 1")
+    db.execute("UPDATE bundle SET lease_until_ms = 0 WHERE state = 1")
 
 
 def next_at_ms(db: sqlite3.Connection, queue: str) -> int | None:
     """When a job of the queue can run: 0 for now, None if nothing but a write can make one runnable."""
-    row = db.execute(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 0) THEN 0 ELSE ("
-        " SELECT min(at_ms) FROM ("
-        "  SELECT min(run_at_ms) AS at_ms FROM job WHERE queue = ?1 AND state = 2"
-        "  UNION ALL SELECT min(lease_until_ms) FROM job WHERE queue = ?1 AND state = 1)) END",
-        (queue,),
-    ).fetchone()
+    row = db.execute(_NEXT, (queue,)).fetchone()
     return None if row[0] is None else int(row[0])
 
 
 def remove(db: sqlite3.Connection, jobs: Sequence[Job], now_ms: int) -> int:
     """Delete jobs that are done. LeaseLost if any lease is not current: the caller must roll back then."""
-    removed = sum(db.execute(_REMOVE, held).rowcount for held in _by_lease(jobs, now_ms))
+    removed = 0
+    for held in _by_lease(jobs, now_ms):
+        bundles, others, bundled = sqlite_bundles.settle(db, held)
+        if bundles:
+            sqlite_bundles.remove(db, bundles, held)
+        removed += bundled + _of_rows(db, _REMOVE, others, held)
     if removed != len(jobs):
         raise errors.LeaseLost
     return removed
@@ -186,7 +250,13 @@ def remove(db: sqlite3.Connection, jobs: Sequence[Job], now_ms: int) -> int:
 def extend(db: sqlite3.Connection, jobs: Sequence[Job], lease_seconds: float, now_ms: int) -> int:
     """Prolong the leases; returns the new end. LeaseLost as `remove`."""
     until_ms = now_ms + int(lease_seconds * 1000)
-    if sum(db.execute(_EXTEND, (*held, until_ms)).rowcount for held in _by_lease(jobs, now_ms)) != len(jobs):
+    extended = 0
+    for held in _by_lease(jobs, now_ms):
+        bundles, others, bundled = sqlite_bundles.settle(db, held)
+        if bundles:
+            sqlite_bundles.extend(db, bundles, held, until_ms)
+        extended += bundled + _of_rows(db, _EXTEND, others, held, until_ms)
+    if extended != len(jobs):
         raise errors.LeaseLost
     return until_ms
 
@@ -197,27 +267,45 @@ def give_back(
     """Make jobs runnable again after the delay, raising `failures`; those whose lease is lost are passed over."""
     run_at_ms = now_ms + int(delay_seconds * 1000) if delay_seconds > 0 else 0
     text = None if error is None else error[:ERROR_CHARS_MAX]
-    return sum(db.execute(_GIVE_BACK, (*held, run_at_ms, failures, text)).rowcount for held in _by_lease(jobs, now_ms))
+    given = 0
+    for held in _by_lease(jobs, now_ms):
+        bundles, others, bundled = sqlite_bundles.settle(db, held)
+        if run_at_ms or failures or text is not None:
+            # From now on its jobs have fates of their own.
+            for bundle in bundles:
+                sqlite_bundles.take_apart(db, bundle)
+            others, bundled = list(held.ids), 0
+        elif bundles:
+            sqlite_bundles.release(db, bundles, held)
+        given += bundled + _of_rows(db, _GIVE_BACK, others, held, run_at_ms, failures, text)
+    return given
 
 
 def bury(db: sqlite3.Connection, jobs: Sequence[Job], error: str, now_ms: int) -> int:
     """Move jobs to the dead letters, their last failure counted; those whose lease is lost are passed over."""
     buried = 0
     for held in _by_lease(jobs, now_ms):
-        db.execute(_COPY_TO_DEAD, (*held, error[:ERROR_CHARS_MAX]))
-        buried += db.execute(_REMOVE, held).rowcount
+        for bundle in sqlite_bundles.settle(db, held)[0]:
+            sqlite_bundles.take_apart(db, bundle)
+        _of_rows(db, _COPY_TO_DEAD, held.ids, held, error[:ERROR_CHARS_MAX])
+        buried += _of_rows(db, _REMOVE, held.ids, held)
     return buried
 
 
-def revive(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+def _of_rows(db: sqlite3.Connection, statement: str, ids: Sequence[int], held: Held, *values: Any) -> int:
+    """Run a statement over jobs that have rows of their own. Returns how many the lease still holds."""
+    return db.execute(statement, (as_json(ids), held.lease, held.now_ms, *values)).rowcount if ids else 0
+
+
+def revive(db: sqlite3.Connection, ids: Sequence[int], new_ids: Ids) -> int:
     """Put dead letters back at the end of the line. One whose key is live again stays dead. Returns how many."""
     revived = 0
     for id_ in ids:
         row = db.execute(
-            "SELECT queue, key, order_key, after, 0, put_at_ms, payload, deliveries FROM dead WHERE id = ?", (id_,)
+            "SELECT queue, key, order_key, after, 0, put_at_ms, payload, ?2, deliveries FROM dead WHERE id = ?1",
+            (id_, new_ids.take_for_job()),
         ).fetchone()
-        if row and db.execute(_INSERT, row[:7]).rowcount:
-            db.execute("UPDATE job SET deliveries = ? WHERE id = (SELECT max(id) FROM job)", row[7:])
+        if row and db.execute(_INSERT, row).rowcount:
             db.execute("DELETE FROM dead WHERE id = ?", (id_,))
             revived += 1
     return revived
@@ -235,7 +323,8 @@ def dead(db: sqlite3.Connection, queue: str | None, limit: int, before_id: int |
 
 def live_count(db: sqlite3.Connection) -> int:
     """How many jobs are not done and not dead."""
-    return int(db.execute("SELECT count(*) FROM job").fetchone()[0])
+    row = db.execute("SELECT (SELECT count(*) FROM job) + (SELECT coalesce(sum(jobs), 0) FROM bundle)").fetchone()
+    return int(row[0])
 
 
 def note_queues(db: sqlite3.Connection, names: Iterable[str]) -> None:
@@ -252,10 +341,7 @@ def stats(db: sqlite3.Connection, now_ms: int) -> list[QueueStats]:
     """Counts of every queue. Jobs that wait for others count as ready, due ones and run-out leases as runnable."""
     db.execute("BEGIN")
     try:
-        live = {
-            (queue, state): count
-            for queue, state, count in db.execute("SELECT queue, state, count(*) FROM job GROUP BY queue, state")
-        }
+        live = {(queue, state): count for queue, state, count in db.execute(_COUNTS)}
         buried = dict(db.execute("SELECT queue, count(*) FROM dead GROUP BY queue").fetchall())
         return [
             QueueStats(
@@ -273,18 +359,12 @@ def stats(db: sqlite3.Connection, now_ms: int) -> list[QueueStats]:
 
 
 def _oldest_runnable_ms(db: sqlite3.Connection, queue: str, now_ms: int) -> int | None:
-    row = db.execute(
-        "SELECT min(put_at_ms) FROM (SELECT put_at_ms FROM (SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 0"
-        " ORDER BY id LIMIT 1)"
-        " UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 2 AND run_at_ms <= ?2"
-        " UNION ALL SELECT put_at_ms FROM job WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2)",
-        (queue, now_ms),
-    ).fetchone()
+    row = db.execute(_OLDEST_RUNNABLE, (queue, now_ms)).fetchone()
     return None if row[0] is None else int(row[0])
 
 
-def _by_lease(jobs: Sequence[Job], now_ms: int) -> list[tuple[str, int, int]]:
+def _by_lease(jobs: Sequence[Job], now_ms: int) -> list[Held]:
     ids: dict[int, list[int]] = {}
     for job in jobs:
         ids.setdefault(job.lease, []).append(job.id)
-    return [(msgspec.json.encode(of_lease).decode(), lease, now_ms) for lease, of_lease in ids.items()]
+    return [Held(of_lease, lease, now_ms) for lease, of_lease in ids.items()]

@@ -6,15 +6,18 @@ log row per commit it costs next to nothing, and of all renewals of a key betwee
 
 import sqlite3
 from collections.abc import Iterable
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 from typing import Annotated
 
 import msgspec
 
 # When this many keys are logged, they are folded ...
-FOLD_KEYS = 4_096
+FOLD_KEYS = 16_384
 # ... in portions of at least this many per commit, so that no commit waits for the whole.
 FOLD_PORTION_KEYS = 256
+# As many to a statement: each step of the engine gives the interpreter away and has to win it back.
+KEYS_PER_STATEMENT = 128
 PURGE_PORTION_KEYS = 1_000
 CODE_POINT_LAST = 0x10FFFF
 SURROGATES_FIRST, SURROGATES_LAST = 0xD800, 0xDFFF
@@ -26,10 +29,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, _Int64]], dict[str, _Int64]]).decode
 
-_UPSERT_KEY = """
-INSERT INTO key (key, value, expires_ms) VALUES (?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_ms = excluded.expires_ms
-"""
 _UPSERT_COUNTER = """
 INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value
 """
@@ -46,6 +45,8 @@ class KeyLog:
         self._db = db
         self._pending: dict[str, Entry] = {}
         self._pending_counters: dict[str, int] = {}
+        # The pending layer as the log has it, once it was looked at and unless something was added since.
+        self._pending_body: bytes | None = None
         self._fresh: dict[str, Entry] = {}
         self._fresh_counters: dict[str, int] = {}
         self._folding: dict[str, Entry] = {}
@@ -74,8 +75,10 @@ class KeyLog:
 
     def set(self, key: str, value: bytes | None, expires_ms: int) -> None:
         self._pending[key] = (value, expires_ms)
+        self._pending_body = None
 
     def add(self, counters: dict[str, int]) -> None:
+        self._pending_body = None
         _add(self._pending_counters, counters)
 
     def get(self, key: str, now_ms: int) -> bytes | None:
@@ -93,7 +96,9 @@ class KeyLog:
 
     def check(self) -> None:
         """Raise if something pending could not be stored: one bad name must not spoil the log of all."""
-        _decode(self._encoded())
+        body = self._encoded()
+        _decode(body)
+        self._pending_body = body
 
     def mark(self) -> tuple[dict[str, Entry], dict[str, int]]:
         """What is pending, to come back to with `restore` when a part of the transaction is undone."""
@@ -101,11 +106,13 @@ class KeyLog:
 
     def restore(self, mark: tuple[dict[str, Entry], dict[str, int]]) -> None:
         self._pending, self._pending_counters = mark
+        self._pending_body = None
 
     def flush(self, now_ms: int) -> None:
         """Write the pending layer to the log and the next portion of a fold to the tables; before COMMIT."""
         if self._pending or self._pending_counters:
-            cursor = self._db.execute("INSERT INTO key_log (body) VALUES (?)", (self._encoded(),))
+            body = self._pending_body or self._encoded()
+            cursor = self._db.execute("INSERT INTO key_log (body) VALUES (?)", (body,))
             self._pending_log_id = cursor.lastrowid or 0
         self._fold_ends = False
         if self._unfolded or self._folding_counters:
@@ -116,7 +123,7 @@ class KeyLog:
         self._log_id = self._pending_log_id
         self._fresh.update(self._pending)
         _add(self._fresh_counters, self._pending_counters)
-        self._pending, self._pending_counters = {}, {}
+        self._pending, self._pending_counters, self._pending_body = {}, {}, None
         if self._fold_ends:
             self._folding, self._folding_counters = {}, {}
         if len(self._fresh) >= FOLD_KEYS:
@@ -124,7 +131,7 @@ class KeyLog:
 
     def forget(self) -> None:
         """Drop the pending layer; after a ROLLBACK. A fold under way begins again."""
-        self._pending, self._pending_counters = {}, {}
+        self._pending, self._pending_counters, self._pending_body = {}, {}, None
         self._pending_log_id = self._log_id
         self._unfolded = sorted(self._folding, reverse=True)
 
@@ -231,8 +238,19 @@ def _write_keys(db: sqlite3.Connection, entries: Iterable[tuple[str, Entry]], no
             deletes.append((key,))
         else:
             upserts.append((key, value, expires_ms))
-    db.executemany(_UPSERT_KEY, upserts)
+    for start in range(0, len(upserts), KEYS_PER_STATEMENT):
+        chunk = upserts[start : start + KEYS_PER_STATEMENT]
+        db.execute(_upsert(len(chunk)), list(chain.from_iterable(chunk)))
     db.executemany("DELETE FROM key WHERE key = ?", deletes)
+
+
+@lru_cache(KEYS_PER_STATEMENT)
+def _upsert(rows: int) -> str:
+    values = ", ".join(["(?, ?, ?)"] * rows)
+    return (
+        f"INSERT INTO key (key, value, expires_ms) VALUES {values}"  # noqa: S608 - only question marks are added
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_ms = excluded.expires_ms"
+    )
 
 
 def _add(total: dict[str, int], more: dict[str, int]) -> None:

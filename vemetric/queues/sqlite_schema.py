@@ -101,8 +101,28 @@ CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROW
 CREATE TABLE key_log (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
 
+# Jobs that wait for nothing, by the bundle: see sqlite_bundles.py, also for the ids. States: 0 READY, 1 CLAIMED.
+_BUNDLES = """
+CREATE TABLE bundle (
+    id INTEGER PRIMARY KEY,
+    queue TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    jobs INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    put_at_ms INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL DEFAULT 0,
+    lease INTEGER NOT NULL DEFAULT 0,
+    lease_until_ms INTEGER NOT NULL DEFAULT 0,
+    body BLOB NOT NULL
+);
+CREATE INDEX bundle_line ON bundle (queue, state);
+UPDATE job SET id = -id * 4096;
+UPDATE job SET id = -id;
+"""
+
 # Order is meaning: append only. The schema version is the number of entries applied.
-MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS,)
+MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

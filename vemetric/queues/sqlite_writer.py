@@ -18,6 +18,7 @@ from vemetric.clock import Clock
 from vemetric.queues import sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
+from vemetric.queues.sqlite_bundles import Ids
 from vemetric.queues.sqlite_keys import KeyLog
 
 UPKEEP_SECONDS = 1.0
@@ -82,6 +83,7 @@ class Writer:
         self.keys = KeyLog(db)
         self.keys.recover(clock.now_ms())
         self.jobs = sqlite_jobs.live_count(db)
+        self._ids = Ids(db)
         self._names = sqlite_jobs.queue_names(db)
         self._kept_up_at = time.monotonic()
         self._wal_is_long = True
@@ -153,7 +155,7 @@ class Writer:
         self._freed(jobs)
 
     def revive(self, ids: Sequence[int]) -> int:
-        revived = sqlite_jobs.revive(self._db, ids)
+        revived = sqlite_jobs.revive(self._db, ids, self._ids)
         self._jobs_added += revived
         self._queues = None
         return revived
@@ -287,7 +289,7 @@ class Writer:
         if not names <= self._names:
             sqlite_jobs.note_queues(self._db, names)
             self._names_new |= names
-        self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms)
+        self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms, self._ids)
         self._touched(names)
 
     def _touched(self, queues: Iterable[str]) -> None:

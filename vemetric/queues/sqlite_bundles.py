@@ -1,0 +1,188 @@
+"""Bundles of the SQLite queue: the jobs of one commit that wait for nothing, kept, claimed and removed as one row.
+
+A row per job costs a step of the engine each time it is touched, and every step gives the interpreter away and has to
+win it back from a loop that is busy answering. Used by sqlite_jobs.py, in the writer's thread.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from vemetric.queues.job import Job, NewJob
+
+BUNDLE_JOBS_MAX = 1_024
+BUNDLE_BYTES_MAX = 262_144
+# A job of a bundle has the id `bundle * JOB_IDS_PER_ROW + place`; a row of the job table has one of these too, so that
+# a job keeps its id when its bundle is taken apart.
+JOB_IDS_PER_ROW = 4_096
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[bytes]).decode
+
+_INSERT = "INSERT INTO bundle (id, queue, state, place, jobs, bytes, put_at_ms, body) VALUES (?, ?, 0, 0, ?, ?, ?, ?)"
+_READY = """
+SELECT json_group_array(json_array(id, jobs, bytes)) FROM (
+    SELECT id, jobs, bytes FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
+"""
+_END_LEASES = "UPDATE bundle SET state = 0 WHERE queue = ? AND state = 1 AND lease_until_ms <= ?"
+_CLAIM = """
+UPDATE bundle SET state = 1, deliveries = deliveries + 1, lease = ?, lease_until_ms = ?
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+_READ = """
+SELECT id, queue, place, put_at_ms, deliveries, lease, lease_until_ms, body FROM bundle
+WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
+"""
+# Of the bundles with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
+_HELD = "id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3"
+_SIZES = f"SELECT json_group_array(json_array(id, jobs)) FROM bundle WHERE {_HELD}"  # noqa: S608 - text of ours
+_REMOVE = f"DELETE FROM bundle WHERE {_HELD}"  # noqa: S608
+_EXTEND = f"UPDATE bundle SET lease_until_ms = ?4 WHERE {_HELD}"  # noqa: S608
+_RELEASE = f"UPDATE bundle SET state = 0 WHERE {_HELD}"  # noqa: S608
+_TO_ROWS = """
+INSERT INTO job (id, queue, state, run_at_ms, put_at_ms, deliveries, lease, lease_until_ms, payload)
+VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?)
+"""
+# A shortened bundle keeps the places of those that stay.
+_SHORTEN = "UPDATE bundle SET place = place + ?2, jobs = jobs - ?2, bytes = ?3, body = ?4 WHERE id = ?1"
+
+
+class Held(NamedTuple):
+    """Ids of jobs claimed under one lease, as the lease has to be proved at a time."""
+
+    ids: Sequence[int]
+    lease: int
+    now_ms: int
+
+
+class Ready(NamedTuple):
+    """A bundle that can be claimed."""
+
+    id: int
+    jobs: int
+    bytes: int
+
+
+class Ids:
+    """The numbers of rows, rising over bundles and single jobs alike, which keeps their order."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        last_job, last_bundle = db.execute("SELECT (SELECT max(id) FROM job), (SELECT max(id) FROM bundle)").fetchone()
+        self._next = max((last_job or 0) // JOB_IDS_PER_ROW, last_bundle or 0) + 1
+
+    def take(self) -> int:
+        """The next number. One that is taken by a transaction that fails is not used again."""
+        number = self._next
+        self._next += 1
+        return number
+
+    def take_for_job(self) -> int:
+        """The id of a job that gets a row of its own."""
+        return self.take() * JOB_IDS_PER_ROW
+
+
+def put(db: sqlite3.Connection, jobs: Iterable[NewJob], now_ms: int, ids: Ids) -> int:
+    """Insert jobs that wait for nothing and have no key, in as few rows as the bounds allow. Returns how many."""
+    open_ones: dict[str, tuple[list[bytes], int]] = {}
+    rows = []
+    count = 0
+    for job in jobs:
+        payloads, size = open_ones.get(job.queue) or ([], 0)
+        if payloads and (len(payloads) >= BUNDLE_JOBS_MAX or size + len(job.payload) > BUNDLE_BYTES_MAX):
+            rows.append((ids.take(), job.queue, len(payloads), size, now_ms, _encode(payloads)))
+            payloads, size = [], 0
+        payloads.append(job.payload)
+        open_ones[job.queue] = (payloads, size + len(job.payload))
+        count += 1
+    rows += [
+        (ids.take(), queue, len(payloads), size, now_ms, _encode(payloads))
+        for queue, (payloads, size) in open_ones.items()
+    ]
+    db.executemany(_INSERT, rows)
+    return count
+
+
+def ready(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> list[Ready]:
+    """The oldest bundles that can be claimed, those included whose leases are over."""
+    db.execute(_END_LEASES, (queue, now_ms))
+    found = db.execute(_READY, (queue, limit)).fetchone()[0]
+    return msgspec.json.decode(found, type=list[Ready])
+
+
+def claim(db: sqlite3.Connection, ids: Sequence[int], lease: int, lease_until_ms: int) -> list[Job]:
+    """Claim whole bundles; their jobs in order."""
+    if not ids:
+        return []
+    text = as_json(ids)
+    db.execute(_CLAIM, (lease, lease_until_ms, text))
+    return [
+        Job(bundle * JOB_IDS_PER_ROW + place, queue, payload, None, None, put_at_ms, deliveries, 0, lease, until_ms)
+        for bundle, queue, first, put_at_ms, deliveries, lease, until_ms, body in db.execute(_READ, (text,)).fetchall()
+        for place, payload in enumerate(_decode(body), first)
+    ]
+
+
+def take_apart(db: sqlite3.Connection, bundle: int, count: int | None = None) -> range:
+    """Give the first `count` jobs of a bundle, or all, rows of their own in the state the bundle is in.
+
+    Returns their ids, which stay the same.
+    """
+    row = db.execute(
+        "SELECT queue, state, place, put_at_ms, deliveries, lease, lease_until_ms, body FROM bundle WHERE id = ?",
+        (bundle,),
+    ).fetchone()
+    queue, state, place, put_at_ms, deliveries, lease, lease_until_ms, body = row
+    payloads = _decode(body)
+    taken, kept = (payloads, []) if count is None else (payloads[:count], payloads[count:])
+    first = bundle * JOB_IDS_PER_ROW + place
+    db.executemany(
+        _TO_ROWS,
+        [
+            (id_, queue, state, put_at_ms, deliveries, lease, lease_until_ms, payload)
+            for id_, payload in enumerate(taken, first)
+        ],
+    )
+    if kept:
+        db.execute(_SHORTEN, (bundle, len(taken), sum(map(len, kept)), _encode(kept)))
+    else:
+        db.execute("DELETE FROM bundle WHERE id = ?", (bundle,))
+    return range(first, first + len(taken))
+
+
+def settle(db: sqlite3.Connection, held: Held) -> tuple[list[int], list[int], int]:
+    """The bundles all of whose jobs are held, the ids of the other jobs, and how many jobs the bundles have.
+
+    A bundle of which only some jobs are held is taken apart.
+    """
+    asked = Counter(id_ // JOB_IDS_PER_ROW for id_ in set(held.ids))
+    found = db.execute(_SIZES, (as_json(list(asked)), held.lease, held.now_ms)).fetchone()[0]
+    whole: set[int] = set()
+    for bundle, jobs in msgspec.json.decode(found, type=list[tuple[int, int]]):
+        if asked[bundle] == jobs:
+            whole.add(bundle)
+        else:
+            take_apart(db, bundle)
+    others = [id_ for id_ in held.ids if id_ // JOB_IDS_PER_ROW not in whole]
+    return list(whole), others, sum(asked[bundle] for bundle in whole)
+
+
+def remove(db: sqlite3.Connection, bundles: Sequence[int], held: Held) -> None:
+    """Delete bundles that `settle` named."""
+    db.execute(_REMOVE, (as_json(bundles), held.lease, held.now_ms))
+
+
+def extend(db: sqlite3.Connection, bundles: Sequence[int], held: Held, until_ms: int) -> None:
+    """Prolong the leases of bundles that `settle` named."""
+    db.execute(_EXTEND, (as_json(bundles), held.lease, held.now_ms, until_ms))
+
+
+def release(db: sqlite3.Connection, bundles: Sequence[int], held: Held) -> None:
+    """Let others claim bundles that `settle` named."""
+    db.execute(_RELEASE, (as_json(bundles), held.lease, held.now_ms))
+
+
+def as_json(ids: Sequence[int]) -> str:
+    return msgspec.json.encode(ids).decode()
