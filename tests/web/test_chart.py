@@ -121,6 +121,10 @@ def test_change_is_told_with_a_sign_and_not_against_nothing() -> None:
     assert [record.change for record in records] == ["", "+100 %"]
 
 
+def test_caption_of_a_lonely_peak_speaks_of_one_user() -> None:
+    assert " with 1 user." in draw(a_dashboard([1, 0]), "users").caption
+
+
 def test_caption_names_series_peak_and_what_runs() -> None:
     caption = draw(a_dashboard([4, 9, 2]), "users", "pageViews").caption
     assert caption == (

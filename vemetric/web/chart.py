@@ -291,7 +291,8 @@ def _caption(dashboard: Dashboard, shown: Sequence[str], chosen: Timespan) -> st
     text = f"{listed.capitalize()} per {UNITS[range_.interval]}, {label[0].lower() + label[1:]}."
     if dashboard.buckets and dashboard.has_data:
         peak = max(dashboard.buckets, key=lambda bucket: bucket.users)
-        text += f" Peak {figures.span(peak, range_)} with {figures.number(peak.users)} users."
+        users = f"{figures.number(peak.users)} user{'' if peak.users == 1 else 's'}"
+        text += f" Peak {figures.span(peak, range_)} with {users}."
     if dashboard.buckets and dashboard.buckets[-1].incomplete:
         text += " The last one is still running."
     return text
