@@ -16,8 +16,8 @@ PROJECT = {
 }
 
 
-def a_row(name: str, users: int, count: int | None = None) -> dict[str, Any]:
-    return {"name": name, "users": users, "count": count, "detail": ""}
+def a_row(name: str, users: int, count: int | None = None, detail: str = "") -> dict[str, Any]:
+    return {"name": name, "users": users, "count": count, "detail": detail}
 
 
 def test_every_command_has_a_text() -> None:
@@ -61,7 +61,12 @@ def test_stats() -> None:
         "online": 1,
         "cards": {
             **cards,
-            "pages": [a_row("/", 1000, 2000), a_row("/pricing", 3, 4)],
+            "pages": [
+                a_row("/", 1000, 2000, "https://shop.example"),
+                a_row("/pricing", 3, 4),
+                a_row("/", 2, 2, "https://blog.shop.example"),
+                a_row("", 1, 1, "http://localhost:3000"),
+            ],
             "sources": [a_row("", 2), a_row("Google", 1)],
             "countries": [a_row("", 1)],
         },
@@ -78,8 +83,10 @@ def test_stats() -> None:
             "Online now      1",
             "",
             "Top pages",
-            "/         1,000 users  2,000 views",
-            "/pricing  3 users      4 views",
+            "/                   1,000 users  2,000 views",
+            "/pricing            3 users      4 views",
+            "blog.shop.example/  2 users      2 views",
+            "localhost:3000/     1 user       1 view",
             "",
             "Top sources",
             "Direct / None  2 users",

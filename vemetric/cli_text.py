@@ -25,9 +25,9 @@ CARDS = {
     "devices": ("Devices", ""),
     "operatingSystems": ("Operating systems", ""),
 }
-# What a row without a name stands for.
 # A terminal is not much wider.
 NAME_LENGTH_MAX = 80
+# What a row without a name stands for.
 NAMELESS = {"sources": "Direct / None"}
 
 
@@ -63,9 +63,16 @@ def stats(result: Result) -> str:
     blocks.append(table([[label, shown(result[key])] for key, (label, shown) in TILES.items()]))
     for key, (label, unit) in CARDS.items():
         nameless = NAMELESS.get(key, "Unknown")
-        if rows := [_row(row, nameless, unit) for row in result["cards"][key]]:
+        found = [_with_host(row, result["domain"]) if key == "pages" else row for row in result["cards"][key]]
+        if rows := [_row(row, nameless, unit) for row in found]:
             blocks.append(f"{label}\n{table(rows)}")
     return "\n\n".join(blocks)
+
+
+def _with_host(page: Result, domain: str) -> Result:
+    """The page with its host before its path, where that is another than the project's own."""
+    host = page["detail"].partition("://")[2]
+    return page if host in ("", domain) else page | {"name": host + (page["name"] or "/")}
 
 
 def _row(row: Result, nameless: str, unit: str) -> list[str]:
