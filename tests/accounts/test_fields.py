@@ -105,7 +105,7 @@ def test_every_wrong_field_is_named() -> None:
     with pytest.raises(errors.Invalid) as raised:
         fields.clean(email=(fields.email, "ann"), name=(fields.name, "Ann"), time_zone=(fields.time_zone, "Mars/Base"))
     assert raised.value.fields.keys() == {"email", "time_zone"}
-    assert raised.value.message.startswith("Email: This is not an e-mail address. Time zone: ")
+    assert raised.value.message.startswith("E-mail: This is not an e-mail address. Time zone: ")
 
 
 def test_what_is_right_comes_back_clean() -> None:

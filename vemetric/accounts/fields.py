@@ -71,6 +71,11 @@ def clean(**typed: tuple[Callable[[str], Any], str]) -> dict[str, Any]:
         except ValueError as error:
             problems[field] = str(error)
     if problems:
-        summary = " ".join(f"{field.replace('_', ' ').capitalize()}: {problem}" for field, problem in problems.items())
+        summary = " ".join(f"{_label(field)}: {problem}" for field, problem in problems.items())
         raise errors.Invalid(summary, problems)
     return cleaned
+
+
+def _label(field: str) -> str:
+    """What the pages call a field."""
+    return "E-mail" if field == "email" else field.replace("_", " ").capitalize()
