@@ -40,12 +40,33 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_PUBLIC_URL": 'http://x"><script>'}, "with a host and no path"),
         ({"VEMETRIC_PUBLIC_URL": "https://user:pw@stats.example.com"}, "with a host and no path"),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
+        ({"VEMETRIC_SMTP_HOST": "x"}, "did you mean SMTP_HOST?"),
+        ({"VEMETRIC_SIGN_UP": "maybe"}, "closed, invited or open"),
+        ({"VEMETRIC_MAIL_FROM": "Vemetric"}, "an e-mail address, or a name with one"),
+        ({"VEMETRIC_MAIL_FROM": "a@example.com\nBcc: b@example.com"}, "an e-mail address, or a name with one"),
+        ({"VEMETRIC_MAIL_TIPS": "maybe"}, "on or off"),
+        ({"SMTP_HOST": "mail.example.com"}, "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL"),
+        ({"SMTP_HOST": "mail.example.com", "POSTMARK_SERVER_API_TOKEN": "x"}, "are not allowed together"),
+        ({"SMTP_PORT": "65536"}, "a whole number of ports from 1 to 65535"),
+        ({"GOOGLE_CLIENT_ID": "x"}, "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are only allowed together."),
+        ({"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x"}, "OIDC_CLIENT_SECRET are only allowed"),
+        ({"OIDC_ISSUER": "id.example.com"}, "an http or https address"),
+        ({"PADDLE_PLANS": "pri_a"}, "a comma list of price=events"),
     ],
 )
 def test_a_wrong_setting_stops_with_a_sentence(environ: dict[str, str], sentence: str) -> None:
     with pytest.raises(errors.Misconfigured) as caught:
         config.load(environ)
     assert sentence in caught.value.message
+
+
+def test_senders_and_plans_are_read() -> None:
+    settings, _ = config.load(
+        {"VEMETRIC_MAIL_FROM": "Vemetric <stats@example.com>", "PADDLE_PLANS": "pri_a=10000, pri_b=100000"}
+    )
+    assert settings.mail_from == "Vemetric <stats@example.com>"
+    assert settings.paddle_plans == {"pri_a": 10_000, "pri_b": 100_000}
+    assert settings.mail_tips
 
 
 def test_a_lease_may_be_twice_as_long_as_an_insert() -> None:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -62,6 +63,35 @@ class Config(msgspec.Struct, frozen=True):
     engine_merge_threads: int
     engine_query_seconds: int
     engine_insert_seconds: int
+    sign_up: str
+    mail_from: str
+    mail_tips: bool
+    smtp_host: str
+    smtp_port: int
+    smtp_tls: str
+    smtp_user: str
+    smtp_password: str
+    postmark_server_api_token: str
+    postmark_transactional_message_stream_id: str
+    postmark_tips_message_stream_id: str
+    google_client_id: str
+    google_client_secret: str
+    github_client_id: str
+    github_client_secret: str
+    github_url: str
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
+    oidc_name: str
+    oidc_scopes: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_s3_endpoint: str
+    aws_s3_avatars_bucket: str
+    aws_s3_avatars_region: str
+    aws_s3_avatars_key_prefix: str
+    paddle_webhook_secret_key: str
+    paddle_plans: dict[str, int]
 
 
 class Option(NamedTuple):
@@ -125,6 +155,33 @@ def parse_time_zone(text: str) -> str:
         return ZoneInfo(text).key
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(text) from error
+
+
+def parse_mailbox(text: str) -> str:
+    """An address, or a name with an address in angle brackets."""
+    name, address = parseaddr(text)
+    if text and ("@" not in address or not text.isprintable() or formataddr((name, address)) != text):
+        raise ValueError(text)
+    return text
+
+
+def parse_server_url(text: str) -> str:
+    """An http address that may have a path, without a slash at its end."""
+    if text:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or PUBLIC_HOST.fullmatch(parts.netloc) is None:
+            raise ValueError(text)
+        if parts.query or parts.fragment or not text.isprintable() or " " in text:
+            raise ValueError(text)
+    return text.rstrip("/")
+
+
+def parse_plans(text: str) -> dict[str, int]:
+    """`pri_a=10000,pri_b=100000`: the events a month of each price."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if not all(name and events.isascii() and events.isdigit() for name, _, events in pairs):
+        raise ValueError(text)
+    return {name: int(events) for name, _, events in pairs}
 
 
 def one_of(*names: str) -> Callable[[str], str]:
@@ -292,6 +349,129 @@ OPTIONS: tuple[Option, ...] = (
     number("VEMETRIC_ENGINE_MERGE_THREADS", 1, 1, 64, "threads", "Threads that merge parts in the background."),
     number("VEMETRIC_ENGINE_QUERY_SECONDS", 30, 1, 3600, "seconds", "A longer query of a page is stopped."),
     number("VEMETRIC_ENGINE_INSERT_SECONDS", 20, 1, 600, "seconds", "A longer insert is stopped and tried again."),
+    Option(
+        "VEMETRIC_SIGN_UP",
+        "closed",
+        one_of("closed", "invited", "open"),
+        "closed, invited or open",
+        "Who may make an account on the sign-up page: nobody, whoever has an invitation, or anybody. The first account "
+        "is made through the set-up link, others by `vemetric account create`, whatever stands here.",
+    ),
+    Option(
+        "VEMETRIC_MAIL_FROM",
+        "",
+        parse_mailbox,
+        "an e-mail address, or a name with one: Vemetric <stats@example.com>",
+        "The sender of letters. Needed as soon as SMTP_HOST or POSTMARK_SERVER_API_TOKEN is set.",
+    ),
+    Option(
+        "VEMETRIC_MAIL_TIPS",
+        "on",
+        lambda text: one_of("on", "off")(text) == "on",
+        "on or off",
+        "Whether people who have no project yet, or no event, are written a few letters that help. Each can be "
+        "unsubscribed from.",
+    ),
+    Option(
+        "SMTP_HOST",
+        "",
+        str,
+        "the name or address of a mail server",
+        "The server that letters are sent through. Without it and Postmark they are written to the log and kept for "
+        "the operator: `vemetric mail outbox`.",
+    ),
+    number("SMTP_PORT", 587, 1, 65535, "ports", "Where the mail server listens."),
+    Option(
+        "SMTP_TLS",
+        "starttls",
+        one_of("starttls", "tls", "none"),
+        "starttls, tls or none",
+        "How the connection to the mail server is encrypted: after STARTTLS (587), from the first byte (465), not.",
+    ),
+    Option("SMTP_USER", "", str, "text", "Whom to sign in to the mail server as; nobody without it."),
+    Option("SMTP_PASSWORD", "", str, "text", "The password for the mail server.", secret=True),
+    Option(
+        "POSTMARK_SERVER_API_TOKEN",
+        "",
+        str,
+        "a server token of Postmark",
+        "Send letters through Postmark instead of SMTP.",
+        secret=True,
+    ),
+    Option(
+        "POSTMARK_TRANSACTIONAL_MESSAGE_STREAM_ID",
+        "outbound",
+        str,
+        "the id of a message stream",
+        "Postmark's stream for letters that somebody waits for.",
+    ),
+    Option(
+        "POSTMARK_TIPS_MESSAGE_STREAM_ID",
+        "broadcast",
+        str,
+        "the id of a message stream",
+        "Postmark's stream for letters with tips.",
+    ),
+    Option("GOOGLE_CLIENT_ID", "", str, "text", "Signing in with Google; needs GOOGLE_CLIENT_SECRET."),
+    Option("GOOGLE_CLIENT_SECRET", "", str, "text", "The secret of the Google client.", secret=True),
+    Option("GITHUB_CLIENT_ID", "", str, "text", "Signing in with GitHub; needs GITHUB_CLIENT_SECRET."),
+    Option("GITHUB_CLIENT_SECRET", "", str, "text", "The secret of the GitHub client.", secret=True),
+    Option(
+        "GITHUB_URL",
+        "https://github.com",
+        parse_server_url,
+        "an http or https address",
+        "Another GitHub, of a company.",
+    ),
+    Option(
+        "OIDC_ISSUER",
+        "",
+        parse_server_url,
+        "an http or https address",
+        "Signing in with any OpenID Connect provider: its issuer. Needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET.",
+    ),
+    Option("OIDC_CLIENT_ID", "", str, "text", "The client that the provider knows this server as."),
+    Option("OIDC_CLIENT_SECRET", "", str, "text", "The secret of that client.", secret=True),
+    Option("OIDC_NAME", "Single sign-on", str, "text", "What the provider's button says."),
+    Option("OIDC_SCOPES", "openid email profile", str, "scopes with spaces between", "What the provider is asked for."),
+    Option("AWS_ACCESS_KEY_ID", "", str, "text", "The key for the bucket that pictures of people are kept in."),
+    Option("AWS_SECRET_ACCESS_KEY", "", str, "text", "The secret of that key.", secret=True),
+    Option(
+        "AWS_S3_ENDPOINT",
+        "",
+        parse_server_url,
+        "an http or https address",
+        "The S3 service that pictures of people are kept in, with key, secret and bucket. Without it they are kept in "
+        "the data directory.",
+    ),
+    Option("AWS_S3_AVATARS_BUCKET", "", str, "the name of a bucket", "The bucket for pictures of people."),
+    Option("AWS_S3_AVATARS_REGION", "auto", str, "the name of a region", "The region of the bucket."),
+    Option(
+        "AWS_S3_AVATARS_KEY_PREFIX", "avatars/", str, "text", "What the names of pictures in the bucket begin with."
+    ),
+    Option(
+        "PADDLE_WEBHOOK_SECRET_KEY",
+        "",
+        str,
+        "text",
+        "Switches billing on: the secret that Paddle signs its notices of subscriptions with.",
+        secret=True,
+    ),
+    Option(
+        "PADDLE_PLANS",
+        "",
+        parse_plans,
+        "a comma list of price=events, such as pri_a=10000,pri_b=100000",
+        "The events a month that each of Paddle's prices buys. More are counted all the same, with a warning.",
+    ),
+)
+# Settings that make sense only together.
+TOGETHER = (
+    ("VEMETRIC_TLS_CERTIFICATE", "VEMETRIC_TLS_KEY"),
+    ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
+    ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
+    ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"),
+    ("AWS_S3_ENDPOINT", "AWS_S3_AVATARS_BUCKET"),
 )
 
 
@@ -300,8 +480,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     warnings = _check_names(environ)
     values = {option.field: _parse(option, environ.get(option.name, "").strip()) for option in OPTIONS}
     config = Config(**values)
-    if (config.tls_certificate is None) != (config.tls_key is None):
-        raise errors.Misconfigured("VEMETRIC_TLS_CERTIFICATE and VEMETRIC_TLS_KEY are only allowed together.")
+    _check_together(config)
     # An insert begins only where the lease outlasts it, and a lease is prolonged when a third of it is over.
     if config.queue_lease_seconds < 2 * config.engine_insert_seconds:
         raise errors.Misconfigured(
@@ -309,6 +488,20 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
             f"it must be at least twice VEMETRIC_ENGINE_INSERT_SECONDS ({config.engine_insert_seconds})."
         )
     return config, warnings
+
+
+def _check_together(config: Config) -> None:
+    fields = {option.name: option.field for option in OPTIONS}
+    for names in TOGETHER:
+        if len({bool(getattr(config, fields[name])) for name in names}) > 1:
+            listed = f"{', '.join(names[:-1])} and {names[-1]}"
+            raise errors.Misconfigured(f"{listed} are only allowed together.")
+    if config.smtp_host and config.postmark_server_api_token:
+        raise errors.Misconfigured("SMTP_HOST and POSTMARK_SERVER_API_TOKEN are not allowed together.")
+    if (config.smtp_host or config.postmark_server_api_token) and not (config.mail_from and config.public_url):
+        raise errors.Misconfigured(
+            "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL: the sender of letters, and where links in them lead."
+        )
 
 
 def _parse(option: Option, text: str) -> Any:
@@ -325,9 +518,10 @@ def _check_names(environ: Mapping[str, str]) -> list[str]:
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in known or name in NOT_YET or name.startswith(IGNORED_PREFIX):
             continue
-        near = _near(name.removeprefix(PREFIX), [option.removeprefix(PREFIX) for option in sorted(known)])
+        by_stem = {option.removeprefix(PREFIX): option for option in sorted(known)}
+        near = _near(name.removeprefix(PREFIX), list(by_stem))
         if near:
-            raise errors.Misconfigured(f"{name} is not a setting; did you mean {PREFIX}{near[0]}?")
+            raise errors.Misconfigured(f"{name} is not a setting; did you mean {by_stem[near[0]]}?")
         warnings.append(f"{name} is not a setting of Vemetric and is ignored.")
     return warnings
 

@@ -52,9 +52,10 @@ async def everyone(database: Database) -> list[Account]:
         return await stored_accounts.everyone(connection)
 
 
-def new_account(email: str, name: str, is_operator: bool, now_ms: int) -> Account:
-    """An account with an id of its own, not stored yet."""
-    return Account(ids.random_id(ACCOUNT_ID_LENGTH), name, email, is_operator, now_ms)
+def new_account(email: str, name: str, is_operator: bool, now_ms: int, is_verified: bool = True) -> Account:
+    """An account with an id of its own, not stored yet. is_verified: its address is proved, or nobody doubts it."""
+    verified_at_ms = now_ms if is_verified else None
+    return Account(ids.random_id(ACCOUNT_ID_LENGTH), name, email, is_operator, now_ms, verified_at_ms)
 
 
 def _name_from(email: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import sqlalchemy
 from sqlalchemy import select
 from sqlalchemy.engine import Row
@@ -10,22 +11,36 @@ from vemetric.database.database import Connection
 from vemetric.database.tables import account, password
 from vemetric.model.account import Account
 
-ACCOUNT_COLUMNS = (account.c.id, account.c.name, account.c.email, account.c.is_operator, account.c.created_at_ms)
+ACCOUNT_COLUMNS = tuple(account.c[field] for field in Account.__struct_fields__)
 
 
-async def create(connection: Connection, new: Account, password_hash: str) -> None:
-    """Keep a new account with its password. Raises Conflict when the address is taken."""
+async def create(connection: Connection, new: Account, password_hash: str | None) -> None:
+    """Keep a new account, with its password if it has one. Raises Conflict when the address is taken."""
+    values = msgspec.structs.asdict(new) | {"updated_at_ms": new.created_at_ms}
+    await connection.change(sqlalchemy.insert(account).values(values))
+    if password_hash is not None:
+        await set_password(connection, new.id, password_hash, new.created_at_ms)
+
+
+async def update(connection: Connection, changed: Account, now_ms: int) -> None:
+    """Store what may change of an account: name, address and its proof, picture, tips. Raises Conflict."""
     await connection.change(
-        sqlalchemy.insert(account).values(
-            id=new.id,
-            name=new.name,
-            email=new.email,
-            is_operator=new.is_operator,
-            created_at_ms=new.created_at_ms,
-            updated_at_ms=new.created_at_ms,
+        sqlalchemy.update(account)
+        .where(account.c.id == changed.id)
+        .values(
+            name=changed.name,
+            email=changed.email,
+            email_verified_at_ms=changed.email_verified_at_ms,
+            image=changed.image,
+            receives_tips=changed.receives_tips,
+            updated_at_ms=now_ms,
         )
     )
-    await set_password(connection, new.id, password_hash, new.created_at_ms)
+
+
+async def delete(connection: Connection, account_id: str) -> None:
+    """Forget an account with its password, logins, memberships and letters."""
+    await connection.change(sqlalchemy.delete(account).where(account.c.id == account_id))
 
 
 async def by_id(connection: Connection, account_id: str) -> Account | None:

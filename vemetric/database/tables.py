@@ -366,21 +366,45 @@ mail_sequence = Table(
     UniqueConstraint("account_id", "kind"),
 )
 
-mail_history = Table(
-    "mail_history",
+# Every letter, before it is sent and after: what waits, what the operator reads where no mail is set up, and the history
+# of deliveries. Once a letter is sent its body is emptied, because it may hold a secret.
+letter = Table(
+    "letter",
     metadata,
     Column("id", String(16), primary_key=True),
-    _belongs("sequence_id", "mail_sequence.id", String(16)),
-    _belongs("account_id", "account.id", String(16)),
-    Column("step", Integer, nullable=False),
+    Column("account_id", String(16), ForeignKey("account.id", ondelete="CASCADE"), nullable=True),
+    Column("sequence_id", String(16), ForeignKey("mail_sequence.id", ondelete="CASCADE"), nullable=True),
+    _text("kind", 40),
     _text("address", 254),
-    _time("sent_at_ms"),
-    _text("message_id", 255, nullable=True),
+    _text("subject"),
+    _text("body_text"),
+    _text("body_html"),
+    _text("unsubscribe_url"),
     _text("status", 10),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _text("message_id", 255, nullable=True),
     _text("error", nullable=True),
-    CheckConstraint("status IN ('sent', 'delivered', 'bounced', 'failed')", name="status"),
-    Index(None, "sequence_id"),
+    _time("created_at_ms"),
+    _time("sent_at_ms", nullable=True),
+    CheckConstraint("status IN ('waiting', 'sent', 'kept', 'failed')", name="status"),
+    Index(None, "created_at_ms"),
+    Index(None, "status"),
     Index(None, "account_id"),
+    Index(None, "sequence_id"),
+)
+
+# What an organization has bought, where billing is on. `told_at_ms`: of the notice that was last believed.
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("organization_id", String(16), ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True),
+    _text("subscription_id", 64, unique=True),
+    _text("customer_id", 64),
+    _text("price_id", 64),
+    _text("status", 20),
+    _time("next_billed_at_ms", nullable=True),
+    _time("ends_at_ms", nullable=True),
+    _time("told_at_ms"),
 )
 
 # What ingestion keeps

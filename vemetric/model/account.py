@@ -4,13 +4,20 @@ import msgspec
 
 
 class Account(msgspec.Struct, frozen=True):
-    """`email` is kept in lower case. The operator runs this instance and may see and change everything in it."""
+    """`email` is kept in lower case. The operator runs this instance and may see and change everything in it.
+
+    email_verified_at_ms: None until the address was proved. image: the name of a picture, None without one.
+    receives_tips: whether letters with tips are welcome.
+    """
 
     id: str
     name: str
     email: str
     is_operator: bool
     created_at_ms: int
+    email_verified_at_ms: int | None = None
+    image: str | None = None
+    receives_tips: bool = True
 
 
 class Login(msgspec.Struct, frozen=True):
