@@ -5,15 +5,20 @@ import zlib
 import msgspec
 
 from vemetric.model.geo import Geo
+from vemetric.queues.job import NewJob
 
 EVENT_QUEUE = "event"
 SESSION_QUEUE = "session"
 DEVICE_QUEUE = "device"
+MERGE_USER_QUEUE = "merge-user"
 
 # The lines of the session queue: the sessions of a batch are spread over so many jobs, each line in order.
 SESSION_LINES = 8
 
 HOUR_MS = 3_600_000
+# A merge runs so long after it was asked for: what the visitor sends meanwhile without knowing it moves along.
+MERGE_DELAY_MS = 6_000
+SAME_MERGE_MS = 5_000
 # What the names of all counters of accepted events begin with.
 ACCEPTED_PREFIX = "accepted:"
 
@@ -108,13 +113,28 @@ class SeenDevice(msgspec.Struct, array_like=True, frozen=True):
     device_type: str
 
 
+class MergeUserJob(msgspec.Struct, tag="m", array_like=True, frozen=True):
+    """What a user did until the merge was asked for, and shortly after (`until_ms`), belongs to another user."""
+
+    project_id: int
+    from_user_id: int
+    into_user_id: int
+    requested_ms: int
+
+    @property
+    def until_ms(self) -> int:
+        """Events before this time move; later ones are of somebody who uses the same browser."""
+        return self.requested_ms + MERGE_DELAY_MS
+
+
 _encoder = msgspec.msgpack.Encoder()
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
 _devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
+_merge_decoder = msgspec.msgpack.Decoder(MergeUserJob)
 
 
-def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice]) -> bytes:
+def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice] | MergeUserJob) -> bytes:
     return _encoder.encode(payload)
 
 
@@ -128,6 +148,21 @@ def decode_sessions(payload: bytes) -> list[SessionPart]:
 
 def decode_devices(payload: bytes) -> list[SeenDevice]:
     return _devices_decoder.decode(payload)
+
+
+def decode_merge(payload: bytes) -> MergeUserJob:
+    return _merge_decoder.decode(payload)
+
+
+def merge_job(project_id: int, from_user_id: int, into_user_id: int, requested_ms: int) -> NewJob:
+    """The job that merges one user into another, to be put with whatever decided it.
+
+    Merges of a project keep their order; one that is asked for again within seconds is one merge.
+    """
+    payload = encode(MergeUserJob(project_id, from_user_id, into_user_id, requested_ms))
+    key = f"{project_id}:{from_user_id}:{into_user_id}:{requested_ms // SAME_MERGE_MS}"
+    run_at_ms = requested_ms + MERGE_DELAY_MS
+    return NewJob(MERGE_USER_QUEUE, payload, key=key, order_key=str(project_id), run_at_ms=run_at_ms)
 
 
 def session_line(session_id: str) -> int:
