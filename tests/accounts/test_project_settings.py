@@ -1,7 +1,5 @@
 """What an admin changes about a project, alone and beside another admin."""
 
-import asyncio
-
 import pytest
 
 from vemetric import errors
@@ -41,42 +39,19 @@ async def test_what_is_wrong_is_named(database: Database, clock: FrozenClock, sh
         await project_settings.change_details(database, clock, 1, "Shop", "other.example", "UTC")
 
 
-@pytest.mark.parametrize(
-    ("typed", "kept"),
-    [(" 192.0.2.1 ", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1"), ("[::1]", "::1"), ("fe80::1%eth0", "fe80::1")],
-)
-async def test_an_address_is_excluded_once(
-    database: Database, clock: FrozenClock, shop: Project, typed: str, kept: str
-) -> None:
-    for _ in range(2):
-        changed = await project_settings.exclude_ip(database, clock, shop.id, typed)
-        assert changed.excluded_ips == (kept,)
-    assert (await project_settings.include_ip(database, clock, shop.id, kept)).excluded_ips == ()
+async def test_a_dashboard_is_published_and_listed(database: Database, clock: FrozenClock, shop: Project) -> None:
+    for asked, stored in (
+        ((True, True), (True, True)),
+        ((True, False), (True, False)),
+        ((False, True), (False, False)),
+    ):
+        changed = await project_settings.publish(database, clock, shop.id, *asked)
+        assert (changed.public_dashboard, changed.public_indexed) == stored
+        assert await projects.everything(database) == [changed]
 
 
-@pytest.mark.parametrize("typed", ["", "192.0.2", "example.com", "192.0.2.0/24", "\ud800"])
-async def test_what_is_no_address_is_refused(database: Database, clock: FrozenClock, shop: Project, typed: str) -> None:
-    with pytest.raises(errors.Invalid):
-        await project_settings.exclude_ip(database, clock, shop.id, typed)
-
-
-async def test_admins_at_once_do_not_undo_each_other(database: Database, clock: FrozenClock, shop: Project) -> None:
-    addresses = [f"192.0.2.{number}" for number in range(1, 9)]
-    await asyncio.gather(
-        *(project_settings.exclude_ip(database, clock, shop.id, address) for address in addresses),
-        project_settings.exclude_country(database, clock, shop.id, "AT"),
-    )
-    (changed,) = await projects.everything(database)
-    assert (changed.excluded_ips, changed.excluded_countries) == (tuple(addresses), ("AT",))
-
-
-async def test_countries_are_known_and_few(
-    database: Database, clock: FrozenClock, shop: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(project_settings, "EXCLUDED_COUNTRIES_MAX", 1)
-    with pytest.raises(errors.Invalid):
-        await project_settings.exclude_country(database, clock, shop.id, "XX")
-    await project_settings.exclude_country(database, clock, shop.id, "AT")
-    with pytest.raises(errors.Invalid):
-        await project_settings.exclude_country(database, clock, shop.id, "DE")
-    assert (await project_settings.include_country(database, clock, shop.id, "AT")).excluded_countries == ()
+async def test_a_token_is_replaced(database: Database, clock: FrozenClock, shop: Project) -> None:
+    changed = await project_settings.rotate_token(database, clock, shop.id)
+    assert len(changed.token) == len(shop.token)
+    assert changed.token != shop.token
+    assert await projects.everything(database) == [changed]

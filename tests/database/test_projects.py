@@ -60,6 +60,10 @@ async def test_settings_are_replaced_as_a_whole(database: Database, cast: Cast) 
         public_dashboard=True,
         excluded_ips=("10.0.0.1", "2001:db8::1"),
         excluded_countries=("AT", "DE"),
+        excluded_paths=("/a", "/b/*"),
+        excluded_hosts=("*.test",),
+        public_indexed=True,
+        token="another token 01",
     )
     for version in (changed, msgspec.structs.replace(changed, excluded_ips=("10.0.0.2",), excluded_countries=())):
         async with database.begin() as connection:

@@ -1,9 +1,12 @@
 """Refusals by what the request itself says."""
 
+import msgspec
 import pytest
 
 from vemetric.ingest import refuse
-from vemetric.ingest.hit import decode_event
+from vemetric.ingest.hit import EventHit, decode_event
+from vemetric.ingest.refuse import Refusal
+from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 
 PROJECT = Project(1, "o", "My site", "mysite.com", "t")
@@ -52,3 +55,87 @@ def test_internal_links_end_at_a_dot(href: str, internal: bool) -> None:
 def test_only_outbound_links_can_be_internal() -> None:
     hit = decode_event(b'{"name":"Clicked","customData":{"href":"https://mysite.com/"}}')
     assert not refuse.is_internal_link(hit, PROJECT)
+
+
+EXCLUDING = Project(
+    1,
+    "acme",
+    "Shop",
+    "shop.test",
+    "token",
+    excluded_ips=("192.0.2.0/24", "198.51.100.7", "2001:db8::/32"),
+    excluded_countries=("KP",),
+    excluded_paths=("/admin/*", "/health", "*/preview/*"),
+    excluded_hosts=("staging.shop.test", "*.preview.test"),
+)
+
+
+@pytest.mark.parametrize(
+    ("ip", "country", "refusal"),
+    [
+        ("192.0.2.0", "", Refusal.EXCLUDED_IP),
+        ("192.0.2.255", "", Refusal.EXCLUDED_IP),
+        ("192.0.3.0", "", None),
+        ("191.255.255.255", "", None),
+        ("198.51.100.7", "KP", Refusal.EXCLUDED_IP),
+        ("198.51.100.8", "KP", Refusal.EXCLUDED_COUNTRY),
+        ("2001:db8:ffff::1", "", Refusal.EXCLUDED_IP),
+        ("2001:db9::", "", None),
+        # The number of an IPv4 network is no IPv6 address in it.
+        ("::c000:200", "", None),
+        ("", "", None),
+        ("not an address", "AT", None),
+    ],
+)
+def test_excluded_addresses_and_countries(ip: str, country: str, refusal: Refusal | None) -> None:
+    assert refuse.excluded(EXCLUDING, ip, Geo(country, "")) is refusal
+
+
+@pytest.mark.parametrize(
+    ("url", "refusal"),
+    [
+        ("https://shop.test/admin/users", Refusal.EXCLUDED_PATH),
+        ("https://shop.test/admin/", None),
+        ("https://shop.test/administration", None),
+        ("https://shop.test/health", Refusal.EXCLUDED_PATH),
+        ("https://shop.test/health/", Refusal.EXCLUDED_PATH),
+        ("https://shop.test/healthy?x=/health", None),
+        ("https://shop.test/a/preview/b", Refusal.EXCLUDED_PATH),
+        ("https://staging.shop.test/", Refusal.EXCLUDED_HOST),
+        ("https://www.staging.shop.test/", Refusal.EXCLUDED_HOST),
+        ("https://a.preview.test/", Refusal.EXCLUDED_HOST),
+        ("https://preview.test/", None),
+        ("https://shop.test/", None),
+    ],
+)
+def test_excluded_pages(url: str, refusal: Refusal | None) -> None:
+    assert refuse.excluded_page(EXCLUDING, EventHit("Signup", url=url)) is refusal
+
+
+def test_a_hit_without_a_page_is_on_no_excluded_one() -> None:
+    everything = msgspec.structs.replace(EXCLUDING, excluded_paths=("*",), excluded_hosts=("*",))
+    assert refuse.excluded_page(everything, EventHit("Signup")) is None
+    assert refuse.excluded_page(everything, EventHit("Signup", url="https://a.test/")) is Refusal.EXCLUDED_PATH
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_match"),
+    [
+        ("*", "", True),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("a*b*c", "axbxc", True),
+        ("a*b*c", "acb", False),
+        ("**", "x", True),
+        ("a", "ab", False),
+        ("*a", "ba", True),
+        ("a*", "ba", False),
+        ("ab*ba", "aba", False),
+    ],
+)
+def test_patterns(pattern: str, text: str, is_match: bool) -> None:
+    assert refuse.matches(pattern, text) is is_match
+
+
+def test_a_pattern_of_many_stars_is_no_trap() -> None:
+    assert not refuse.matches("*a" * 200 + "b", "a" * 200_000)

@@ -16,6 +16,9 @@ PAGES = {
     "/o/acme/projects/new": (LOGIN, 200, 200, 403, 404),
     "/p/{shop}": (LOGIN, 200, 200, 200, 404),
     "/p/{shop}/settings": (LOGIN, 200, 200, 200, 404),
+    "/p/{shop}/settings/token": (LOGIN, 200, 200, 403, 404),
+    "/p/{shop}/settings/installation": (LOGIN, 200, 200, 200, 404),
+    "/p/{shop}/settings/exclusions": (LOGIN, 200, 200, 200, 404),
     "/p/{shop}/panels/seen": (LOGIN, 200, 200, 200, 404),
     "/p/{shop}/panels/pages": (LOGIN, 200, 200, 200, 404),
     "/p/{shop}/panels/nothing": (LOGIN, 404, 404, 404, 404),
@@ -28,7 +31,12 @@ PAGES = {
 FORMS = {
     "/o/acme/projects/new": ({"name": "Blog", "domain": "blog.test", "time_zone": "UTC"}, (303, 303, 403, 404)),
     "/p/{shop}/settings": ({"name": "Shop 2", "domain": "shop2.test", "time_zone": "UTC"}, (303, 303, 403, 404)),
-    "/p/{shop}/settings/exclusions": ({"action": "exclude-ip", "value": "203.0.113.9"}, (303, 303, 403, 404)),
+    "/p/{shop}/settings/exclusions": (
+        {"action": "exclude", "kind": "ip", "value": "203.0.113.9"},
+        (303, 303, 403, 404),
+    ),
+    "/p/{shop}/settings/public": ({"is_public": "on"}, (303, 303, 403, 404)),
+    "/p/{shop}/settings/token": ({}, (303, 303, 403, 404)),
 }
 
 

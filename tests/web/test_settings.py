@@ -3,7 +3,8 @@
 import pytest
 
 from tests.web.conftest import Browser, Cast, Page, Site
-from vemetric.accounts import access, project_settings, projects
+from vemetric.accounts import access, exclusions, projects
+from vemetric.ingest.refuse import Refusal
 from vemetric.model.project import Project
 
 DETAILS = {"name": "New shop", "domain": "new.example.com", "time_zone": "America/Lima"}
@@ -24,8 +25,8 @@ def path(cast: Cast) -> str:
     return f"/p/{cast.shop.id}/settings"
 
 
-async def change(browser: Browser, cast: Cast, action: str, value: str) -> Page:
-    return await browser.fill(path(cast), {"action": action, "value": value}, f"{path(cast)}/exclusions")
+async def change(browser: Browser, cast: Cast, action: str, kind: str, value: str) -> Page:
+    return await browser.fill(f"{path(cast)}/exclusions", {"action": action, "kind": kind, "value": value})
 
 
 async def test_details(site: Site, cast: Cast, alice: Browser) -> None:
@@ -41,7 +42,7 @@ async def test_details(site: Site, cast: Cast, alice: Browser) -> None:
 async def test_the_hub_knows_at_once(site: Site, cast: Cast, alice: Browser) -> None:
     known = await site.services.projects.by_token(cast.shop.token)
     assert known is not None
-    await change(alice, cast, "exclude-country", "AT")
+    await change(alice, cast, "exclude", "country", "AT")
     known = await site.services.projects.by_token(cast.shop.token)
     assert known is not None
     assert known.excluded_countries == ("AT",)
@@ -69,51 +70,84 @@ async def test_a_taken_domain(site: Site, cast: Cast, alice: Browser) -> None:
 
 
 async def test_exclusions_come_and_go(site: Site, cast: Cast, alice: Browser) -> None:
-    for action, value in (
-        ("exclude-ip", " 203.0.113.9 "),
-        ("exclude-ip", "2001:DB8::0001"),
-        ("exclude-ip", "203.0.113.9"),
-        ("exclude-country", "AT"),
+    for kind, value in (
+        ("ip", " 203.0.113.9 "),
+        ("ip", "2001:DB8::/32"),
+        ("ip", "203.0.113.9"),
+        ("country", "AT"),
+        ("path", "/admin/*"),
+        ("host", "staging.example.com"),
     ):
-        assert (await change(alice, cast, action, value)).location == f"{path(cast)}#exclusions"
-    shown = await alice.get(path(cast))
-    assert [text for text in ("203.0.113.9", "2001:db8::1", "Austria") if text not in shown.text] == []
+        assert (await change(alice, cast, "exclude", kind, value)).location == f"{path(cast)}/exclusions#{kind}s"
+    shown = await alice.get(f"{path(cast)}/exclusions")
+    wanted = ("203.0.113.9", "2001:db8::/32", "Austria", "/admin/*", "staging.example.com")
+    assert [text for text in wanted if text not in shown.text] == []
+    for kind, value in (("ip", "203.0.113.9"), ("country", "AT"), ("ip", "198.51.100.1"), ("path", "/admin/*")):
+        assert (await change(alice, cast, "include", kind, value)).status == 303
     project = await now(site, cast)
-    assert (set(project.excluded_ips), project.excluded_countries) == ({"203.0.113.9", "2001:db8::1"}, ("AT",))
-    for action, value in (("include-ip", "203.0.113.9"), ("include-country", "AT"), ("include-ip", "198.51.100.1")):
-        assert (await change(alice, cast, action, value)).status == 303
-    project = await now(site, cast)
-    assert (project.excluded_ips, project.excluded_countries) == (("2001:db8::1",), ())
+    assert (project.excluded_ips, project.excluded_countries) == (("2001:db8::/32",), ())
+    assert (project.excluded_paths, project.excluded_hosts) == ((), ("staging.example.com",))
 
 
 @pytest.mark.parametrize(
-    ("action", "value", "field"),
-    [("exclude-ip", "nothing", "ip"), ("exclude-ip", "", "ip"), ("exclude-country", "ZZ", "country")],
+    ("kind", "value"), [("ip", "nothing"), ("ip", ""), ("country", "ZZ"), ("path", "nothing"), ("host", "a b")]
 )
-async def test_wrong_exclusions(site: Site, cast: Cast, alice: Browser, action: str, value: str, field: str) -> None:
-    page = await change(alice, cast, action, value)
+async def test_wrong_exclusions(site: Site, cast: Cast, alice: Browser, kind: str, value: str) -> None:
+    page = await change(alice, cast, "exclude", kind, value)
     assert page.status == 400
-    assert f'id="{field}-error"' in page.text
+    assert f'id="{kind}-error"' in page.text
+    assert page.text.count('aria-invalid="true"') == 1
 
 
-async def test_an_action_that_does_not_exist(site: Site, cast: Cast, alice: Browser) -> None:
-    assert (await change(alice, cast, "drop", "x")).status == 400
+@pytest.mark.parametrize(("action", "kind"), [("drop", "ip"), ("exclude", "name"), ("include", "token"), ("", "")])
+async def test_an_action_that_does_not_exist(site: Site, cast: Cast, alice: Browser, action: str, kind: str) -> None:
+    assert (await change(alice, cast, action, kind, "x")).status == 400
 
 
 async def test_exclusions_are_bounded(site: Site, cast: Cast, alice: Browser) -> None:
     services = site.services
-    for number in range(project_settings.EXCLUDED_IPS_MAX):
-        await project_settings.exclude_ip(services.database, services.clock, cast.shop.id, f"198.51.100.{number}")
-    page = await change(alice, cast, "exclude-ip", "203.0.113.9")
+    for number in range(exclusions.IPS_MAX):
+        await exclusions.exclude(services.database, services.clock, cast.shop.id, "ip", f"198.51.100.{number}")
+    page = await change(alice, cast, "exclude", "ip", "203.0.113.9")
     assert page.status == 400
-    assert f"At most {project_settings.EXCLUDED_IPS_MAX}" in page.text
+    assert f"At most {exclusions.IPS_MAX}" in page.text
 
 
 async def test_own_address_is_offered(site: Site, cast: Cast, alice: Browser) -> None:
     offered = 'name="value" value="127.0.0.1"'
-    assert offered in (await alice.get(path(cast))).text
-    await change(alice, cast, "exclude-ip", "127.0.0.1")
-    assert "Exclude it" not in (await alice.get(path(cast))).text
+    assert offered in (await alice.get(f"{path(cast)}/exclusions")).text
+    await change(alice, cast, "exclude", "ip", "127.0.0.1")
+    assert "Exclude it" not in (await alice.get(f"{path(cast)}/exclusions")).text
+
+
+async def test_a_public_dashboard(site: Site, cast: Cast, alice: Browser) -> None:
+    for form, stored in (
+        ({"is_public": "on", "is_indexed": "on"}, (True, True)),
+        ({"is_public": "on"}, (True, False)),
+        ({}, (False, False)),
+    ):
+        assert (await alice.fill(path(cast), form, f"{path(cast)}/public")).status == 303
+        project = await now(site, cast)
+        assert (project.public_dashboard, project.public_indexed) == stored
+
+
+async def test_a_new_token_is_asked_for_twice(site: Site, cast: Cast, alice: Browser) -> None:
+    asked = await alice.get(f"{path(cast)}/token")
+    assert "stops working at once" in asked.text
+    assert (await now(site, cast)).token == cast.shop.token
+    assert (await alice.fill(f"{path(cast)}/token", {})).status == 303
+    token = (await now(site, cast)).token
+    assert token != cast.shop.token
+    assert await site.services.projects.by_token(cast.shop.token) is None
+    assert token in (await alice.get(path(cast))).text
+
+
+async def test_the_tap_shows_what_the_hub_saw(site: Site, cast: Cast, alice: Browser) -> None:
+    site.services.tap.refused(cast.shop.id, Refusal.EXCLUDED_PATH, url="/e", detail="https://shop.example.com")
+    await site.services.tap.flush()
+    shown = (await alice.get(f"{path(cast)}/installation")).text
+    assert "Excluded path" in shown
+    assert "Take the path off the list" in shown
 
 
 async def test_members_see_and_admins_change(site: Site, cast: Cast) -> None:
@@ -121,6 +155,5 @@ async def test_members_see_and_admins_change(site: Site, cast: Cast) -> None:
     shown = await bob.get(path(cast))
     assert cast.shop.token in shown.text
     assert '<button class="btn btn--primary">Save' not in shown.text
-    assert "Exclude" not in shown.text.partition('id="exclusions"')[2].partition("</section>")[0].replace(
-        "Exclude your", ""
-    )
+    assert "New token" not in shown.text
+    assert '<button class="btn">Exclude' not in (await bob.get(f"{path(cast)}/exclusions")).text

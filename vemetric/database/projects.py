@@ -1,14 +1,21 @@
 """Projects with their exclusions, and who may see them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Column, ColumnElement, Select, Table, and_, exists, or_, select
+from sqlalchemy import Column, ColumnElement, Select, and_, exists, or_, select
 
 from vemetric.database.database import Connection
-from vemetric.database.tables import excluded_country, excluded_ip, membership, project, project_access
+from vemetric.database.tables import (
+    excluded_country,
+    excluded_host,
+    excluded_ip,
+    excluded_path,
+    membership,
+    project,
+    project_access,
+)
 from vemetric.model.organization import Role
 from vemetric.model.project import Project
 
@@ -20,16 +27,24 @@ PROJECT_COLUMNS = (
     project.c.token,
     project.c.time_zone,
     project.c.public_dashboard,
+    project.c.public_indexed,
     project.c.first_event_at_ms,
     project.c.created_at_ms,
 )
+# Whose visits do not count: the field of the project with the column that lists its values.
+EXCLUSIONS: dict[str, Column[str]] = {
+    "excluded_ips": excluded_ip.c.ip,
+    "excluded_countries": excluded_country.c.country_code,
+    "excluded_paths": excluded_path.c.path,
+    "excluded_hosts": excluded_host.c.host,
+}
 
 
 async def create(connection: Connection, new: Project) -> None:
     """Keep a new project. Raises Conflict when its domain or token is taken."""
     values = {column.name: getattr(new, column.name) for column in PROJECT_COLUMNS}
     await connection.change(sqlalchemy.insert(project).values(**values, updated_at_ms=new.created_at_ms))
-    await _set_exclusions(connection, new.id, new.excluded_ips, new.excluded_countries)
+    await _set_exclusions(connection, new)
 
 
 async def by_token(connection: Connection, token: str) -> Project | None:
@@ -68,23 +83,30 @@ async def without_first_event(connection: Connection) -> list[Project]:
 
 
 async def update_settings(connection: Connection, changed: Project, now_ms: int) -> bool:
-    """Store name, domain, time zone, publicity and exclusions as they are in `changed`; False if it is gone.
+    """Store name, domain, token, time zone, publicity and exclusions as they are in `changed`; False if it is gone.
 
-    Raises Conflict when the domain is taken.
+    Raises Conflict when the domain or the token is taken.
     """
     values: dict[str, Any] = {
         "name": changed.name,
         "domain": changed.domain,
         "time_zone": changed.time_zone,
         "public_dashboard": changed.public_dashboard,
+        "public_indexed": changed.public_indexed,
+        "token": changed.token,
         "updated_at_ms": now_ms,
     }
     if not await connection.change(sqlalchemy.update(project).where(project.c.id == changed.id).values(values)):
         return False
-    for table in (excluded_ip, excluded_country):
-        await connection.change(sqlalchemy.delete(table).where(table.c.project_id == changed.id))
-    await _set_exclusions(connection, changed.id, changed.excluded_ips, changed.excluded_countries)
+    for column in EXCLUSIONS.values():
+        await connection.change(sqlalchemy.delete(column.table).where(column.table.c.project_id == changed.id))
+    await _set_exclusions(connection, changed)
     return True
+
+
+async def delete(connection: Connection, project_id: int) -> bool:
+    """Delete the project with all that belongs to it here; False if there is none."""
+    return await connection.change(sqlalchemy.delete(project).where(project.c.id == project_id)) == 1
 
 
 async def set_first_event_at(connection: Connection, project_id: int, first_event_at_ms: int) -> bool:
@@ -116,12 +138,10 @@ def _visible_to(account_id: str) -> Select[Any]:
     )
 
 
-async def _set_exclusions(connection: Connection, project_id: int, ips: Iterable[str], codes: Iterable[str]) -> None:
-    for table, values in (
-        (excluded_ip, [{"project_id": project_id, "ip": ip} for ip in ips]),
-        (excluded_country, [{"project_id": project_id, "country_code": code} for code in codes]),
-    ):
-        await connection.change(sqlalchemy.insert(table), values)
+async def _set_exclusions(connection: Connection, changed: Project) -> None:
+    for field, column in EXCLUSIONS.items():
+        values = [{"project_id": changed.id, column.name: value} for value in getattr(changed, field)]
+        await connection.change(sqlalchemy.insert(column.table), values)
 
 
 async def _one(connection: Connection, condition: ColumnElement[bool]) -> Project | None:
@@ -134,20 +154,20 @@ async def _all(connection: Connection, statement: Select[Any]) -> list[Project]:
     if not rows:
         return []
     chosen = statement.with_only_columns(project.c.id)
-    ips = await _listed(connection, excluded_ip, excluded_ip.c.ip, chosen)
-    codes = await _listed(connection, excluded_country, excluded_country.c.country_code, chosen)
+    listed: dict[str, Any] = {field: await _listed(connection, column, chosen) for field, column in EXCLUSIONS.items()}
     return [
-        Project(**row._mapping, excluded_ips=tuple(ips[row.id]), excluded_countries=tuple(codes[row.id]))
+        Project(**dict(row._mapping) | {field: tuple(of_project[row.id]) for field, of_project in listed.items()})
         for row in rows
     ]
 
 
 async def _listed(
-    connection: Connection, table: Table, value: Column[str], chosen: Select[tuple[int]]
+    connection: Connection, value: Column[str], chosen: Select[tuple[int]]
 ) -> defaultdict[int, list[str]]:
-    """What the table lists for each of the chosen projects, in order."""
+    """What the column's table lists for each of the chosen projects, in order."""
     found: defaultdict[int, list[str]] = defaultdict(list)
-    pairs = select(table.c.project_id, value.label("listed")).where(table.c.project_id.in_(chosen)).order_by(value)
+    of_project = value.table.c.project_id
+    pairs = select(of_project, value.label("listed")).where(of_project.in_(chosen)).order_by(value)
     for row in await connection.rows(pairs):
         found[row.project_id].append(row.listed)
     return found

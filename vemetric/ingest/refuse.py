@@ -1,11 +1,19 @@
 """Why a hit is not taken. Every refusal has a name, is counted, and is told in a header and in the live tap."""
 
+import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from vemetric.enrich import page
 from vemetric.ingest.hit import OUTBOUND_LINK, EventHit, custom_data_href
+from vemetric.model.geo import Geo
 from vemetric.model.project import Project
+
+# Lists of excluded addresses that are kept parsed: those of the projects whose hits came last.
+PARSED_LISTS_MAX = 1000
+ANYTHING = "*"
 
 TAG_MANAGER_PREVIEW = "https://gtm-msr.appspot.com"
 PREFETCH_HEADERS = ("x-moz", "x-purpose", "purpose", "sec-purpose")
@@ -25,6 +33,8 @@ class Refusal(StrEnum):
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the name of a reason
     EXCLUDED_IP = "excluded-ip"
     EXCLUDED_COUNTRY = "excluded-country"
+    EXCLUDED_PATH = "excluded-path"
+    EXCLUDED_HOST = "excluded-host"
     PREFETCH = "prefetch"
     TAG_MANAGER = "tag-manager-preview"
     INTERNAL_LINK = "internal-link"
@@ -63,3 +73,70 @@ def is_internal_link(hit: EventHit, project: Project) -> bool:
         return False
     href = custom_data_href(hit)
     return href is not None and page.belongs_to(page.normalized_domain(href), project.domain)
+
+
+class Networks(NamedTuple):
+    """A list of excluded addresses, parsed. ranges: of networks, as numbers, by IP version."""
+
+    addresses: frozenset[str]
+    ranges: tuple[tuple[int, int, int], ...]
+
+
+def excluded(project: Project, ip: str, place: Geo) -> Refusal | None:
+    """Whether the project does not count visits of this address or country. Asked of every hit."""
+    if project.excluded_ips and _lists(project.excluded_ips, ip):
+        return Refusal.EXCLUDED_IP
+    if project.excluded_countries and place.country_code in project.excluded_countries:
+        return Refusal.EXCLUDED_COUNTRY
+    return None
+
+
+def excluded_page(project: Project, hit: EventHit) -> Refusal | None:
+    """Whether the project does not count visits of the hit's page. A hit that names no page is on none."""
+    if not (project.excluded_paths or project.excluded_hosts) or not isinstance(hit.url, str):
+        return None
+    address = page.read(hit.url)
+    if address is None:
+        return None
+    if any(matches(pattern, address.page.pathname) for pattern in project.excluded_paths):
+        return Refusal.EXCLUDED_PATH
+    if any(matches(pattern, address.domain) for pattern in project.excluded_hosts):
+        return Refusal.EXCLUDED_HOST
+    return None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the text is what the pattern says, `*` standing for any text. Takes no longer than one look along it."""
+    first, *rest = pattern.split(ANYTHING)
+    if not rest:
+        return text == pattern
+    if not text.startswith(first):
+        return False
+    at, last = len(first), rest.pop()
+    for part in rest:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - len(last) >= at and text.endswith(last)
+
+
+def _lists(listed: tuple[str, ...], ip: str) -> bool:
+    networks = _parsed(listed)
+    if ip in networks.addresses:
+        return True
+    if not networks.ranges:
+        return False
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    version, number = address.version, int(address)
+    return any(version == of and first <= number <= last for of, first, last in networks.ranges)
+
+
+@lru_cache(PARSED_LISTS_MAX)
+def _parsed(listed: tuple[str, ...]) -> Networks:
+    networks = [ipaddress.ip_network(text) for text in listed if "/" in text]
+    ranges = [(one.version, int(one.network_address), int(one.broadcast_address)) for one in networks]
+    return Networks(frozenset(text for text in listed if "/" not in text), tuple(ranges))

@@ -4,7 +4,11 @@ import msgspec
 
 
 class Project(msgspec.Struct, frozen=True):
-    """`id` is an unsigned 64-bit SipHash of random text; `token` is public; `domain` is a host name without `www.`."""
+    """`id` is an unsigned 64-bit SipHash of random text; `token` is public; `domain` is a host name without `www.`.
+
+    excluded_ips: addresses and networks (`192.0.2.0/24`). excluded_paths, excluded_hosts: patterns in which `*` stands
+    for any text. public_indexed: whether search engines may list the public dashboard.
+    """
 
     id: int
     organization_id: str
@@ -13,7 +17,10 @@ class Project(msgspec.Struct, frozen=True):
     token: str
     time_zone: str = "UTC"
     public_dashboard: bool = False
+    public_indexed: bool = False
     excluded_ips: tuple[str, ...] = ()
     excluded_countries: tuple[str, ...] = ()
+    excluded_paths: tuple[str, ...] = ()
+    excluded_hosts: tuple[str, ...] = ()
     first_event_at_ms: int | None = None
     created_at_ms: int = 0

@@ -7,7 +7,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
-from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, settings, setup, sign_in, theme
+from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages.project import exclusions, general, installation
 
 
 class Access(Enum):
@@ -48,9 +49,14 @@ ROUTES = (
     Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),
-    Route("GET", "/p/{project}/settings", settings.show, Access.ACCOUNT),
-    Route("POST", "/p/{project}/settings", settings.save, Access.ACCOUNT),
-    Route("POST", "/p/{project}/settings/exclusions", settings.change_exclusions, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings", general.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings", general.save, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/public", general.publish, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/token", general.ask_for_token, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/token", general.rotate_token, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/installation", installation.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/exclusions", exclusions.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/exclusions", exclusions.change, Access.ACCOUNT),
 )
 BY_HANDLER = {route.handler: route.access for route in ROUTES}
 

@@ -65,6 +65,18 @@ VERDICTS: dict[str, Verdict] = {
         "A request {origin} came from a country that is excluded.",
         "Take the country off the list under Settings, Exclusions.",
     ),
+    Refusal.EXCLUDED_PATH: Verdict(
+        "Excluded path",
+        WARN,
+        "A visit {origin} of a path that is excluded.",
+        "Take the path off the list under Settings, Exclusions.",
+    ),
+    Refusal.EXCLUDED_HOST: Verdict(
+        "Excluded host",
+        WARN,
+        "A visit {origin} of a host that is excluded.",
+        "Take the host off the list under Settings, Exclusions.",
+    ),
     Refusal.PREFETCH: Verdict(
         "Prefetch",
         WARN,

@@ -45,7 +45,11 @@ class Area(NamedTuple):
     operator_only: bool = False
 
 
-PROJECT_AREAS = (Area("general", "General", ""),)
+PROJECT_AREAS = (
+    Area("general", "General", ""),
+    Area("installation", "Installation", "/installation"),
+    Area("exclusions", "Exclusions", "/exclusions"),
+)
 ORGANIZATION_AREAS: tuple[Area, ...] = ()
 
 

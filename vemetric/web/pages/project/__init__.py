@@ -1,0 +1,1 @@
+"""The settings of a project, a module per area."""

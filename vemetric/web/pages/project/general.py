@@ -1,0 +1,96 @@
+"""GET and POST /p/<project>/settings: name, domain, time zone and token, and whether everybody sees the dashboard."""
+
+import msgspec
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.accounts import project_settings
+from vemetric.model import calendar
+from vemetric.model.project import Project
+from vemetric.web import context, forms, render
+from vemetric.web.pages import confirm, shell
+from vemetric.web.pages.confirm import Question
+
+AREA = "general"
+
+
+class Details(msgspec.Struct, frozen=True):
+    """The form of name, domain and time zone."""
+
+    name: str
+    domain: str
+    time_zone: str
+
+
+class Publicity(msgspec.Struct, frozen=True):
+    """The form of the public dashboard; `on` where a box is ticked."""
+
+    is_public: str
+    is_indexed: str
+
+
+async def show(request: web.Request) -> web.Response:
+    project = await context.project_of(request)
+    return await _page(request, project, Details(project.name, project.domain, project.time_zone), {})
+
+
+async def save(request: web.Request) -> web.Response:
+    """Store name, domain and time zone."""
+    project, form = await context.project_to_change(request), await forms.read(request, Details)
+    services = context.of(request).services
+    try:
+        await project_settings.change_details(
+            services.database, services.clock, project.id, form.name, form.domain, form.time_zone
+        )
+    except (errors.Invalid, errors.Conflict) as error:
+        return await _page(request, project, form, render.problems_of(error, "domain"))
+    services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1")
+
+
+async def publish(request: web.Request) -> web.Response:
+    """Show the dashboard to everybody, or no longer."""
+    project, form = await context.project_to_change(request), await forms.read(request, Publicity)
+    services = context.of(request).services
+    await project_settings.publish(
+        services.database, services.clock, project.id, form.is_public == "on", form.is_indexed == "on"
+    )
+    services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1#public")
+
+
+async def ask_for_token(request: web.Request) -> web.Response:
+    """GET /p/<project>/settings/token: what a new token means."""
+    project = await context.project_to_change(request)
+    question = Question(
+        f"New token for {project.name}",
+        (
+            "The token of now stops working at once: everything that is sent with it is refused.",
+            "Put the new one into the snippet of every page and into every server that sends events.",
+        ),
+        "Make a new token",
+        f"/p/{project.id}/settings",
+    )
+    return confirm.ask(request, await shell.values(request, project, "settings"), question)
+
+
+async def rotate_token(request: web.Request) -> web.Response:
+    """Give the project a new token."""
+    project, services = await context.project_to_change(request), context.of(request).services
+    await project_settings.rotate_token(services.database, services.clock, project.id)
+    services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1#token")
+
+
+async def _page(request: web.Request, project: Project, form: Details, problems: dict[str, str]) -> web.Response:
+    frame = await shell.project_settings(request, project, AREA)
+    return render.page(
+        request,
+        "pages/project/general.html",
+        status=400 if problems else 200,
+        form=form,
+        problems=problems,
+        is_saved="Saved." if "saved" in request.query and not problems else "",
+        time_zones=sorted(calendar.zone_names()),
+        **frame,
+    )
