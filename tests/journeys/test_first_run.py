@@ -59,7 +59,7 @@ def visit(browser: Browser, url: str, user_agent: str | None = None) -> None:
 def exclude_own_address(page: Page, button: str) -> None:
     """Press a button of the project's exclusions and come back."""
     back = page.url
-    page.goto(f"{back}/settings")
+    page.goto(f"{back}/settings/exclusions")
     page.get_by_role("button", name=button).click()
     page.goto(back)
 
