@@ -21,6 +21,7 @@ from vemetric.enrich import bots, referrer, user_agent
 from vemetric.services import Probe, Services
 from vemetric.web import app
 from vemetric.web.hub import PATHS, Hub
+from vemetric.web.hub_protocol import HubProtocol
 from vemetric.web.tracker import Tracker
 
 TLS_CHECK_SECONDS = 5
@@ -96,12 +97,12 @@ async def site(opened: Services) -> AsyncIterator[str]:
         await pages.setup()
         stack.push_async_callback(pages.cleanup)
         put_hub_first(pages, hub)
-        port = await listen(pages, config.listen, "VEMETRIC_LISTEN", context)
+        port = await listen(pages, hub, config.listen, "VEMETRIC_LISTEN", context)
         if config.hub_listen is not None:
             alone = web.ServerRunner(web.Server(hub.handle, access_log=None), shutdown_timeout=config.drain_seconds)
             await alone.setup()
             stack.push_async_callback(alone.cleanup)
-            await listen(alone, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
+            await listen(alone, hub, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
         yield public_url.of(config, port)
 
 
@@ -123,11 +124,35 @@ def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
     server.request_handler = dispatch
 
 
-async def listen(runner: web.BaseRunner, address: Address, setting: str, context: ssl.SSLContext | None) -> int:
+class HubSite(web.TCPSite):
+    """A listener whose connections take the hub's short way."""
+
+    def __init__(self, runner: web.BaseRunner, hub: Hub, host: str | None, port: int, **settings: Any) -> None:
+        super().__init__(runner, host, port, **settings)
+        self._hub = hub
+
+    async def start(self) -> None:
+        """Listen, as the class above does, with our protocol for each connection."""
+        await web.BaseSite.start(self)
+        server, loop = self._runner.server, asyncio.get_running_loop()
+        if server is None:
+            raise RuntimeError("the runner is not set up")
+        self._server = await loop.create_server(
+            lambda: HubProtocol(server, self._hub, loop=loop, **server._kwargs),
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+        )
+
+
+async def listen(
+    runner: web.BaseRunner, hub: Hub, address: Address, setting: str, context: ssl.SSLContext | None
+) -> int:
     """Listen, and return the port; Misconfigured says why it cannot be."""
     # Every IPv6 interface means every interface: a socket for IPv4 too, so that the address shown can be opened.
     host = None if address.host == "::" else address.host
-    where = web.TCPSite(runner, host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
+    where = HubSite(runner, hub, host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
     try:
         await where.start()
     except OSError as error:

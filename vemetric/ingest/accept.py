@@ -1,6 +1,6 @@
 """Accept a hit: give it a user and a session, and queue one durable job that workers/event.py picks up."""
 
-from collections.abc import Mapping
+import asyncio
 from enum import Enum, auto
 
 import msgspec
@@ -10,8 +10,8 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.ingest import jobs
 from vemetric.ingest.hit import EventHit
-from vemetric.ingest.live_session import LiveSessions
-from vemetric.ingest.who import Resolver, Sender
+from vemetric.ingest.live_session import UNREAD, Extended, LiveSessions
+from vemetric.ingest.who import Resolver, Sender, Who
 from vemetric.model import ids
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
@@ -27,6 +27,15 @@ class Accepted(msgspec.Struct, frozen=True):
 
     event_id: str
     new_cookie_user_id: int | None
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A hit decided on and not yet written: what to write, the session it extends, and what it will have come to."""
+
+    write: Write
+    session_key: str
+    extended: Extended
+    accepted: Accepted
 
 
 class Left(Enum):
@@ -47,13 +56,62 @@ class Intake:
         self._clock = clock
 
     async def event(
-        self, hit: EventHit, project: Project, sender: Sender, headers: Mapping[str, str], geo: Geo
+        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo
     ) -> Accepted:
         """Queue an event. Returns when its job, its session and its count are on disk, in one transaction."""
         now_ms = self._clock.now_ms()
         who = await self._resolver.resolve(sender, now_ms, may_create=True)
         if who is None:
             raise AssertionError("a user can always be made for an event")
+        prepared = self._event(hit, project, sender, headers, geo, who, now_ms)
+        await self._put(prepared)
+        return prepared.accepted
+
+    def event_at_once(
+        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo
+    ) -> Prepared | None:
+        """An event ready to `submit`; None when something has to be read to tell whose it is."""
+        now_ms = self._clock.now_ms()
+        who = self._resolver.at_once(sender, now_ms, may_create=True)
+        return self._event(hit, project, sender, headers, geo, who, now_ms) if isinstance(who, Who) else None
+
+    async def leave(self, project: Project, sender: Sender) -> Left:
+        """Extend the live session of a user who leaves a page; says so when there is no user or no session."""
+        now_ms = self._clock.now_ms()
+        prepared = self._leave(project, await self._resolver.resolve(sender, now_ms, may_create=False), now_ms)
+        if isinstance(prepared, Left):
+            return prepared
+        await self._put(prepared)
+        return Left.EXTENDED
+
+    def leave_at_once(self, project: Project, sender: Sender) -> Prepared | Left | None:
+        """A page leave ready to `submit`, or why it is none; None when something has to be read to tell whose it is."""
+        now_ms = self._clock.now_ms()
+        who = self._resolver.at_once(sender, now_ms, may_create=False)
+        return None if who is UNREAD else self._leave(project, who, now_ms)
+
+    def submit(self, prepared: Prepared) -> "asyncio.Future[None]":
+        """Write what was prepared: done when it is on disk. Where it fails, at once or later, call `undo`."""
+        try:
+            return self._queue.submit(prepared.write)
+        except errors.Unavailable:
+            self.undo(prepared)
+            raise
+
+    def undo(self, prepared: Prepared) -> None:
+        """Forget a session that would have been opened by what could not be written."""
+        self._sessions.forget(prepared.session_key, prepared.extended)
+
+    async def _put(self, prepared: Prepared) -> None:
+        try:
+            await self._queue.put(prepared.write)
+        except errors.Unavailable:
+            self.undo(prepared)
+            raise
+
+    def _event(
+        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo, who: Who, now_ms: int
+    ) -> Prepared:
         extended = self._sessions.extend(who.key, who.session, now_ms)
         session = extended.session
         event_id = ids.random_id(EVENT_ID_LENGTH)
@@ -71,7 +129,7 @@ class Intake:
             identifier=sender.user_identifier or sender.identifier or "",
             display_name=_text_or_none(hit.display_name) or "",
             custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
-            headers=dict(headers),
+            headers=headers,
             geo=geo,
         )
         # The job that opens a session bears the session's name: page leaves wait for it.
@@ -81,26 +139,18 @@ class Intake:
             keys=[extended.write],
             counters={jobs.accepted_counter(project.id, now_ms): 1},
         )
-        try:
-            await self._queue.put(write)
-        except errors.Unavailable:
-            self._sessions.forget(who.key, extended)
-            raise
-        return Accepted(event_id, who.user_id if who.is_new_cookie else None)
+        return Prepared(write, who.key, extended, Accepted(event_id, who.user_id if who.is_new_cookie else None))
 
-    async def leave(self, project: Project, sender: Sender) -> Left:
-        """Extend the live session of a user who leaves a page; says so when there is no user or no session."""
-        now_ms = self._clock.now_ms()
-        who = await self._resolver.resolve(sender, now_ms, may_create=False)
+    def _leave(self, project: Project, who: Who | None, now_ms: int) -> Prepared | Left:
         if who is None:
             return Left.NO_USER
         if who.session is None:
             return Left.NO_SESSION
-        session, _, session_write = self._sessions.extend(who.key, who.session, now_ms)
+        extended = self._sessions.extend(who.key, who.session, now_ms)
+        session = extended.session
         leave = jobs.LeaveJob(project.id, who.user_id, session.session_id, session.started_ms, now_ms)
         job = NewJob(jobs.EVENT_QUEUE, jobs.encode(leave), after=session.session_id)
-        await self._queue.put(Write(jobs=[job], keys=[session_write]))
-        return Left.EXTENDED
+        return Prepared(Write(jobs=[job], keys=[extended.write]), who.key, extended, Accepted("", None))
 
 
 def _text_or_none(value: str | UnsetType) -> str | None:

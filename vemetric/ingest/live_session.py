@@ -1,7 +1,8 @@
 """Visits that go on: a sliding session per user, kept in Keys with its job's write; memory is a cache of it."""
 
 from collections import OrderedDict
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -13,6 +14,15 @@ SESSION_ID_LENGTH = 12
 CACHED_SESSIONS_MAX = 100_000
 KEY_PREFIX = "session:"
 FOR_EVER_MS = 1 << 62
+
+
+class Unread(Enum):
+    """Nothing can be said without reading from a store."""
+
+    UNREAD = auto()
+
+
+UNREAD: Final = Unread.UNREAD
 
 
 class LiveSession(msgspec.Struct, array_like=True):
@@ -68,12 +78,18 @@ class LiveSessions:
 
     async def find(self, name: str, now_ms: int) -> LiveSession | None:
         """The session under this key that is live now."""
+        session = self.known(name, now_ms)
+        if session is not UNREAD:
+            return session
+        stored = await self._read(name)
+        return stored if stored is not None and stored.expires_ms > now_ms else None
+
+    def known(self, name: str, now_ms: int) -> LiveSession | Literal[Unread.UNREAD] | None:
+        """As `find`, without reading; UNREAD when the memory cannot tell."""
         session = self._cache.get(name)
-        if session is None and now_ms < self._complete_from_ms:
-            session = await self._read(name)
-        if session is None or session.expires_ms <= now_ms:
-            return None
-        return session
+        if session is None:
+            return UNREAD if now_ms < self._complete_from_ms else None
+        return session if session.expires_ms > now_ms else None
 
     def extend(self, name: str, session: LiveSession | None, now_ms: int) -> Extended:
         """Prolong a session, or open one, and say what has to be written with the hit's job.

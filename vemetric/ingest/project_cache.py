@@ -23,6 +23,9 @@ class Entry(msgspec.Struct):
     fresh_until_ms: int
 
 
+NO_TOKEN = Entry(None, 0)
+
+
 class ProjectCache:
     """Look-ups of projects by their public token."""
 
@@ -36,14 +39,18 @@ class ProjectCache:
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none."""
-        if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_LENGTH_MAX:
-            return None
-        entry = self._fresh(token)
-        if entry is None:
+        entry = self.at_once(token)
+        if entry is None and isinstance(token, str):
             # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
             async with self._turn(token):
                 entry = self._fresh(token) or await self._read(token)
-        return entry.project
+        return None if entry is None else entry.project
+
+    def at_once(self, token: object) -> Entry | None:
+        """What is known of a token without reading, None if nothing is."""
+        if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_LENGTH_MAX:
+            return NO_TOKEN
+        return self._fresh(token)
 
     def forget(self) -> None:
         """Believe nothing any more: a project was made or changed."""

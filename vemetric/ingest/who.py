@@ -1,13 +1,14 @@
 """Whose hit it is: cookie, identifier given by a server or a page, or the salted hash of address and browser."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from vemetric.ingest import live_session
 from vemetric.ingest.identities import Identities
-from vemetric.ingest.live_session import LiveSession, LiveSessions
+from vemetric.ingest.live_session import UNREAD, LiveSession, LiveSessions, Unread
 from vemetric.ingest.salts import Salts
 from vemetric.model import ids
 
@@ -39,7 +40,7 @@ class Who(msgspec.Struct, frozen=True):
 
 def cookie_user_id(headers: Mapping[str, str]) -> int | None:
     """The user id in the cookie; anything but a decimal number of 64 bits is no cookie (defect 19)."""
-    cookies = headers.get("Cookie")
+    cookies = headers.get("cookie")
     if cookies is None:
         return None
     found = COOKIE_PATTERN.search(cookies)
@@ -47,6 +48,14 @@ def cookie_user_id(headers: Mapping[str, str]) -> int | None:
         return None
     user_id = int(found.group(1))
     return user_id if user_id <= USER_ID_MAX else None
+
+
+class Candidate(NamedTuple):
+    """Somebody it may be, with the key of the live session. is_last: nobody else comes into question."""
+
+    user_id: int
+    key: str
+    is_last: bool
 
 
 class Resolver:
@@ -64,29 +73,50 @@ class Resolver:
             known = await self._identities.of_backend(sender.project_id, sender.user_identifier, now_ms)
         if known is None and sender.identifier:
             known = await self._identities.by_identifier(sender.project_id, sender.identifier)
-        if known is not None:
-            return await self._known(sender.project_id, known, now_ms)
-        if sender.allow_cookies:
-            if not may_create:
-                return None
-            user_id = ids.new_user_id()
-            return Who(user_id, live_session.key(sender.project_id, user_id), None, is_new_cookie=True)
-        if not sender.user_agent:
-            user_id = ids.new_user_id()
-            return Who(user_id, live_session.key(sender.project_id, user_id), None)
-        return await self._by_fingerprint(sender, sender.user_agent, now_ms)
+        if known is None and sender.allow_cookies:
+            return self._by_new_cookie(sender.project_id) if may_create else None
+        return await self._among(self._candidates(sender, known), now_ms)
 
-    async def _known(self, project_id: int, user_id: int, now_ms: int) -> Who:
-        key = live_session.key(project_id, user_id)
-        return Who(user_id, key, await self._sessions.find(key, now_ms))
+    def at_once(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | Literal[Unread.UNREAD] | None:
+        """As `resolve`, without reading anything; UNREAD when that cannot be."""
+        known = sender.cookie_user_id
+        if known is None and (sender.user_identifier is not None or sender.identifier):
+            return UNREAD
+        if known is None and sender.allow_cookies:
+            return self._by_new_cookie(sender.project_id) if may_create else None
+        for candidate in self._candidates(sender, known):
+            found = self._sessions.known(candidate.key, now_ms)
+            if found is UNREAD:
+                return UNREAD
+            if found is not None or candidate.is_last:
+                return Who(candidate.user_id, candidate.key, found)
+        raise AssertionError("the last candidate is somebody")
 
-    async def _by_fingerprint(self, sender: Sender, user_agent: str, now_ms: int) -> Who:
-        """Yesterday's id as long as its visit goes on, so that midnight splits nobody; else today's."""
+    async def _among(self, candidates: Iterator[Candidate], now_ms: int) -> Who:
+        for candidate in candidates:
+            session = await self._sessions.find(candidate.key, now_ms)
+            if session is not None or candidate.is_last:
+                return Who(candidate.user_id, candidate.key, session)
+        raise AssertionError("the last candidate is somebody")
+
+    def _by_new_cookie(self, project_id: int) -> Who:
+        user_id = ids.new_user_id()
+        return Who(user_id, live_session.key(project_id, user_id), None, is_new_cookie=True)
+
+    def _candidates(self, sender: Sender, known: int | None) -> Iterator[Candidate]:
+        """Who it may be, the first with a live session being the one.
+
+        Of an address and browser yesterday's id as long as its visit goes on, so that midnight splits nobody; else
+        today's. Without a browser nobody can be told from anybody: a new user.
+        """
+        project_id = sender.project_id
+        if known is not None or not sender.user_agent:
+            user_id = ids.new_user_id() if known is None else known
+            yield Candidate(user_id, live_session.key(project_id, user_id), is_last=True)
+            return
         pair = self._salts.pair
         if pair.previous is not None:
-            user_id = ids.fingerprint_user_id(sender.project_id, sender.ip, user_agent, pair.previous)
-            who = await self._known(sender.project_id, user_id, now_ms)
-            if who.session is not None:
-                return who
-        user_id = ids.fingerprint_user_id(sender.project_id, sender.ip, user_agent, pair.current)
-        return await self._known(sender.project_id, user_id, now_ms)
+            user_id = ids.fingerprint_user_id(project_id, sender.ip, sender.user_agent, pair.previous)
+            yield Candidate(user_id, live_session.key(project_id, user_id), is_last=False)
+        user_id = ids.fingerprint_user_id(project_id, sender.ip, sender.user_agent, pair.current)
+        yield Candidate(user_id, live_session.key(project_id, user_id), is_last=True)

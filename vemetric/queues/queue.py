@@ -1,5 +1,6 @@
 """The queue as its users see it. Backends: sqlite.py (redis.py follows). One contract suite runs over all of them."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,6 +12,9 @@ class Queue(Protocol):
 
     async def put(self, write: Write) -> None:
         """Store the whole write durably (on disk when this returns) or raise: QueueFull past the bound, Unavailable."""
+
+    def submit(self, write: Write) -> "asyncio.Future[None]":
+        """`put` for callers that go on meanwhile: done when the write is on disk. May raise at once as well."""
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement.

@@ -82,12 +82,15 @@ class SqliteQueue:
     # Queue
 
     async def put(self, write: Write) -> None:
+        await self.submit(write)
+
+    def submit(self, write: Write) -> "asyncio.Future[None]":
         count = len(write.jobs)
         if count and self._jobs + self._jobs_under_way + count > self.jobs_max:
             raise errors.QueueFull
         future = self._write_line.submit(write)
         self._jobs_under_way += count
-        await future
+        return future
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         future = self._call(partial(Writer.claim, queue=queue, limit=limit, lease_seconds=lease_seconds), Mode.ALONE)

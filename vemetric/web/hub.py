@@ -1,11 +1,14 @@
-"""The hub: the endpoints that sites talk to. Decides in the order of checks SDKs rely on, then hands over to ingest."""
+"""The hub: the endpoints that sites talk to. Decides in the order of checks SDKs rely on, then hands over to ingest.
+
+A hit about which memory knows everything is decided on at once (`at_once`, called by hub_protocol.py); for any other,
+and for all that is rare, there is `handle`. Both take the same steps.
+"""
 
 import asyncio
 import logging
 import re
 from collections.abc import Mapping
 from email.utils import formatdate
-from functools import lru_cache
 
 import msgspec
 from aiohttp import web
@@ -16,7 +19,7 @@ from vemetric import errors
 from vemetric.enrich import bots, client
 from vemetric.ingest import hit as hits
 from vemetric.ingest import refuse, who
-from vemetric.ingest.accept import Left
+from vemetric.ingest.accept import Accepted, Left, Prepared
 from vemetric.ingest.hit import EventHit, Gate
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import NO_PROJECT
@@ -25,6 +28,7 @@ from vemetric.model import geo
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.services import Services
+from vemetric.web.ask import Answer, Ask, Headers, keep_headers, latin1_text
 from vemetric.web.tracker import Tracker
 
 # The exact paths of the hub on the shared port; on a listener of its own its rules hold for every path.
@@ -38,9 +42,6 @@ COOKIE_SECONDS = 34_550_000
 TEXT = "text/plain; charset=UTF-8"
 REASON_HEADER = "Vemetric-Refused"
 METHODS = "GET,HEAD,PUT,POST,DELETE,PATCH"
-KEPT_HEADERS = frozenset(("user-agent", "referer", "allow-cookies", "v-sdk", "v-sdk-version", "v-host", "v-referrer"))
-KEPT_PREFIX = "sec-ch-"
-HEADER_NAMES_MAX = 1000
 JSON_CONTENT_TYPE = re.compile(r"application/([a-z-.]+\+)?json(;\s*[a-zA-Z0-9-]+=[^;]+)*$")
 PLAIN_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
@@ -48,30 +49,47 @@ LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 log = logging.getLogger(__name__)
 
 
-class Asked(msgspec.Struct):
-    """A request past the gate: whose project it is, from where, and with which kept headers."""
+class Seen(msgspec.Struct):
+    """What can be told of a request before its project is known. hit: None if the body is no good event."""
 
-    request: web.BaseRequest
-    body: bytes
+    gate: Gate
+    hit: EventHit | None
+    token: object
+    ip: str
+    place: Geo
+    is_bot: bool
+
+
+class Asked(msgspec.Struct):
+    """A request past the gate: whose project it is, and from where."""
+
+    ask: Ask
     gate: Gate
     hit: EventHit | None
     project: Project
     ip: str
     place: Geo
-    kept_headers: dict[str, str]
-    allow_cookies: bool
 
     def sender(self) -> Sender:
-        identifier, backend = self.gate.identifier, self.gate.user_identifier
+        headers, identifier, backend = self.ask.headers, self.gate.identifier, self.gate.user_identifier
         return Sender(
             project_id=self.project.id,
             ip=self.ip,
-            user_agent=self.kept_headers.get("user-agent"),
-            cookie_user_id=who.cookie_user_id(self.request.headers),
+            user_agent=self.ask.kept_headers.get("user-agent"),
+            cookie_user_id=who.cookie_user_id(headers),
             user_identifier=backend if isinstance(backend, str) else None,
             identifier=identifier if isinstance(identifier, str) else None,
-            allow_cookies=self.allow_cookies,
+            allow_cookies=cookies_allowed(headers, self.gate),
         )
+
+
+class UnderWay(msgspec.Struct):
+    """A hit that was decided on at once and whose write is on its way to the disk. event: None for a page leave."""
+
+    asked: Asked
+    event: EventHit | None
+    prepared: Prepared
+    written: "asyncio.Future[None]"
 
 
 class Refused(Exception):
@@ -96,82 +114,152 @@ class Hub:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request by the hub's rules; nothing a client sends makes a 5xx but a full or broken store."""
         if request.method == "OPTIONS":
-            return preflight(request)
+            return response(preflight(request.headers))
         if request.path == UP_PATH:
             is_read = request.method in ("GET", "HEAD")
-            return answer(request, 200) if is_read else answer(request, 404, "404 Not Found")
+            return response(answer(request.headers, 200 if is_read else 404, "" if is_read else "404 Not Found"))
         if request.path == TRACKER_PATH and request.method in ("GET", "HEAD"):
             return self._script(request)
-        return await self._answered(request)
-
-    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
-        """What lies behind the gate, or the answer to what went wrong on the way."""
+        headers = Headers.of(request.headers)
+        ask = Ask(
+            method=request.method,
+            path=request.path,
+            headers=headers,
+            kept_headers=keep_headers(request.headers),
+            body=b"",
+            peer=request.remote,
+            scheme=request.scheme,
+            host=request.host,
+        )
         try:
-            return await self._gated(request)
+            # Before its body is read: who comes too often should cost as little as can be.
+            self._count(ask)
+            ask.body = await read_body(request, self._services.config.hit_body_bytes_max)
         except Refused as refused:
-            self._tell(request, refused)
-            return answer(request, refused.status, refused.body, refusal=refused.refusal)
-        except errors.Unavailable:
-            self._services.tap.refused(NO_PROJECT, Refusal.BUSY)
-            return answer(request, 503, "Service Unavailable", refusal=Refusal.BUSY, retry_seconds=RETRY_SECONDS)
-        except (web.HTTPException, ConnectionError):
-            raise
-        except Exception:
-            # Told here, without the visitor's address: the HTTP library would log it.
-            log.exception("The hub failed at %s %r", request.method, request.path)
-            return answer(request, 500, "Internal Server Error")
+            return response(self._refusal(ask, refused))
+        return response(await self.answer(ask))
 
-    async def _gated(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The checks every request passes, in the order of ingest.md 2.2."""
-        services, headers = self._services, request.headers
-        ip = client.client_ip(request.remote, headers, services.trusted_proxies) or ""
-        if not services.ingest_rate.allow(ip):
+    async def answer(self, ask: Ask) -> Answer:
+        """What is answered to a request with its body, whatever has to be read for it first."""
+        try:
+            self._count(ask)
+            seen = self._look(ask)
+            project = await self._services.projects.by_token(seen.token)
+            asked = self._admit(ask, seen, project)
+            handler = self._handlers.get(ask.path) if ask.method == "POST" else None
+            return answer(ask.headers, 404, "404 Not Found") if handler is None else await handler(asked)
+        except Refused as refused:
+            return self._refusal(ask, refused)
+        except Exception as error:
+            return self._failure(ask, error)
+
+    def at_once(self, ask: Ask) -> Answer | UnderWay | None:
+        """A POST to /e or /l whose project and user are known without reading; None when something must be read."""
+        try:
+            self._count(ask)
+            seen = self._look(ask)
+            known = self._services.projects.at_once(seen.token)
+            if known is None:
+                return None
+            asked = self._admit(ask, seen, known.project)
+            intake, hit = self._services.intake, None
+            prepared: Prepared | Left | None
+            if ask.path == EVENT_PATH:
+                hit = self._check_event(asked)
+                prepared = intake.event_at_once(hit, asked.project, asked.sender(), ask.kept_headers, asked.place)
+            else:
+                prepared = intake.leave_at_once(asked.project, asked.sender())
+            if isinstance(prepared, Left):
+                return self._left(asked, prepared)
+            return None if prepared is None else UnderWay(asked, hit, prepared, intake.submit(prepared))
+        except Refused as refused:
+            return self._refusal(ask, refused)
+        except Exception as error:
+            return self._failure(ask, error)
+
+    def finish(self, under_way: UnderWay) -> Answer:
+        """What is answered once the write of a hit is done or has failed."""
+        asked, prepared = under_way.asked, under_way.prepared
+        error = None if under_way.written.cancelled() else under_way.written.exception()
+        if error is not None or under_way.written.cancelled():
+            self._services.intake.undo(prepared)
+            return self._failure(asked.ask, error or errors.Unavailable("The write was given up."))
+        if under_way.event is None:
+            return answer(asked.ask.headers, 200)
+        return self._accepted(asked, under_way.event, prepared.accepted)
+
+    def _count(self, ask: Ask) -> None:
+        if ask.is_counted:
+            return
+        ask.is_counted = True
+        if not self._services.ingest_rate.allow(self._ip(ask)):
             raise Refused(Refusal.TOO_MANY, 429, "Too Many Requests")
-        body = await read_body(request, services.config.hit_body_bytes_max)
-        hit, gate = decode(request.path, body)
-        kept_headers = keep_headers(headers)
-        place = geo.UNKNOWN if isinstance(gate.user_identifier, str) else services.places.look_up(ip)
-        if bots.is_bot(kept_headers.get("user-agent", ""), place.country_code, headers.get("CF-Verified-Bot")):
-            raise Refused(Refusal.BOT, project_id=await self._project_id(request, gate))
-        project = await services.projects.by_token(token_of(request, gate))
+
+    def _ip(self, ask: Ask) -> str:
+        return client.client_ip(ask.peer, ask.headers, self._services.trusted_proxies) or ""
+
+    def _look(self, ask: Ask) -> Seen:
+        """The first checks every request passes, in the order of ingest.md 2.2."""
+        hit, gate = decode(ask.path, ask.body)
+        ip = self._ip(ask)
+        place = geo.UNKNOWN if isinstance(gate.user_identifier, str) else self._services.places.look_up(ip)
+        is_bot = bots.is_bot(
+            ask.kept_headers.get("user-agent", ""), place.country_code, ask.headers.get("cf-verified-bot")
+        )
+        # The header wins, even a wrong one; beacons have no headers and put the token into the body.
+        return Seen(gate, hit, ask.headers.get("token") or gate.token, ip, place, is_bot)
+
+    def _admit(self, ask: Ask, seen: Seen, project: Project | None) -> Asked:
+        """The checks for which the project must be known; bots are refused before their token matters."""
+        if seen.is_bot:
+            raise Refused(Refusal.BOT, project_id=NO_PROJECT if project is None else project.id)
         if project is None:
             raise Refused(Refusal.WRONG_TOKEN, 401)
-        if ip in project.excluded_ips:
-            raise Refused(Refusal.EXCLUDED_IP, project_id=project.id)
-        if place.country_code and place.country_code in project.excluded_countries:
-            raise Refused(Refusal.EXCLUDED_COUNTRY, project_id=project.id)
-        handler = self._handlers.get(request.path) if request.method == "POST" else None
-        if handler is None:
-            return answer(request, 404, "404 Not Found")
-        allow_cookies = cookies_allowed(headers, gate)
-        return await handler(Asked(request, body, gate, hit, project, ip, place, kept_headers, allow_cookies))
+        refusal = refuse.excluded(project, seen.ip, seen.place)
+        if refusal is not None:
+            raise Refused(refusal, project_id=project.id)
+        return Asked(ask, seen.gate, seen.hit, project, seen.ip, seen.place)
 
-    async def _event(self, asked: Asked) -> web.StreamResponse:
+    async def _event(self, asked: Asked) -> Answer:
         """POST /e: a page view, an outbound link or a custom event."""
-        request, project = asked.request, asked.project
+        hit, ask = self._check_event(asked), asked.ask
+        accepted = await self._services.intake.event(hit, asked.project, asked.sender(), ask.kept_headers, asked.place)
+        return self._accepted(asked, hit, accepted)
+
+    def _check_event(self, asked: Asked) -> EventHit:
+        """The event of a request that nothing speaks against."""
+        project = asked.project
         hit = check_event(asked)
-        if refuse.is_prefetch(request.headers):
+        if refuse.is_prefetch(asked.ask.headers):
             raise Refused(Refusal.PREFETCH, project_id=project.id)
         check_special_event(hit, project)
         if refuse.is_internal_link(hit, project):
             raise Refused(Refusal.INTERNAL_LINK, project_id=project.id)
         if refuse.is_tag_manager_preview(hit):
             raise Refused(Refusal.TAG_MANAGER, project_id=project.id)
-        accepted = await self._services.intake.event(hit, project, asked.sender(), asked.kept_headers, asked.place)
-        if project.first_event_at_ms is None:
-            self._services.tap.accepted(project.id, hit.name, hit.url if isinstance(hit.url, str) else "")
-        if accepted.new_cookie_user_id is None:
-            return answer(request, 200)
-        return answer(request, 200, cookie=self._cookie(request, accepted.new_cookie_user_id))
+        refusal = refuse.excluded_page(project, hit)
+        if refusal is not None:
+            raise Refused(refusal, project_id=project.id)
+        return hit
 
-    async def _leave(self, asked: Asked) -> web.StreamResponse:
+    def _accepted(self, asked: Asked, hit: EventHit, accepted: Accepted) -> Answer:
+        ask = asked.ask
+        if asked.project.first_event_at_ms is None:
+            self._services.tap.accepted(asked.project.id, hit.name, hit.url if isinstance(hit.url, str) else "")
+        if accepted.new_cookie_user_id is None:
+            return answer(ask.headers, 200)
+        return answer(ask.headers, 200, cookie=self._cookie(ask, accepted.new_cookie_user_id))
+
+    async def _leave(self, asked: Asked) -> Answer:
         """POST /l: a page is left, the visit lasts until now."""
-        left = await self._services.intake.leave(asked.project, asked.sender())
+        return self._left(asked, await self._services.intake.leave(asked.project, asked.sender()))
+
+    def _left(self, asked: Asked, left: Left) -> Answer:
         if left is Left.NO_USER:
             raise Refused(Refusal.NO_USER, 401, "User is not identified", asked.project.id)
         if left is Left.NO_SESSION:
             raise Refused(Refusal.NO_SESSION, 401, "Session has not started", asked.project.id)
-        return answer(asked.request, 200)
+        return answer(asked.ask.headers, 200)
 
     def _script(self, request: web.BaseRequest) -> web.StreamResponse:
         """GET /main.js. The SDK stays silent on localhost, so its loading is all that can be told of a try there."""
@@ -180,24 +268,26 @@ class Hub:
             self._services.tap.refused(NO_PROJECT, Refusal.LOCALHOST, url=referrer)
         return self._tracker.response(request)
 
-    def _cookie(self, request: web.BaseRequest, user_id: int) -> str:
-        _, host = client.scheme_and_host(
-            request.remote, request.headers, self._services.trusted_proxies, request.scheme, request.host
-        )
-        domain = cookie_domain(request.headers.get("V-Host"), host)
+    def _cookie(self, ask: Ask, user_id: int) -> str:
+        _, host = client.scheme_and_host(ask.peer, ask.headers, self._services.trusted_proxies, ask.scheme, ask.host)
+        domain = cookie_domain(ask.headers.get("v-host"), host)
         expires = formatdate(self._services.clock.now_ms() // 1000 + COOKIE_SECONDS, usegmt=True)
         scope = f" Domain={domain};" if domain else ""
         return f"{who.COOKIE_NAME}={user_id};{scope} Path=/; Expires={expires}; HttpOnly; Secure; SameSite=None"
 
-    async def _project_id(self, request: web.BaseRequest, gate: Gate) -> int:
-        """Which project to tell of a bot; bots are refused before their token matters."""
-        project = await self._services.projects.by_token(token_of(request, gate))
-        return NO_PROJECT if project is None else project.id
+    def _refusal(self, ask: Ask, refused: Refused) -> Answer:
+        origin = ask.headers.get("origin", "")
+        detail = ask.headers.get("user-agent", "") if refused.refusal is Refusal.BOT else origin
+        self._services.tap.refused(refused.project_id, refused.refusal, url=ask.path, detail=latin1_text(detail))
+        return answer(ask.headers, refused.status, refused.body, refusal=refused.refusal)
 
-    def _tell(self, request: web.BaseRequest, refused: Refused) -> None:
-        origin = request.headers.get("Origin", "")
-        detail = request.headers.get("User-Agent", "") if refused.refusal is Refusal.BOT else origin
-        self._services.tap.refused(refused.project_id, refused.refusal, url=request.path, detail=latin1_text(detail))
+    def _failure(self, ask: Ask, error: BaseException) -> Answer:
+        if isinstance(error, errors.Unavailable):
+            self._services.tap.refused(NO_PROJECT, Refusal.BUSY)
+            return answer(ask.headers, 503, "Service Unavailable", refusal=Refusal.BUSY, retry_seconds=RETRY_SECONDS)
+        # Told here, without the visitor's address: the HTTP library would log it.
+        log.error("The hub failed at %s %r", ask.method, ask.path, exc_info=error)
+        return answer(ask.headers, 500, "Internal Server Error")
 
 
 async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes:
@@ -239,11 +329,11 @@ def decode(path: str, body: bytes) -> tuple[EventHit | None, Gate]:
 def check_event(asked: Asked) -> EventHit:
     """The event, or Refused with the words SDKs know."""
     project_id = asked.project.id
-    if JSON_CONTENT_TYPE.match(asked.request.headers.get("Content-Type", "")) is None:
+    if JSON_CONTENT_TYPE.match(asked.ask.headers.get("content-type", "")) is None:
         raise Refused(Refusal.INVALID, 400, "Invalid!", project_id)
     if asked.hit is not None:
         return asked.hit
-    if not hits.is_json(asked.body):
+    if not hits.is_json(asked.ask.body):
         raise Refused(Refusal.MALFORMED, 400, "Malformed JSON in request body", project_id)
     raise Refused(Refusal.INVALID, 400, "Invalid!", project_id)
 
@@ -258,14 +348,9 @@ def check_special_event(hit: EventHit, project: Project) -> None:
         raise Refused(Refusal.INVALID, 400, f"Missing HREF for {hit.name} event", project.id)
 
 
-def token_of(request: web.BaseRequest, gate: Gate) -> object:
-    """The header wins, even a wrong one; beacons have no headers and put the token into the body."""
-    return request.headers.get("Token") or gate.token
-
-
 def cookies_allowed(headers: Mapping[str, str], gate: Gate) -> bool:
     """Only the exact text `true` allows cookies; the body is asked where there is no header."""
-    header = headers.get("Allow-Cookies")
+    header = headers.get("allow-cookies")
     return header == "true" if header is not None else gate.allow_cookies == "true"
 
 
@@ -278,33 +363,10 @@ def cookie_domain(v_host: str | None, request_host: str) -> str | None:
     return domain if f".{host.lower()}".endswith(f".{domain}") else None
 
 
-def keep_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that go into the job, in lower case; repeated ones are joined. Never an address or a cookie."""
-    kept: dict[str, str] = {}
-    for name, value in headers.items():
-        lower = kept_name(name)
-        if lower is not None:
-            text = latin1_text(value)
-            kept[lower] = f"{kept[lower]}, {text}" if lower in kept else text
-    return kept
-
-
-@lru_cache(HEADER_NAMES_MAX)
-def kept_name(name: str) -> str | None:
-    """The name a header is kept under, None for those that are not kept."""
-    lower = name.lower()
-    return lower if lower in KEPT_HEADERS or lower.startswith(KEPT_PREFIX) else None
-
-
-def latin1_text(value: str) -> str:
-    """A header's bytes read as Latin-1, as the hash of a visitor has to see them."""
-    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def cors_headers(request: web.BaseRequest) -> CIMultiDict[str]:
+def cors_headers(asked_with: Mapping[str, str]) -> CIMultiDict[str]:
     """Credentialed requests need the origin named; an origin that is no plain text is not echoed."""
     headers: CIMultiDict[str] = CIMultiDict()
-    origin = request.headers.get("Origin")
+    origin = asked_with.get("origin")
     if origin is not None and origin.isascii() and origin.isprintable():
         headers["Access-Control-Allow-Origin"] = origin
         headers["Vary"] = "Origin"
@@ -315,16 +377,16 @@ def cors_headers(request: web.BaseRequest) -> CIMultiDict[str]:
 
 
 def answer(
-    request: web.BaseRequest,
+    asked_with: Mapping[str, str],
     status: int,
     body: str = "",
     *,
     refusal: Refusal | None = None,
     cookie: str | None = None,
     retry_seconds: int | None = None,
-) -> web.Response:
-    """An answer with CORS headers, whatever became of the request (defect 18)."""
-    headers = cors_headers(request)
+) -> Answer:
+    """An answer with CORS headers, whatever became of the request (defect 18). asked_with: the request's headers."""
+    headers = cors_headers(asked_with)
     headers["Content-Type"] = TEXT
     if refusal is not None:
         headers[REASON_HEADER] = refusal
@@ -332,18 +394,23 @@ def answer(
         headers["Set-Cookie"] = cookie
     if retry_seconds is not None:
         headers["Retry-After"] = str(retry_seconds)
-    return web.Response(status=status, body=body.encode(), headers=headers)
+    return Answer(status, headers, body.encode())
 
 
-def preflight(request: web.BaseRequest) -> web.Response:
+def preflight(asked_with: Mapping[str, str]) -> Answer:
     """The answer to OPTIONS: asked headers are allowed, and a browser may remember it for a day."""
-    headers = cors_headers(request)
+    headers = cors_headers(asked_with)
     headers["Access-Control-Allow-Methods"] = METHODS
     headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
-    asked = request.headers.get("Access-Control-Request-Headers", "")
+    asked = asked_with.get("access-control-request-headers", "")
     names = [name.strip() for name in asked.split(",") if name.strip()] if asked.isascii() else []
     if names and all(name.isprintable() for name in names):
         headers["Access-Control-Allow-Headers"] = ",".join(names)
         # The original appends to Vary only what it has set: with an Origin both names, else this one.
         headers["Vary"] = ", ".join([*headers.getall("Vary", []), "Access-Control-Request-Headers"])
-    return web.Response(status=204, headers=headers)
+    return Answer(204, headers)
+
+
+def response(made: Answer) -> web.Response:
+    """An answer as the HTTP library sends it."""
+    return web.Response(status=made.status, body=made.body or None, headers=made.headers)

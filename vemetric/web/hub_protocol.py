@@ -1,0 +1,236 @@
+"""The hub's short way: plain hits are read from the connection's bytes and answered without a task or a request object.
+
+Nearly all requests there are take it. Whatever is not plain to see, from a body that comes in pieces to a header that
+is sent twice, goes to the HTTP library, which reads it with all the care that takes; decisions are web/hub.py's alone.
+"""
+
+import asyncio
+import re
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.http import SERVER_SOFTWARE
+from aiohttp.web_protocol import RequestHandler
+
+from vemetric.web.ask import Answer, Ask, Headers, kept_name, latin1_text
+from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, Hub, UnderWay
+
+PLAIN_REQUESTS = {f"POST {path} HTTP/1.1\r\n".encode(): path for path in (EVENT_PATH, LEAVE_PATH)}
+REQUEST_LINE_BYTES = len(next(iter(PLAIN_REQUESTS)))
+# The HTTP library's own bound of a header line is larger; such heads are its business.
+HEAD_BYTES_MAX = 8_000
+# Header lines that were read before are known by their bytes: browsers, origins and SDKs repeat themselves.
+FIELDS_REMEMBERED_MAX = 8_192
+FIELD_BYTES_REMEMBERED_MAX = 512
+# What came while a hit was being written waits here; who sends more than this is read no further until then.
+HELD_BYTES_MAX = 65_536
+FIELD = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*"
+    rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+)
+# Headers that change how a request is to be read or answered.
+UNPLAIN_NAMES = frozenset(
+    (
+        "transfer-encoding",
+        "content-encoding",
+        "expect",
+        "upgrade",
+        "te",
+        "trailer",
+        "proxy-connection",
+        "http2-settings",
+    )
+)
+LENGTH_DIGITS_MAX = 7
+# Of the bytes handed to the HTTP library: do they end where a request ends?
+PLAIN_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,7})[ \t]*\r\n", re.IGNORECASE)
+UNPLAIN_WORDS = (b"\r\ntransfer-encoding", b"\r\nupgrade", b"\r\nexpect")
+
+
+class Field(NamedTuple):
+    """A header line, read. kept: its text as it goes into the job, None if it does not."""
+
+    name: str
+    value: str
+    kept: str | None
+
+
+_fields: dict[bytes, Field] = {}
+
+
+class HubProtocol(RequestHandler):
+    """A connection of the HTTP library that answers plain hits itself whenever the library is not at work on it."""
+
+    def __init__(self, manager: web.Server, hub: Hub, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._hub = hub
+        self._scheme = "http"
+        self._peer: str | None = None
+        # Whether all bytes that were handed to the library ended where a request ended.
+        self._is_between = True
+        # How many of the library's requests are answered; it counts them as they come.
+        self._handled = 0
+        self._under_way: UnderWay | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._held = b""
+        self._idle: asyncio.Event | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        # As the library's requests name it: without the port, and nobody behind a local socket.
+        self._peer = str(peer[0]) if isinstance(peer, list | tuple) else (None if peer is None else str(peer))
+        self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_busy():
+            self._hold(data)
+        elif not self._take(data):
+            self._is_between = self._is_between and ends_a_request(data)
+            super().data_received(data)
+
+    async def _handle_request(self, *request: Any) -> Any:
+        try:
+            return await super()._handle_request(*request)
+        finally:
+            self._handled += 1
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """Let a hit that is being written be answered before the library's own end."""
+        if self._is_busy():
+            self._idle = asyncio.Event()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._idle.wait()
+            except TimeoutError:
+                # Not answered, so not acknowledged; whether it was stored its sender cannot know.
+                self._under_way = None
+        await super().shutdown(timeout)
+
+    def _is_busy(self) -> bool:
+        return self._under_way is not None or self._answering is not None
+
+    def _is_at_rest(self) -> bool:
+        """Whether the library has answered all it was given and waits for a request that it knows nothing of yet."""
+        return self._is_between and self._handled == self._request_count
+
+    def _take(self, data: bytes) -> bool:
+        """Answer a plain hit; False for anything else."""
+        path = PLAIN_REQUESTS.get(data[:REQUEST_LINE_BYTES])
+        if path is None or not self._is_at_rest() or self._close or self._force_close or self._paused:
+            return False
+        ask = read(data, path, self._peer, self._scheme)
+        if ask is None:
+            return False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        decided = self._hub.at_once(ask)
+        if type(decided) is UnderWay:
+            self._under_way = decided
+            decided.written.add_done_callback(self._written)
+        elif type(decided) is Answer:
+            self._send(decided)
+        else:
+            self._answering = self._loop.create_task(self._answer(ask))
+        return True
+
+    async def _answer(self, ask: Ask) -> None:
+        try:
+            self._send(await self._hub.answer(ask))
+        finally:
+            self._answering = None
+            self._go_on()
+
+    def _written(self, _: "asyncio.Future[None]") -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            self._send(self._hub.finish(under_way))
+            self._go_on()
+
+    def _send(self, answer: Answer) -> None:
+        if self.transport is not None:
+            self.transport.write(written(answer))
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > HELD_BYTES_MAX and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        """Look at what came meanwhile."""
+        if self._idle is not None:
+            self._idle.set()
+        if self._held:
+            was_paused = len(self._held) > HELD_BYTES_MAX
+            held, self._held = self._held, b""
+            if was_paused and self.transport is not None:
+                self.transport.resume_reading()
+            self.data_received(held)
+
+
+def read(data: bytes, path: str, peer: str | None, scheme: str) -> Ask | None:
+    """A whole request with nothing in it that could be read in two ways; None if it is not that."""
+    end = data.find(b"\r\n\r\n", REQUEST_LINE_BYTES, HEAD_BYTES_MAX)
+    if end < 0:
+        return None
+    headers, kept = Headers(), {}
+    for line in data[REQUEST_LINE_BYTES:end].split(b"\r\n"):
+        field = _fields.get(line) or read_field(line)
+        if field is None or field.name in headers:
+            return None
+        headers[field.name] = field.value
+        if field.kept is not None:
+            kept[field.name] = field.kept
+    host = headers.get("host")
+    if not host or headers.get("content-length") != str(len(data) - end - 4):
+        return None
+    return Ask("POST", path, headers, kept, data[end + 4 :], peer, scheme, host)
+
+
+def read_field(line: bytes) -> Field | None:
+    """A header line; None if it is not plain."""
+    found = FIELD.fullmatch(line)
+    if found is None:
+        return None
+    name = found[1].decode("ascii").lower()
+    # As the library decodes them.
+    value = found[2].decode("utf-8", "surrogateescape")
+    if name in UNPLAIN_NAMES or (name == "connection" and value.lower() != "keep-alive"):
+        return None
+    field = Field(name, value, None if kept_name(name) is None else latin1_text(value))
+    if len(line) <= FIELD_BYTES_REMEMBERED_MAX:
+        if len(_fields) >= FIELDS_REMEMBERED_MAX:
+            _fields.clear()
+        _fields[line] = field
+    return field
+
+
+def written(answer: Answer) -> bytes:
+    """An answer as it goes over the wire."""
+    return _head(answer.status, tuple(answer.headers.items()), len(answer.body), int(time.time())) + answer.body
+
+
+@lru_cache(1024)
+def _head(status: int, headers: tuple[tuple[str, str], ...], length: int, second: int) -> bytes:
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
+    lines += [f"Content-Length: {length}", f"Date: {formatdate(second, usegmt=True)}", f"Server: {SERVER_SOFTWARE}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+
+
+def ends_a_request(data: bytes) -> bool:
+    """Whether bytes that begin with a request hold exactly that one, as far as this is plain to see."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    head = data[: end + 2]
+    lower = head.lower()
+    if any(word in lower for word in UNPLAIN_WORDS):
+        return False
+    lengths = PLAIN_LENGTH.findall(head)
+    if lower.count(b"content-length") != len(lengths) or len(lengths) > 1:
+        return False
+    return len(data) - end - 4 == (int(lengths[0]) if lengths else 0)
