@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit import servers
 from vemetric import config
 from vemetric.clickhouse import migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # 2026-03-10 12:00 UTC, a Tuesday.
 NOON_MS = 1_773_144_000_000
+
+
+def pytest_sessionfinish() -> None:
+    servers.end_all()
 
 
 @pytest.fixture(scope="session")
