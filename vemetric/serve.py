@@ -18,6 +18,7 @@ from vemetric.accounts import setup
 from vemetric.clock import SystemClock
 from vemetric.config import Address, Config
 from vemetric.enrich import bots, referrer, user_agent
+from vemetric.model import private_file
 from vemetric.services import Probe, Services
 from vemetric.web import app
 from vemetric.web.hub import PATHS, Hub
@@ -49,6 +50,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
                 "VEMETRIC_TRUSTED_PROXIES is 'everything': anybody can claim any address. "
                 "Use it only behind a proxy that removes such headers."
             )
+        warn_of_open_directory(config.data_dir)
         await stack.enter_async_context(workers.running(opened))
         await stack.enter_async_context(control.listening(opened))
         url = await stack.enter_async_context(site(opened))
@@ -56,6 +58,17 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
         await stopping.wait()
         log.info("Stopping: no new requests; finishing what is under way.")
     log.info("Stopped.")
+
+
+def warn_of_open_directory(data_dir: Path) -> None:
+    """Say so when others on the machine may look into the data; an existing directory is left as it was given."""
+    if mode := private_file.open_to_others(data_dir):
+        log.warning(
+            "VEMETRIC_DATA_DIR is '%s': others on this machine may read it (mode %s). Close it: chmod -R go-rwx '%s'",
+            data_dir,
+            mode,
+            data_dir,
+        )
 
 
 def calm_collector() -> None:

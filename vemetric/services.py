@@ -24,6 +24,7 @@ from vemetric.ingest.project_cache import ProjectCache
 from vemetric.ingest.salts import Salts
 from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
+from vemetric.model import private_file
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 from vemetric.queues.sqlite import SqliteQueue
@@ -138,7 +139,9 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
 def make_private_directory(path: Path) -> None:
     """The data directory, readable by its owner only; Misconfigured says why it cannot be had."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_file.sync_directory(path.parent)
         probe = path / f".writable-{secrets.token_hex(4)}"
         probe.touch(mode=0o600)
         probe.unlink()
@@ -152,10 +155,7 @@ def make_private_directory(path: Path) -> None:
 def load_secret(path: Path) -> bytes:
     """The instance's secret, made on first start and kept for its owner only."""
     if not path.exists():
-        temporary = path.with_suffix(f".{secrets.token_hex(4)}")
-        temporary.touch(mode=0o600)
-        temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
-        temporary.replace(path)
+        private_file.write(path, secrets.token_bytes(SECRET_BYTES))
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:
         raise errors.Misconfigured(f"{path} is damaged: it must hold {SECRET_BYTES} bytes. Restore it, or delete it.")
