@@ -27,6 +27,8 @@ from vemetric.web.tracker import Tracker
 TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
+# How long a connection waits for its next request to be there with its whole head, however slowly it comes: an idle one
+# is closed then, and one that keeps a place by sending a byte now and again. Longer than proxies keep theirs.
 KEEP_ALIVE_SECONDS = 75
 COLLECTOR_THRESHOLDS = (20_000, 20, 100)
 
@@ -111,7 +113,8 @@ async def site(opened: Services) -> AsyncIterator[str]:
         put_hub_first(pages, hub)
         port = await listen(pages, config.listen, "VEMETRIC_LISTEN", context)
         if config.hub_listen is not None:
-            alone = web.ServerRunner(web.Server(hub.handle, access_log=None), shutdown_timeout=config.drain_seconds)
+            server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
+            alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
             await alone.setup()
             stack.push_async_callback(alone.cleanup)
             await listen(alone, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
