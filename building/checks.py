@@ -49,7 +49,7 @@ def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
 
 def prepare() -> Mapping[str, str]:
     """Install what tests need beside Python packages, and answer the environment that tells them where it is."""
-    environment.ensure("runtime", "build", "test")
+    environment.ensure("build", "runtime", "test")
     frontend.install_packages(TEST_PAGES)
     sdk_python = environment.ensure("sdk", venv=SDK_VENV)
     browser = chromium.find()
