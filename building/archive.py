@@ -43,7 +43,20 @@ SHEBANG = "/usr/bin/env python3"
 # Written by pip, different from machine to machine (paths, scripts), and read by nothing at run time.
 MACHINE_BOUND = ("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/direct_url.json")
 # Of these packages only the named files are used, so only they are shipped.
-PARTLY_SHIPPED = {"device_detector": ("regexes/upstream/bots.yml",)}
+PARTLY_SHIPPED = {
+    "device_detector": ("regexes/upstream/bots.yml",),
+    "aiochclient": (
+        "__init__.py",
+        "client.py",
+        "exceptions.py",
+        "http_clients/__init__.py",
+        "http_clients/abc.py",
+        "http_clients/aiohttp.py",
+        "records.py",
+        "sql.py",
+        "types.py",
+    ),
+}
 # Runs before anything else, so any Python, also one that cannot read our sources, gets a sentence.
 MAIN_TEMPLATE = """\
 import sys

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-from building import archive, chromium, environment, frontend
+from building import archive, chromium, environment, frontend, servers
 from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, alone, say
 
 SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
@@ -49,10 +49,11 @@ def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
 
 def prepare() -> Mapping[str, str]:
     """Install what tests need beside Python packages, and answer the environment that tells them where it is."""
-    environment.ensure("runtime", "build", "test")
+    environment.ensure("build", "runtime", "test")
     frontend.install_packages(TEST_PAGES)
     sdk_python = environment.ensure("sdk", venv=SDK_VENV)
     browser = chromium.find()
+    servers.find()
     return surroundings() | {
         "VEMETRIC_TEST_CHROMIUM": str(browser),
         "VEMETRIC_TEST_NODE": frontend.find_node()[0],

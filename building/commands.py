@@ -44,7 +44,7 @@ def run_benchmarks(arguments: Sequence[str]) -> int:
         raise BuildError(f"there is no benchmark {names[0]}; there are: {', '.join(known)}")
     archive.build()
     with alone():
-        python = environment.ensure("runtime", "build", "test")
+        python = environment.ensure("build", "runtime", "test")
     codes = [
         subprocess.call([python, f"benchmarks/{name}.py", *arguments[1:]], cwd=ROOT, env=checks.surroundings())
         for name in names

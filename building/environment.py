@@ -1,4 +1,4 @@
-"""Virtual environments filled from the locks: hashes required, nothing resolved, wheels only."""
+"""Virtual environments filled from the locks: hashes required, nothing resolved, wheels only (but for FROM_SOURCE)."""
 
 import shutil
 import subprocess
@@ -10,6 +10,10 @@ from building.paths import ROOT, VENV, BuildError, is_stamped, python_tag, run, 
 
 # The groups of pyproject.toml that have a lock; "runtime" stands for its dependencies.
 GROUPS = ("runtime", "build", "test", "node", "sdk", "lock")
+# Published as source alone. Their C parts, none of which we use, are left out, so no compiler is needed and every
+# machine builds the same.
+FROM_SOURCE = ("aiochclient",)
+WITHOUT_COMPILER = {"CC": "false"}
 # Locks are resolved for the oldest interpreter and C library we support; their hashes cover newer ones too.
 LOCK_PYTHON = "3.11"
 LOCK_PLATFORM = "x86_64-manylinux_2_28"
@@ -25,7 +29,10 @@ def python_of(venv: Path) -> Path:
 
 
 def ensure(*groups: str, venv: Path = VENV) -> Path:
-    """Make the environment and install the groups that changed; answer its Python."""
+    """Make the environment and install the groups that changed, in this order; answer its Python.
+
+    The group "build" comes before one that holds a package of FROM_SOURCE.
+    """
     missing = [group for group in groups if not is_stamped(_stamp(venv, group), _content(group))]
     if missing or not works_as_ours(venv):
         make(venv)
@@ -71,7 +78,9 @@ def install(lock: Path, *, venv: Path = VENV, target: Path | None = None) -> Non
     """Install exactly what a lock says, into the environment or into a plain folder."""
     where = ["--target", str(target), "--no-compile"] if target else []
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    run([*pip(venv), "install", *flags, *where, "--requirement", lock])
+    # Built with the environment's own setuptools, which is locked; a build of its own would fetch what is newest.
+    flags += [f"--no-binary={','.join(FROM_SOURCE)}", "--no-build-isolation"]
+    run([*pip(venv), "install", *flags, *where, "--requirement", lock], env=WITHOUT_COMPILER)
 
 
 def write_locks(*, upgrade: bool) -> None:
@@ -81,6 +90,7 @@ def write_locks(*, upgrade: bool) -> None:
         what = ["pyproject.toml"] if group == "runtime" else ["--group", f"pyproject.toml:{group}"]
         agreeing = [] if group == "runtime" else ["--constraints", "requirements.lock"]
         options = ["--generate-hashes", "--no-header", "--no-annotate", "--only-binary", ":all:", "--quiet"]
+        options += [option for package in FROM_SOURCE for option in ("--no-binary", package)]
         target = ["--python-version", LOCK_PYTHON, "--python-platform", LOCK_PLATFORM]
         more = ["--upgrade"] if upgrade else []
         out = ["--output-file", lock_of(group).name]

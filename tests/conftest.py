@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit import engines, servers
+from tests.kit.clickhouse_server import ClickHouseServer
 from vemetric import config
 from vemetric.clickhouse import migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 # 2026-03-10 12:00 UTC, a Tuesday.
 NOON_MS = 1_773_144_000_000
+
+
+def pytest_sessionfinish() -> None:
+    servers.end_all()
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +38,21 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = asyncio.run(opened())
     yield engine
     asyncio.run(engine.close())
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """A ClickHouse server as far as its HTTP interface goes (see tests/kit/clickhouse_http.py)."""
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse") / "store", password="a:secret/@?")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+async def server_engine(clickhouse_server: ClickHouseServer) -> AsyncIterator[Engine]:
+    """The engine on that server, migrated."""
+    async with engines.on_server(clickhouse_server) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,47 +1,53 @@
-"""The relational store for tests: every backend in BACKENDS runs the same suites.
+"""The relational store for tests: every backend in BACKENDS runs the same suites."""
 
-PostgreSQL is one of them when VEMETRIC_TEST_POSTGRESQL holds the URL of a server where databases may be made.
-"""
-
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
-from sqlalchemy.engine import make_url
 
+from tests.kit import servers
 from vemetric.database.database import Database, file_url
 
-POSTGRESQL = os.environ.get("VEMETRIC_TEST_POSTGRESQL")
-BACKENDS = ["sqlite", *(["postgresql"] if POSTGRESQL else [])]
+BACKENDS = ["sqlite", "postgresql", *(["pgbouncer"] if servers.has_pgbouncer() else [])]
 
 
 @asynccontextmanager
-async def postgresql_url(server: str) -> AsyncIterator[str]:
-    """The URL of a database of its own, dropped afterwards."""
-    import asyncpg
-
+async def postgresql_url(server: servers.Server | None = None) -> AsyncIterator[str]:
+    """The URL of a database of its own, dropped afterwards; through `server` where that is PgBouncer."""
+    direct = servers.postgresql()
     name = f"vemetric_{secrets.token_hex(8)}"
-    connection = await asyncpg.connect(server)
+    connection = await asyncpg.connect(servers.postgresql_url(direct))
     try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-        await connection.execute(f"DROP DATABASE {name}")
+        await connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+        yield servers.postgresql_url(server or direct, name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
 
 
+@asynccontextmanager
+async def open_database(backend: str, folder: Path) -> AsyncIterator[Database]:
+    """An empty store with the whole schema."""
+    if backend == "sqlite":
+        opened = await Database.open(file_url(folder / "vemetric.db"))
+        try:
+            yield opened
+        finally:
+            await opened.close()
+        return
+    async with postgresql_url(servers.pgbouncer() if backend == "pgbouncer" else None) as url:
+        opened = await Database.open(url)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+
 @pytest.fixture(params=BACKENDS)
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty store with the whole schema."""
-    if request.param == "sqlite":
-        opened = await Database.open(file_url(tmp_path / "vemetric.db"))
+    """An empty store with the whole schema, of every backend."""
+    async with open_database(request.param, tmp_path) as opened:
         yield opened
-        await opened.close()
-        return
-    async with postgresql_url(POSTGRESQL or "") as url:
-        opened = await Database.open(url)
-        yield opened
-        await opened.close()

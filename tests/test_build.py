@@ -22,6 +22,8 @@ LICENSE_CHARACTERS_MIN = 500
 # Declared, locked and shipped for what they bring beside an import of their own.
 NOT_IMPORTED = {
     "aiosqlite": "SQLAlchemy loads it by the name in the database's URL",
+    "asyncpg": "SQLAlchemy loads it by the name in the database's URL",
+    "hiredis": "redis-py parses answers with it where it is installed",
     "greenlet": "SQLAlchemy's asyncio support needs it and does not declare it everywhere",
     "tzdata": "zoneinfo reads it where the system has no zones",
     "device-detector": "its list of bots is read as a file",

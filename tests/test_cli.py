@@ -138,11 +138,7 @@ class TestRealProcess:
 
     def test_beside_it_and_over_what_it_leaves(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
-        server = Server(
-            data_dir,
-            command=(sys.executable, "-m", "vemetric"),
-            environ={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        ).start()
+        server = started(data_dir)
         try:
             token = server.setup_link().rpartition("/")[2]
             made = server.run("project", "create", "--name", "Shop", "--domain", "shop.example")
@@ -163,6 +159,27 @@ class TestRealProcess:
         assert server.run("project", "list")["projects"] == [made]
         assert server.stop() == 0
         assert not (data_dir / control.SOCKET_NAME).exists()
+
+    def test_an_open_directory_is_warned_about_and_what_is_made_in_it_is_private(self, tmp_path: Path) -> None:
+        data_dir = tmp_path / "data"
+        data_dir.mkdir()
+        data_dir.chmod(0o755)
+        server = started(data_dir)
+        try:
+            [warned] = [line for line in server.log if " WARNING " in line]
+            assert "VEMETRIC_DATA_DIR is" in warned
+            assert "(mode 755)" in warned
+            made = list(data_dir.rglob("*"))
+            assert {"secret.key", "vemetric.db", "queue.db", "format.json"} <= {path.name for path in made}
+            assert [path for path in made if path.stat().st_mode & 0o077] == []
+        finally:
+            server.kill()
+
+
+def started(data_dir: Path) -> Server:
+    """The process, from the source."""
+    environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return Server(data_dir, command=(sys.executable, "-m", "vemetric"), environ=environ).start()
 
 
 def test_a_process_that_does_not_answer_is_unreachable(

@@ -1,8 +1,11 @@
 """The listeners: the hub's rules on its exact paths only, for every path on a listener of its own, and TLS renewed."""
 
 import asyncio
+import dataclasses
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -111,6 +114,59 @@ async def test_an_excluded_address_is_named(site: Services, ports: tuple[int, in
     site.projects.forget()
     answer = await http.exchange(ports[0], "POST", "/e", headers, b'{"name":"X"}')
     assert (answer.status, answer.header("Vemetric-Refused")) == (200, "excluded-ip")
+
+
+class TestSlowHeads:
+    """A connection that never finishes a request's head is closed, on each listener, the first or a later one."""
+
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serve, "KEEP_ALIVE_SECONDS", 0.5)
+
+    @pytest.mark.parametrize("listener", [0, 1])
+    @pytest.mark.parametrize("before", [b"", b"GET /up HTTP/1.1\r\nHost: hub.test\r\n\r\n"])
+    async def test_are_given_up(self, site: Services, ports: tuple[int, int], listener: int, before: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports[listener])
+        try:
+            writer.write(before)
+            if before:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(http.parsed(head).header("content-length") or 0))
+            writer.write(b"POST /e HTTP/1.1\r\n")
+            dripping = asyncio.create_task(drip(writer))
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        finally:
+            dripping.cancel()
+            writer.close()
+            await asyncio.gather(dripping, writer.wait_closed(), return_exceptions=True)
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """A header that never ends."""
+    writer.write(b"X-Slow: ")
+    while True:
+        writer.write(b"a")
+        await asyncio.sleep(0.05)
+
+
+async def test_every_interface_means_ipv4_too(live_services: Services, ports: tuple[int, int]) -> None:
+    everywhere = msgspec.structs.replace(live_services.config, listen=config.Address("::", ports[0]), hub_listen=None)
+    hosts = ["127.0.0.1", *(["::1"] if has_ipv6() else [])]
+    async with serve.site(dataclasses.replace(live_services, config=everywhere)):
+        for host in hosts:
+            _, writer = await asyncio.open_connection(host, ports[0])
+            writer.close()
+            await writer.wait_closed()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def certificate(directory: Path, name: str) -> trustme.CA:

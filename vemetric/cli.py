@@ -68,6 +68,8 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
 
     try:
         settings, warnings = config.load(os.environ)
+        # What is made in the data directory is its owner's alone, whoever may look into the directory.
+        os.umask(0o077)
         if options.command == "serve":
             return _serve(settings, warnings, probe)
         if options.command == "config":

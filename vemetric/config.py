@@ -500,7 +500,7 @@ def _check_together(config: Config) -> None:
         raise errors.Misconfigured("SMTP_HOST and POSTMARK_SERVER_API_TOKEN are not allowed together.")
     if (config.smtp_host or config.postmark_server_api_token) and not (config.mail_from and config.public_url):
         raise errors.Misconfigured(
-            "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL: the sender of letters, and where links in them lead."
+            "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL: its sender, and where its links lead."
         )
 
 

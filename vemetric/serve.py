@@ -18,6 +18,7 @@ from vemetric.accounts import setup
 from vemetric.clock import SystemClock
 from vemetric.config import Address, Config
 from vemetric.enrich import bots, referrer, user_agent
+from vemetric.model import private_file
 from vemetric.services import Probe, Services
 from vemetric.web import app
 from vemetric.web.hub import PATHS, Hub
@@ -27,6 +28,8 @@ from vemetric.web.tracker import Tracker
 TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
+# How long a connection waits for its next request to be there with its whole head, however slowly it comes: an idle one
+# is closed then, and one that keeps a place by sending a byte now and again. Longer than proxies keep theirs.
 KEEP_ALIVE_SECONDS = 75
 COLLECTOR_THRESHOLDS = (20_000, 20, 100)
 
@@ -50,6 +53,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
                 "VEMETRIC_TRUSTED_PROXIES is 'everything': anybody can claim any address. "
                 "Use it only behind a proxy that removes such headers."
             )
+        warn_of_open_directory(config.data_dir)
         await stack.enter_async_context(workers.running(opened))
         await stack.enter_async_context(control.listening(opened))
         url = await stack.enter_async_context(site(opened))
@@ -57,6 +61,17 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
         await stopping.wait()
         log.info("Stopping: no new requests; finishing what is under way.")
     log.info("Stopped.")
+
+
+def warn_of_open_directory(data_dir: Path) -> None:
+    """Say so when others on the machine may look into the data; an existing directory is left as it was given."""
+    if mode := private_file.open_to_others(data_dir):
+        log.warning(
+            "VEMETRIC_DATA_DIR is '%s': others on this machine may read it (mode %s). Close it: chmod -R go-rwx '%s'",
+            data_dir,
+            mode,
+            data_dir,
+        )
 
 
 def calm_collector() -> None:
@@ -99,7 +114,8 @@ async def site(opened: Services) -> AsyncIterator[str]:
         put_hub_first(pages, hub)
         port = await listen(pages, hub, config.listen, "VEMETRIC_LISTEN", context)
         if config.hub_listen is not None:
-            alone = web.ServerRunner(web.Server(hub.handle, access_log=None), shutdown_timeout=config.drain_seconds)
+            server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
+            alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
             await alone.setup()
             stack.push_async_callback(alone.cleanup)
             await listen(alone, hub, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)

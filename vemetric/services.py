@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vemetric import errors
+from vemetric import errors, public_url
+from vemetric.accounts.post import Post
+from vemetric.accounts.tips import Tips
 from vemetric.clickhouse import loader, migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
@@ -17,6 +19,7 @@ from vemetric.database.database import Database, file_url
 from vemetric.enrich.client import TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 from vemetric.ingest.accept import Intake
+from vemetric.ingest.identify import Users
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
@@ -24,6 +27,8 @@ from vemetric.ingest.project_cache import ProjectCache
 from vemetric.ingest.salts import Salts
 from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
+from vemetric.mail import mailer
+from vemetric.model import private_file
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 from vemetric.queues.sqlite import SqliteQueue
@@ -57,6 +62,10 @@ class Services:
     tap: Tap
     ingest_rate: IngestRate
     intake: Intake
+    identities: Identities
+    users: Users
+    post: Post
+    tips: Tips
     probe: Probe
     # Whether this process alone writes to the stores, so that it may remember what it wrote.
     owns_stores: bool
@@ -96,11 +105,15 @@ async def open_services(
         await salts.rotate()
         sessions = LiveSessions(queue, config.session_minutes, exclusive=True)
         await sessions.load()
-        resolver = Resolver(salts, sessions, Identities(database))
+        identities = Identities(database, queue, queue, clock, exclusive=True)
+        await identities.load()
+        resolver = Resolver(salts, sessions, identities)
+        secret = load_secret(config.data_dir / SECRET_NAME)
+        post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
         yield Services(
             config=config,
             clock=clock,
-            secret=load_secret(config.data_dir / SECRET_NAME),
+            secret=secret,
             database=database,
             queue=queue,
             keys=queue,
@@ -114,6 +127,10 @@ async def open_services(
             tap=Tap(queue, clock),
             ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
             intake=Intake(queue, sessions, resolver, clock),
+            identities=identities,
+            users=Users(queue, resolver, identities, clock),
+            post=post,
+            tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,
             owns_stores=True,
         )
@@ -138,7 +155,9 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
 def make_private_directory(path: Path) -> None:
     """The data directory, readable by its owner only; Misconfigured says why it cannot be had."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_file.sync_directory(path.parent)
         probe = path / f".writable-{secrets.token_hex(4)}"
         probe.touch(mode=0o600)
         probe.unlink()
@@ -152,10 +171,7 @@ def make_private_directory(path: Path) -> None:
 def load_secret(path: Path) -> bytes:
     """The instance's secret, made on first start and kept for its owner only."""
     if not path.exists():
-        temporary = path.with_suffix(f".{secrets.token_hex(4)}")
-        temporary.touch(mode=0o600)
-        temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
-        temporary.replace(path)
+        private_file.write(path, secrets.token_bytes(SECRET_BYTES))
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:
         raise errors.Misconfigured(f"{path} is damaged: it must hold {SECRET_BYTES} bytes. Restore it, or delete it.")

@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 import pytest
-import sqlalchemy
 
 from vemetric.accounts import access, projects, signup
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
-from vemetric.database import tables
 from vemetric.database.database import Database
 from vemetric.model.account import Account
 from vemetric.model.organization import Membership, Organization, Role
@@ -54,9 +52,8 @@ async def test_projects(database: Database, cast: Cast) -> None:
 
 
 async def test_a_restricted_member_sees_what_is_listed(database: Database, cast: Cast) -> None:
-    row = {"account_id": cast.bob.id, "project_id": cast.blog.id, "organization_id": "acme"}
     async with database.begin() as connection:
-        await connection.change(sqlalchemy.insert(tables.project_access).values(row))
+        await stored_organizations.set_access(connection, "acme", cast.bob.id, (cast.blog.id,))
     assert await access.projects_of(database, cast.bob) == [cast.blog]
     assert await access.project_for(database, cast.bob, cast.shop.id) is None
 

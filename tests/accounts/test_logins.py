@@ -99,22 +99,22 @@ async def test_nobody_ends_the_login_of_another(
 
 
 async def test_guessing_is_slowed_down(database: Database, keys: Keys, clock: FrozenClock, alice: Account) -> None:
-    for _ in range(logins.ATTEMPTS_ON_ACCOUNT_MAX):
+    for _ in range(limits.LOGIN_ON_ACCOUNT.tries):
         with pytest.raises(errors.Unauthorized):
             await logins.sign_in(database, keys, clock, EMAIL, "wrong horse", FIREFOX)
     with pytest.raises(errors.TooManyRequests) as raised:
         await logins.sign_in(database, keys, clock, EMAIL, PASSWORD, FIREFOX)
-    assert raised.value.retry_after_seconds == logins.WINDOW_SECONDS
+    assert raised.value.retry_after_seconds == limits.LOGIN_ON_ACCOUNT.window_seconds
     # Somebody else, somewhere else, is not held up; nor is anybody after the wait.
     await logins.sign_in(database, keys, clock, EMAIL, PASSWORD, logins.Browser("Firefox", "192.0.2.2"))
-    clock.advance(logins.WINDOW_SECONDS * 1000)
+    clock.advance(limits.LOGIN_ON_ACCOUNT.window_seconds * 1000)
     await logins.sign_in(database, keys, clock, EMAIL, PASSWORD, FIREFOX)
 
 
 async def test_signing_in_rightly_is_not_slowed_down(
     database: Database, keys: Keys, clock: FrozenClock, alice: Account
 ) -> None:
-    for _ in range(logins.ATTEMPTS_ON_ACCOUNT_MAX + 1):
+    for _ in range(limits.LOGIN_ON_ACCOUNT.tries + 1):
         await logins.sign_in(database, keys, clock, EMAIL, PASSWORD, FIREFOX)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit import engines
 from vemetric.clickhouse import rows
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
@@ -15,20 +16,10 @@ NOON = 1_767_268_800_123  # 2026-01-01 12:00:00.123 UTC
 PROJECT_IDS = itertools.count(9_910_000_000_000_001)
 
 
-# Each name of a backend with the fixture that opens it; a test process can have one embedded engine.
-BACKENDS = {"embedded": "embedded"}
-
-
-@pytest.fixture(scope="session")
-def embedded(engine: Engine) -> Engine:
-    """The engine in the process, opened and migrated by tests/conftest.py."""
-    return engine
-
-
-@pytest.fixture(scope="session", params=BACKENDS)
+@pytest.fixture(params=engines.BACKENDS)
 def store(request: pytest.FixtureRequest) -> Engine:
     """Every backend in turn."""
-    opened: Engine = request.getfixturevalue(BACKENDS[request.param])
+    opened: Engine = request.getfixturevalue({"embedded": "engine", "server": "server_engine"}[request.param])
     return opened
 
 

@@ -235,3 +235,12 @@ def test_refuses_a_directory_name_that_the_engine_would_misread(tmp_path: Path) 
     with pytest.raises(errors.Misconfigured, match="character in its name"):
         directory.Directory.own(tmp_path / "what?", "26.9.0")
     assert not (tmp_path / "what?").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"format": "one"}', b'{"format": 1}'])
+def test_a_damaged_note_of_the_format_is_told_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / directory.FORMAT_NAME).write_bytes(content)
+    with pytest.raises(errors.Misconfigured, match=r"format\.json is damaged .* delete it\."):
+        directory.Directory.own(tmp_path, "26.9.0")
+    (tmp_path / directory.FORMAT_NAME).unlink()
+    directory.Directory.own(tmp_path, "26.9.0").release()

@@ -91,7 +91,7 @@ async def test_the_first_event_is_noted_once(database: Database, cast: Cast) -> 
 
 
 class TestVisibility:
-    """No row in project_access: every project of the organization. Any row: only the listed ones."""
+    """A member who is not restricted sees every project of the organization; one who is, only the listed ones."""
 
     async def seen_by(self, database: Database, account_id: str) -> list[str]:
         async with database.connect() as connection:
@@ -103,8 +103,7 @@ class TestVisibility:
 
     async def restrict(self, database: Database, account_id: str, project_id: int) -> None:
         async with database.begin() as connection:
-            row = {"account_id": account_id, "project_id": project_id, "organization_id": "acme"}
-            await connection.change(sqlalchemy.insert(tables.project_access).values(row))
+            await organizations.set_access(connection, "acme", account_id, (project_id,))
 
     async def test_members_see_all_strangers_none(self, database: Database, cast: Cast) -> None:
         assert await self.seen_by(database, cast.alice.id) == ["blog.example", "shop.example"]
@@ -114,6 +113,13 @@ class TestVisibility:
     async def test_a_listed_project_hides_the_others_from_a_member(self, database: Database, cast: Cast) -> None:
         await self.restrict(database, cast.bob.id, cast.blog.id)
         assert await self.seen_by(database, cast.bob.id) == ["blog.example"]
+
+    async def test_who_may_see_nothing_any_more_does_not_see_all(self, database: Database, cast: Cast) -> None:
+        await self.restrict(database, cast.bob.id, cast.blog.id)
+        async with database.begin() as connection:
+            assert await projects.delete(connection, cast.blog.id)
+            assert not await projects.delete(connection, cast.blog.id)
+        assert await self.seen_by(database, cast.bob.id) == []
 
     async def test_an_admin_sees_all_whatever_is_listed(self, database: Database, cast: Cast) -> None:
         await self.restrict(database, cast.alice.id, cast.blog.id)

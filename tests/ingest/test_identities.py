@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from vemetric.accounts import projects
 from vemetric.clock import FrozenClock
+from vemetric.database import identities as stored_identities
 from vemetric.database.database import Connection, Database, file_url
-from vemetric.ingest.identities import CACHED_CHARACTERS_MAX, Identities
+from vemetric.ingest import identities, jobs
+from vemetric.ingest.identities import CACHED_CHARACTERS_MAX, Claim, Identities
+from vemetric.queues.sqlite import SqliteQueue
 
 
 class Counted(Database):
@@ -25,26 +28,109 @@ class Counted(Database):
             yield connection
 
 
-@pytest.mark.parametrize(("length", "reads"), [(CACHED_CHARACTERS_MAX, 1), (CACHED_CHARACTERS_MAX + 1, 3)])
-async def test_an_identity_is_remembered_unless_its_name_is_long(
-    tmp_path: Path, clock: FrozenClock, length: int, reads: int
-) -> None:
-    database = await Counted.open(file_url(tmp_path / "vemetric.db"))
-    assert isinstance(database, Counted)
-    shop = (await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")).id
-    identities = Identities(database)
-    database.reads = 0
+class Stores:
+    """The two stores of identities, and any number of processes over them."""
+
+    def __init__(self, database: Counted, queue: SqliteQueue, clock: FrozenClock, shop: int) -> None:
+        self.database = database
+        self.queue = queue
+        self.shop = shop
+        self._clock = clock
+
+    async def process(self, *, exclusive: bool = False) -> Identities:
+        known = Identities(self.database, self.queue, self.queue, self._clock, exclusive=exclusive)
+        await known.load()
+        return known
+
+    async def created(self) -> list[jobs.CreateUserJob]:
+        claimed = await self.queue.claim(jobs.CREATE_USER_QUEUE, 100, 60)
+        return [jobs.decode_create(job.payload) for job in claimed]
+
+    async def write(self, claim: Claim) -> None:
+        """What the worker does."""
+        async with self.database.begin() as connection:
+            await stored_identities.insert_if_absent(connection, claim.project_id, claim.user_id, claim.identifier, 0)
+
+
+@pytest.fixture
+async def stores(tmp_path: Path, clock: FrozenClock) -> AsyncIterator[Stores]:
+    async with AsyncExitStack() as stack:
+        database = await Counted.open(file_url(tmp_path / "vemetric.db"))
+        stack.push_async_callback(database.close)
+        assert isinstance(database, Counted)
+        queue = await SqliteQueue.open(tmp_path / "queue.db", clock)
+        stack.push_async_callback(queue.close)
+        shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+        database.reads = 0
+        yield Stores(database, queue, clock, shop.id)
+
+
+@pytest.mark.parametrize(("length", "reads"), [(CACHED_CHARACTERS_MAX, 0), (CACHED_CHARACTERS_MAX + 1, 2)])
+async def test_an_identity_is_remembered_unless_its_name_is_long(stores: Stores, length: int, reads: int) -> None:
+    known = await stores.process(exclusive=True)
     name = "x" * length
-    user_id = await identities.of_backend(shop, name, 0)
-    assert [await identities.by_identifier(shop, name) for _ in range(2)] == [user_id] * 2
-    assert database.reads == reads
-    await database.close()
+    user_id = await known.of_backend(stores.shop, name, 0)
+    claim = Claim(stores.shop, user_id, name)
+    await stores.write(claim)
+    known.settle([(claim, user_id)])
+    stores.database.reads = 0
+    assert [await known.by_identifier(stores.shop, name) for _ in range(2)] == [user_id] * 2
+    assert stores.database.reads == reads
 
 
-async def test_many_at_once_make_one_user(tmp_path: Path, clock: FrozenClock) -> None:
-    database = await Database.open(file_url(tmp_path / "vemetric.db"))
-    shop = (await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")).id
-    identities = Identities(database)
-    made = await asyncio.gather(*(identities.of_backend(shop, "ann", 0) for _ in range(20)))
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_many_at_once_make_one_user(stores: Stores, exclusive: bool) -> None:
+    processes = [await stores.process(exclusive=exclusive) for _ in range(1 if exclusive else 3)]
+    made = await asyncio.gather(*(known.of_backend(stores.shop, "ann", 0) for known in processes * 20))
     assert len(set(made)) == 1
-    await database.close()
+    assert [(job.user_id, job.identifier) for job in await stores.created()] == [(made[0], "ann")]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_claim_outlives_its_process_and_tells_both_ways(stores: Stores, exclusive: bool) -> None:
+    user_id = await (await stores.process(exclusive=True)).of_backend(stores.shop, "ann", 0)
+    known = await stores.process(exclusive=exclusive)
+    stores.database.reads = 0
+    assert await known.by_identifier(stores.shop, "ann") == user_id
+    assert await known.by_user(stores.shop, user_id) == "ann"
+    assert await known.claimed([(stores.shop, user_id), (stores.shop, 5)]) == {(stores.shop, user_id): "ann"}
+    assert stores.database.reads == 0
+
+
+async def test_more_claims_than_fit_are_looked_up_one_by_one(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "CLAIMS_LOADED_MAX", 1)
+    first = await stores.process(exclusive=True)
+    made = [await first.of_backend(stores.shop, name, 0) for name in ("ann", "bob", "cleo")]
+    known = await stores.process(exclusive=True)
+    assert [await known.by_identifier(stores.shop, name) for name in ("ann", "bob", "cleo")] == made
+
+
+async def test_a_claim_gives_way_to_the_user_that_was_first(stores: Stores) -> None:
+    known = await stores.process(exclusive=True)
+    claimed_id = await known.of_backend(stores.shop, "ann", 0)
+    first_id = 77
+    await stores.write(Claim(stores.shop, first_id, "ann"))
+    sets = known.settle([(Claim(stores.shop, claimed_id, "ann"), first_id)])
+    await stores.queue.set(sets)
+    for process in (known, await stores.process(), await stores.process(exclusive=True)):
+        assert await process.by_identifier(stores.shop, "ann") == first_id
+        assert await process.by_user(stores.shop, claimed_id) is None
+        assert await process.by_user(stores.shop, first_id) == "ann"
+
+
+async def test_a_process_that_died_while_it_made_a_user_holds_nobody_up(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "POLLS_MAX", 1)
+    monkeypatch.setattr(identities, "POLL_SECONDS", 0)
+    lock = identities.turn_of_identifier(stores.shop, "ann")
+    await stores.queue.set_if_absent(lock, b"somebody", 1 << 60)
+    user_id = await (await stores.process()).of_backend(stores.shop, "ann", 0)
+    assert [job.user_id for job in await stores.created()] == [user_id]
+
+
+async def test_an_identifier_of_any_length_is_taken(stores: Stores) -> None:
+    known = await stores.process()
+    name = "ä" * 100_000
+    user_id = await known.of_backend(stores.shop, name, 0)
+    assert await known.by_identifier(stores.shop, name) == user_id

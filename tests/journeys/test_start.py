@@ -33,7 +33,7 @@ REFUSED = {
     SHOP: (1, "There is a project for shop.test already."),
     ("project", "create", "--name", "Shop", "--domain", "localhost"): (2, "Domain: "),
     ("account", "create", "--email", dashboard.EMAIL, "--password", "correct horse"): (1, ""),
-    ("account", "create", "--email", "nobody", "--password", "correct horse"): (2, "Email: "),
+    ("account", "create", "--email", "nobody", "--password", "correct horse"): (2, "E-mail: "),
     ("account", "reset-password", "--email", "bob@example.com"): (1, ""),
     ("setup-link",): (1, "There is an account already, so there is nothing to set up."),
     ("nonsense",): (2, ""),

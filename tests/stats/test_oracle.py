@@ -12,15 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.kit import engines
 from tests.stats import history, oracle
 from tests.stats.history import Event, Rows, Visit
 from vemetric.clickhouse.engine import Engine
 from vemetric.model import calendar, timespan
-from vemetric.model.dashboard import Range
+from vemetric.model.dashboard import Range, Row
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
-from vemetric.stats import dashboard, dimensions, series
+from vemetric.stats import dashboard, dimensions, filters, series
 from vemetric.stats.dashboard import Choice
+from vemetric.stats.filters import Conditions
 
 # Zones, each with a moment around which its clock does something worth a test.
 MOMENTS = {
@@ -34,6 +36,14 @@ MOMENTS = {
 DAY_MS = 24 * calendar.HOUR_MS
 PLACES = (("", ""), ("AT", "Wien"), ("AT", ""), ("DE", "Linz"), ("AT", "Linz"), ("", "unknown"))
 SOURCES = (("", ""), ("", "https://example.com"), ("Google", "https://google.com"), ("News", ""), ("News", "https://n"))
+DATA = (
+    {},
+    {"plan": "pro"},
+    {"plan": "Starter", "seats": 5},
+    {"seats": "7"},
+    {"plan": None, "50%_": "a_b"},
+    {"seats": 2.5},
+)
 NAMES = (history.PAGE_VIEW, history.PAGE_VIEW, history.PAGE_VIEW, "signup", "click")
 PATHS = ("/", "/a", "/b", "/ü", "/a/b", "/c", "/d", "/e", "/f")
 
@@ -72,6 +82,7 @@ class History:
             referrer_url=url,
             referrer_type=chance.choice(("search", "unknown")),
             utm_source=chance.choice(("", "spring")),
+            utm_campaign=chance.choice(("", "Launch")),
             country=country,
             city=city,
             pathname=chance.choice(PATHS),
@@ -103,7 +114,11 @@ class History:
             origin=chance.choice(("https://example.com", "https://docs.example.com")),
             pathname=chance.choice(PATHS),
             client_type=chance.choice(("browser", "browser", "server")),
+            hash=chance.choice(("", "#top")),
+            data=chance.choice(DATA),
+            identifier=chance.choice(("", "", f"user-{user}")),
             client=chance.choice(("Chrome", "Firefox")),
+            client_version=chance.choice(("", "120.0")),
             device=chance.choice(("desktop", "mobile")),
             os=chance.choice(("macOS", "Windows", "Linux")),
         )
@@ -123,56 +138,99 @@ class History:
             self.events.append(event)
 
 
-async def check(engine: Engine, told: History, range_: Range) -> None:
+async def check(
+    engine: Engine,
+    told: History,
+    range_: Range,
+    conditions: Conditions = filters.NONE,
+    pick: oracle.Everybody = oracle.EVERYBODY,
+) -> None:
     """Every figure of the dashboard, and every row of every card, is the oracle's."""
-    shown = await dashboard.load(engine, told.project, range_)
-    assert shown.tiles == oracle.tiles(range_, told.events, told.visits)
-    assert shown.buckets == oracle.buckets(range_, told.events, told.visits)
-    assert shown.online == oracle.online(range_.now_ms, told.events)
-    assert shown.has_data == bool(oracle.events_in(range_, told.events))
+    shown = await dashboard.load(engine, told.project, range_, conditions=conditions)
+    assert shown.tiles == oracle.tiles(range_, told.events, told.visits, pick)
+    assert shown.buckets == oracle.buckets(range_, told.events, told.visits, pick)
+    assert shown.online == oracle.online(range_, told.events, pick)
+    assert shown.has_data == bool(oracle.picked(range_, told.events, [], pick)[0])
     for card, choices in dimensions.CARDS.items():
         for name in choices:
-            assert await all_rows(engine, told.project, range_, card, name) == expected_rows(told, range_, name), name
+            rows = await all_rows(engine, told.project, range_, card, name, conditions)
+            assert rows == expected_rows(told, range_, name, pick), name
 
 
-async def all_rows(engine: Engine, project: Project, range_: Range, card: str, name: str):
-    shown = await dashboard.load_card(engine, project, range_, card, Choice(name))
-    rows = shown.rows
-    while len(rows) < shown.total_rows:
-        shown = await dashboard.load_card(engine, project, range_, card, Choice(name, shown.page + 1))
-        rows = rows + shown.rows
-    assert shown.total_rows == len(rows)
-    assert shown.users_max == max((row.users for row in rows), default=0)
+async def all_rows(
+    engine: Engine, project: Project, range_: Range, card: str, name: str, conditions: Conditions
+) -> list[Row]:
+    rows: list[Row] = []
+    total = 1
+    while len(rows) < total:
+        choice = Choice(name, len(rows) // dashboard.CARD_ROWS + 1, EVENT, PROPERTY)
+        shown = await dashboard.load_card(engine, project, range_, card, choice, conditions)
+        rows, total = rows + shown.rows, shown.total_rows
+    assert total == len(rows)
+    by_count = dimensions.CARDS[card][name].by_count
+    assert shown.measure_max == max((row.count if by_count else row.users for row in rows), default=0)
+    assert await dashboard.load_rows(engine, project, range_, card, choice, conditions) == rows
     return rows
 
 
-def expected_rows(told: History, range_: Range, name: str):
+def expected_rows(told: History, range_: Range, name: str, pick: oracle.Everybody) -> list[Row]:
+    events, visits = oracle.picked(range_, told.events, told.visits, pick)
+    if name == "exitPages":
+        return oracle.visit_card(
+            visits,
+            lambda visit: oracle.last_page(visit, told.events),
+            lambda visit: oracle.last_page(visit, told.events)[1],
+            True,
+        )
     if name in EVENT_CARDS:
-        rows, key, counts = EVENT_CARDS[name]
-        return oracle.event_card(range_, told.events, rows, key, counts)
+        kept = [event for event in events if pick.keeps(name, event)]
+        return oracle.event_card(kept, *EVENT_CARDS[name])
     key, detail, counts = VISIT_CARDS[name]
-    return oracle.visit_card(range_, told.visits, key, detail, counts)
+    return oracle.visit_card([visit for visit in visits if pick.keeps(name, visit)], key, detail, counts)
 
 
 def in_browser(event: Event) -> bool:
     return event.is_page_view and event.client_type == "browser"
 
 
+def is_the_event(event: Event) -> bool:
+    return event.name == EVENT
+
+
 def place(visit: Visit) -> tuple[str, str]:
     return ("", "") if visit.city in ("", "unknown") else (visit.city, visit.country)
 
 
+def version(name: str, number: str) -> oracle.Key:
+    return f"{name} {number}".rstrip(" "), name
+
+
+EVENT, PROPERTY = "signup", "plan"
 EVENT_CARDS = {
-    "pages": (lambda event: event.is_page_view, lambda event: (event.pathname, event.origin), True),
-    "events": (lambda event: not event.is_page_view, lambda event: (event.name, ""), True),
-    "browsers": (in_browser, lambda event: (event.client, ""), False),
-    "devices": (in_browser, lambda event: (event.device, ""), False),
-    "os": (in_browser, lambda event: (event.os, ""), False),
+    "pages": (lambda event: event.is_page_view, lambda event: [(event.pathname, event.origin)], True),
+    "events": (lambda event: not event.is_page_view, lambda event: [(event.name, "")], True),
+    "properties": (is_the_event, lambda event: [(key, "") for key in event.data], True, True),
+    "values": (
+        is_the_event,
+        lambda event: [(event.data[PROPERTY], "")] if event.data.get(PROPERTY) is not None else [],
+        True,
+        True,
+    ),
+    "browsers": (in_browser, lambda event: [(event.client, "")], False),
+    "browserVersions": (in_browser, lambda event: [version(event.client, event.client_version)], False),
+    "devices": (in_browser, lambda event: [(event.device, "")], False),
+    "os": (in_browser, lambda event: [(event.os, "")], False),
+    "osVersions": (in_browser, lambda event: [version(event.os, event.os_version)], False),
 }
 
 
 def nothing(visit: Visit) -> str:
     return ""
+
+
+def by(column: str):
+    """A source that visits without it are not listed by."""
+    return lambda visit: (getattr(visit, column), "") if getattr(visit, column) else None, nothing, False
 
 
 VISIT_CARDS = {
@@ -184,10 +242,11 @@ VISIT_CARDS = {
         False,
     ),
     "referrerType": (lambda visit: (visit.referrer_type, ""), nothing, False),
-    "utmSource": (lambda visit: (visit.utm_source, "") if visit.utm_source else None, nothing, False),
+    "utmSource": by("utm_source"),
+    "utmCampaign": by("utm_campaign"),
     "countries": (lambda visit: (visit.country, ""), nothing, False),
     "cities": (place, lambda visit: place(visit)[1], False),
-} | {name: (lambda visit: None, nothing, False) for name in ("utmCampaign", "utmContent", "utmMedium", "utmTerm")}
+} | {name: (lambda visit: None, nothing, False) for name in ("utmContent", "utmMedium", "utmTerm")}
 
 CUSTOM = [(0, 0), (1, 0), (3, 0), (13, 1), (40, 0), (120, 5)]
 
@@ -208,6 +267,7 @@ TIMESPANS = [*timespan.PRESETS, *map(str, range(len(CUSTOM)))]
 
 
 def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
+    engine = engines.of_any_loop(engine)
     chance = random.Random(seed)
     range_ = a_range(chance, chosen, zone)
     told = History(chance, range_)

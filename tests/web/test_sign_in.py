@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.conftest import Page, Site
-from vemetric.accounts import logins, signup
+from vemetric.accounts import limits, logins, signup
 from vemetric.clock import FrozenClock
 
 EMAIL, PASSWORD = "mara@example.com", "correct horse"
@@ -67,7 +67,7 @@ async def test_what_was_typed_stays_but_the_password(site: Site) -> None:
 
 async def test_guessing_is_stopped(site: Site) -> None:
     browser = site.browser()
-    for _ in range(logins.ATTEMPTS_ON_ACCOUNT_MAX):
+    for _ in range(limits.LOGIN_ON_ACCOUNT.tries):
         assert (await browser.fill("/login", typed(password="wrong password"))).status == 401
     stopped = await browser.fill("/login", typed())
     assert stopped.status == 429

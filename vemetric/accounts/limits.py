@@ -5,6 +5,8 @@ process they reach.
 """
 
 import hashlib
+import ipaddress
+from typing import NamedTuple
 
 from vemetric import errors
 from vemetric.clock import Clock
@@ -12,6 +14,30 @@ from vemetric.queues.keys import Keys
 
 KEY_PREFIX = "limit:"
 DIGEST_BYTES = 16
+# Whoever has one IPv6 address has all of its network.
+IPV6_NETWORK_BITS = 64
+
+
+class Limit(NamedTuple):
+    """So many tries in so many seconds, of one address, account or whatever a name says."""
+
+    name: str
+    tries: int
+    window_seconds: int
+
+
+SET_UP = Limit("set-up", 10, 60)
+# Failed attempts: from one address, and from one address on one account.
+LOGIN = Limit("sign-in", 30, 60)
+LOGIN_ON_ACCOUNT = Limit("sign-in-account", 10, 60)
+SIGN_UP = Limit("sign-up", 5, 60)
+RESET = Limit("reset", 3, 60)
+CODE = Limit("code", 10, 60)
+# Letters that somebody without a login can have sent: from one address, and to one.
+LETTERS = Limit("letters", 3, 60)
+LETTERS_TO_ADDRESS = Limit("letters-to", 1, 300)
+# Passwords and other proofs that somebody with a login is asked for.
+PROOF = Limit("proof", 10, 60)
 
 
 async def take(keys: Keys, clock: Clock, name: str, limit: int, window_seconds: int) -> str:
@@ -26,6 +52,20 @@ async def take(keys: Keys, clock: Clock, name: str, limit: int, window_seconds: 
         if await keys.set_if_absent(slot, b"1", expires_ms):
             return slot
     raise errors.TooManyRequests("Too many attempts; please wait a moment.", retry_after_seconds=window_seconds)
+
+
+async def take_for(keys: Keys, clock: Clock, limit: Limit, whom: str) -> str:
+    """Take a slot of a limit for somebody, an address or another name; as take."""
+    return await take(keys, clock, f"{limit.name}:{network_of(whom)}", limit.tries, limit.window_seconds)
+
+
+def network_of(whom: str) -> str:
+    """The network that an IPv6 address stands for; anything else as it is."""
+    try:
+        address = ipaddress.IPv6Address(whom)
+    except ValueError:
+        return whom
+    return str(ipaddress.IPv6Network((address, IPV6_NETWORK_BITS), strict=False))
 
 
 async def give_back(keys: Keys, slot: str) -> None:

@@ -23,11 +23,8 @@ ID_LENGTH = 16
 USER_AGENT_LENGTH_MAX = 255
 IP_LENGTH_MAX = 45
 TOKEN_LENGTH_MAX = 128
-
-# Failed attempts: from one address, and from one address on one account.
-WINDOW_SECONDS = 60
-ATTEMPTS_OF_ADDRESS_MAX = 30
-ATTEMPTS_ON_ACCOUNT_MAX = 10
+# What needs somebody who has proved lately who they are, and has no password to ask for.
+FRESH_HOURS = 24
 # Stands for what is not an address at all: no account has it.
 NOBODY = ""
 
@@ -51,8 +48,8 @@ async def sign_in(
     except ValueError:
         email = NOBODY
     slots = [
-        await limits.take(keys, clock, f"sign-in:{browser.ip}", ATTEMPTS_OF_ADDRESS_MAX, WINDOW_SECONDS),
-        await limits.take(keys, clock, f"sign-in:{browser.ip} {email}", ATTEMPTS_ON_ACCOUNT_MAX, WINDOW_SECONDS),
+        await limits.take_for(keys, clock, limits.LOGIN, browser.ip),
+        await limits.take_for(keys, clock, limits.LOGIN_ON_ACCOUNT, f"{limits.network_of(browser.ip)} {email}"),
     ]
     async with database.connect() as connection:
         account = await stored_accounts.by_email(connection, email)

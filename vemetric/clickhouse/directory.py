@@ -8,6 +8,7 @@ from typing import Self
 import msgspec
 
 from vemetric import errors
+from vemetric.model import private_file
 
 # Raise when older programs can no longer read what this one writes.
 FORMAT = 1
@@ -59,7 +60,7 @@ class Directory:
         file = self._path / FORMAT_NAME
         ours = Format(FORMAT, engine_version)
         if file.exists():
-            theirs = msgspec.json.decode(file.read_bytes(), type=Format)
+            theirs = _read(file)
             if theirs.format > ours.format or _numbers(theirs.engine) > _numbers(ours.engine):
                 raise errors.Misconfigured(
                     f"The analytics data in {self._path} was written by a newer version of this program "
@@ -68,9 +69,17 @@ class Directory:
                 )
             if theirs == ours:
                 return
-        temporary = file.with_suffix(".new")
-        temporary.write_bytes(msgspec.json.encode(ours))
-        temporary.replace(file)
+        private_file.write(file, msgspec.json.encode(ours))
+
+
+def _read(file: Path) -> Format:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Format)
+    except ValueError as error:
+        raise errors.Misconfigured(
+            f"{file} is damaged ({error}): it must say which version wrote the analytics data. Restore it; "
+            "or, if no newer version than this one ever ran on these data, delete it."
+        ) from None
 
 
 def _lock(path: Path) -> int:

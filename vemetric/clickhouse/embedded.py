@@ -15,8 +15,8 @@ import msgspec
 from vemetric import errors
 from vemetric.clickhouse import failures, loader
 from vemetric.clickhouse.directory import Directory
+from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows
 from vemetric.clickhouse.parameters import as_texts
-from vemetric.model.text import well_formed
 
 MEMORY_BYTES_MAX = 700_000_000
 THREADS_MAX = 2
@@ -31,7 +31,6 @@ READ_WAIT_SECONDS_MAX = 10.0
 QUERY_SECONDS_MAX = 30
 # Callers hold leases longer than this (see queues/): an insert is over, one way or the other, before a lease is.
 INSERT_SECONDS_MAX = 20
-RESULT_ROWS_MAX = 500_000
 MARK_CACHE_BYTES_MAX = 64 << 20
 OTHER_CACHE_BYTES_MAX = 16 << 20
 MERGE_THREADS = 1
@@ -41,21 +40,6 @@ MERGES_PER_THREAD = 30
 
 Result = TypeVar("Result")
 Rows = list[list[Any]]
-
-READ_SETTINGS = {
-    "max_result_rows": RESULT_ROWS_MAX,
-    "output_format_json_quote_64bit_integers": 0,
-    "output_format_json_quote_denormals": 0,
-    "output_format_json_validate_utf8": 1,
-    "session_timezone": "'UTC'",
-    # All rows of one key lie in one month: the key holds the fixed time that the month is made of.
-    "do_not_merge_across_partitions_select_final": 1,
-}
-INSERT_SETTINGS = {
-    "async_insert": 0,
-    "input_format_parallel_parsing": 0,
-    "input_format_null_as_default": 1,
-}
 
 
 class Connection:
@@ -71,7 +55,7 @@ class Connection:
         if self._raw is None:
             self._open()
         with _translated(inserting):
-            result: bytes = self._raw.query(sql, "JSONCompactEachRow", params=dict(values or {})).bytes()
+            result: bytes = self._raw.query(sql, FORMAT, params=dict(values or {})).bytes()
         return result
 
     def close(self) -> None:
@@ -83,7 +67,7 @@ class Connection:
         with _translated(inserting=False):
             self._raw = self._open_raw()
             if self._settings:
-                self._raw.query("SET " + ", ".join(f"{name} = {value}" for name, value in self._settings.items()))
+                self._raw.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in self._settings.items()))
 
 
 class Lane:
@@ -192,7 +176,7 @@ class EmbeddedEngine:
         """
         if not rows:
             return
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) FORMAT JSONCompactEachRow\n".encode()
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) FORMAT {FORMAT}\n".encode()
 
         def write(connection: Connection) -> None:
             connection.run(statement + encode_rows(self._encoder, rows), inserting=True)
@@ -229,20 +213,6 @@ class EmbeddedEngine:
             return self._decoder.decode_lines(connection.run(sql, values))
 
         return await lane.run(read)
-
-
-def encode_rows(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) -> bytes:
-    """Rows as JSONCompactEachRow. Lone surrogates, which no UTF-8 can hold, become U+FFFD."""
-    try:
-        return encoder.encode_lines(rows)
-    except UnicodeEncodeError:
-        return encoder.encode_lines([_clean(row) for row in rows])
-    except (TypeError, OverflowError) as error:
-        raise errors.RowRejected(f"A row cannot be written as JSON: {error}") from error
-
-
-def _clean(row: Sequence[Any]) -> list[Any]:
-    return [well_formed(value) if isinstance(value, str) else value for value in row]
 
 
 def _connection_string(store: Path, memory_bytes_max: int, threads_max: int, merge_threads: int) -> str:

@@ -23,9 +23,6 @@ from vemetric.database import dialect, migrate
 
 CONNECTIONS_MAX = 5
 CONNECTION_WAIT_SECONDS = 10
-# How often a transaction that finds the database locked is begun; each attempt waits dialect.BUSY_SECONDS.
-BEGIN_ATTEMPTS_MAX = 3
-
 # The execution option that tells the "begin" listener which statement opens the transaction.
 BEGIN_OPTION = "vemetric_begin"
 
@@ -101,8 +98,8 @@ class Database:
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if rules.one_writer else nullcontext()
 
     @classmethod
-    async def open(cls, url: str | URL) -> "Database":
-        """Connect and bring the schema up to this version.
+    async def open(cls, url: str | URL, *, connections_max: int = CONNECTIONS_MAX) -> "Database":
+        """Connect and bring the schema up to this version; of several processes at once one does it, the others wait.
 
         Raises Misconfigured for a URL that is not supported or a database a newer version has written, Unavailable
         when the database cannot be reached.
@@ -113,7 +110,7 @@ class Database:
         engine = sqlalchemy.create_engine(
             parsed,
             connect_args=rules.connect_arguments,
-            pool_size=CONNECTIONS_MAX,
+            pool_size=connections_max,
             max_overflow=0,
             pool_timeout=CONNECTION_WAIT_SECONDS,
         )
@@ -155,14 +152,20 @@ class Database:
         await greenlet_spawn(self._engine.dispose)
 
     async def _start(self, statement: str | None) -> SyncConnection:
-        for attempt in range(1, BEGIN_ATTEMPTS_MAX + 1):
+        # Nothing was read or written yet, so beginning again is always safe.
+        for wait_seconds in self._rules.retry_waits_seconds:
             try:
-                with _translated():
-                    return await greenlet_spawn(_open, self._engine, statement)
-            except errors.Unavailable:
-                if attempt == BEGIN_ATTEMPTS_MAX:
+                return await self._open(statement)
+            except errors.Unavailable as error:
+                if isinstance(error.__cause__, exc.TimeoutError):
+                    # All connections are in use; that has been waited for already.
                     raise
-        raise AssertionError("the last attempt returned or raised")
+                await asyncio.sleep(wait_seconds)
+        return await self._open(statement)
+
+    async def _open(self, statement: str | None) -> SyncConnection:
+        with _translated():
+            return await greenlet_spawn(_open, self._engine, statement)
 
 
 class _translated:

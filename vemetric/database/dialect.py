@@ -12,14 +12,18 @@ from vemetric import errors
 # How long a statement waits for another process that holds SQLite's write lock, or for PostgreSQL to answer.
 BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
+# A statement that hangs, as on a network that was cut, must not hold its connection for ever.
+STATEMENT_SECONDS = 60
 
 
 class Dialect(NamedTuple):
     """The rules of one database.
 
     begin_read, begin_write: statements that open a transaction where the driver is told not to; None: the driver's own
-    way is right. one_writer: the database is a file with one writer at a time. insert_or_nothing: an INSERT that leaves
-    a row it clashes with as it is. lock: takes the lock called :name until the transaction ends.
+    way is right. Where it names a statement, a connection that died while idle is noticed before anything was done.
+    one_writer: the database is a file with one writer at a time. insert_or_nothing: an INSERT that leaves
+    a row it clashes with as it is. retry_waits_seconds: the waits before a transaction that could not be begun is begun
+    again. lock: takes the lock called :name until the transaction ends.
     """
 
     driver: str
@@ -29,6 +33,7 @@ class Dialect(NamedTuple):
     begin_read: str | None = None
     begin_write: str | None = None
     one_writer: bool = False
+    retry_waits_seconds: tuple[float, ...] = (0.0, 0.0)
     lock: str | None = None
 
     def prepare(self, connection: Any, _record: Any) -> None:
@@ -70,8 +75,20 @@ DIALECTS = {
     ),
     "postgresql": Dialect(
         driver="postgresql+asyncpg",
-        connect_arguments={"timeout": CONNECT_SECONDS},
+        connect_arguments={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            # Behind PgBouncer in transaction mode a named statement may have been prepared on another connection.
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": str,
+        },
         insert_or_nothing=_postgresql_insert,
+        begin_read="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        # Changes nothing, but a standby refuses it: after a switch-over the next attempt finds the new primary.
+        begin_write="SET TRANSACTION READ WRITE",
+        # A restart of the server takes about a second.
+        retry_waits_seconds=(0.0, 0.1, 0.4, 1.5),
         lock="SELECT pg_advisory_xact_lock(hashtext(:name))",
     ),
 }

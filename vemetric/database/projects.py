@@ -67,6 +67,11 @@ async def everything(connection: Connection) -> list[Project]:
     return await _all(connection, select(*PROJECT_COLUMNS))
 
 
+async def of_organization(connection: Connection, organization_id: str) -> list[Project]:
+    """The projects of the organization, the oldest first."""
+    return await _all(connection, select(*PROJECT_COLUMNS).where(project.c.organization_id == organization_id))
+
+
 async def of_account(connection: Connection, account_id: str) -> list[Project]:
     """The projects the account may see through its memberships, the oldest first."""
     return await _all(connection, _visible_to(account_id))
@@ -116,7 +121,7 @@ async def set_first_event_at(connection: Connection, project_id: int, first_even
 
 
 def _visible_to(account_id: str) -> Select[Any]:
-    """Admins see every project of the organization; so do members nothing is listed for; others what is listed."""
+    """Admins see every project of the organization; so do members who are not restricted; others what is listed."""
     joined = and_(
         membership.c.organization_id == project.c.organization_id,
         membership.c.account_id == account_id,
@@ -124,18 +129,10 @@ def _visible_to(account_id: str) -> Select[Any]:
     listed = exists().where(
         project_access.c.account_id == account_id,
         project_access.c.organization_id == project.c.organization_id,
+        project_access.c.project_id == project.c.id,
     )
-    return (
-        select(*PROJECT_COLUMNS)
-        .join(membership, joined)
-        .where(
-            or_(
-                membership.c.role == Role.ADMIN.value,
-                ~listed,
-                listed.where(project_access.c.project_id == project.c.id),
-            )
-        )
-    )
+    is_admin = membership.c.role == Role.ADMIN.value
+    return select(*PROJECT_COLUMNS).join(membership, joined).where(or_(is_admin, ~membership.c.is_restricted, listed))
 
 
 async def _set_exclusions(connection: Connection, changed: Project) -> None:

@@ -185,6 +185,8 @@ membership = Table(
     _belongs("account_id", "account.id", String(16)),
     _belongs("organization_id", "organization.id", String(16)),
     _text("role", 10),
+    # Sees only what project_access lists, be it nothing any more; without it, every project of the organization.
+    Column("is_restricted", Boolean, nullable=False, server_default=false()),
     _time("created_at_ms"),
     PrimaryKeyConstraint("account_id", "organization_id"),
     CheckConstraint("role IN ('admin', 'member')", name="role"),
@@ -197,6 +199,7 @@ invitation = Table(
     Column("token", String(16), primary_key=True),
     _belongs("organization_id", "organization.id", String(16)),
     _text("role", 10),
+    Column("is_restricted", Boolean, nullable=False, server_default=false()),
     _belongs("created_by_id", "account.id", String(16), nullable=True),
     # Whom the link was mailed to; anybody who has it may use it.
     _text("email", 254, nullable=True),
@@ -270,7 +273,7 @@ event_icon = Table(
     PrimaryKeyConstraint("project_id", "event_name"),
 )
 
-# A member without a row sees every project of the organization; with rows, only the listed ones.
+# What a restricted member may see.
 project_access = Table(
     "project_access",
     metadata,
@@ -366,8 +369,8 @@ mail_sequence = Table(
     UniqueConstraint("account_id", "kind"),
 )
 
-# Every letter, before it is sent and after: what waits, what the operator reads where no mail is set up, and the history
-# of deliveries. Once a letter is sent its body is emptied, because it may hold a secret.
+# Every letter, before it is sent and after: what waits, what the operator reads where no mail is set up, the history of
+# deliveries. Once a letter is sent its body is emptied, because it may hold a secret.
 letter = Table(
     "letter",
     metadata,

@@ -8,19 +8,12 @@ from msgspec import UNSET, Raw, UnsetType
 
 from vemetric.enrich import page
 from vemetric.model.text import well_formed
+from vemetric.model.user import UserData
 
 T = TypeVar("T")
 
 PAGE_VIEW = "$$pageView"
 OUTBOUND_LINK = "$$outboundLink"
-
-
-class UserData(msgspec.Struct, frozen=True):
-    """Attributes to set, to set once and to remove."""
-
-    set: dict[str, Raw] | UnsetType = UNSET
-    set_once: dict[str, Raw] | UnsetType = msgspec.field(default=UNSET, name="setOnce")
-    unset: list[str] | UnsetType = UNSET
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -47,12 +40,31 @@ class EventHit(msgspec.Struct, frozen=True):
     user_identifier: Any = msgspec.field(default=UNSET, name="userIdentifier")
 
 
+class IdentifyHit(msgspec.Struct, frozen=True):
+    """The body of /i."""
+
+    identifier: Annotated[str, msgspec.Meta(min_length=1)]
+    display_name: str | UnsetType = msgspec.field(default=UNSET, name="displayName")
+    avatar_url: str | UnsetType = msgspec.field(default=UNSET, name="avatarUrl")
+    data: UserData | UnsetType = UNSET
+
+
+class UpdateHit(msgspec.Struct, frozen=True):
+    """The body of /u."""
+
+    display_name: str | UnsetType = msgspec.field(default=UNSET, name="displayName")
+    avatar_url: str | UnsetType = msgspec.field(default=UNSET, name="avatarUrl")
+    data: UserData | UnsetType = UNSET
+
+
 class Malformed(Exception):
     """The body is not JSON."""
 
 
 EMPTY_GATE = Gate()
 _event = msgspec.json.Decoder(EventHit)
+_identify = msgspec.json.Decoder(IdentifyHit)
+_update = msgspec.json.Decoder(UpdateHit)
 _gate = msgspec.json.Decoder(Gate)
 _any = msgspec.json.Decoder()
 
@@ -65,6 +77,16 @@ def decode_event(body: bytes) -> EventHit:
     if isinstance(hit.url, str) and not page.is_absolute_url(hit.url):
         raise msgspec.ValidationError("url must be an absolute URL")
     return hit
+
+
+def decode_identify(body: bytes) -> IdentifyHit:
+    """Decode the body of /i. Raises as decode_event."""
+    return _decode(_identify, body)
+
+
+def decode_update(body: bytes) -> UpdateHit:
+    """Decode the body of /u. Raises as decode_event."""
+    return _decode(_update, body)
 
 
 def decode_gate(body: bytes) -> Gate:

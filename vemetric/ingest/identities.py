@@ -1,49 +1,212 @@
-"""Which user an identifier stands for: a bounded cache over the identity table."""
+"""Who an identifier stands for: the identity table, a cache over it, and the claims of identities still to be written.
 
+A new identity is put as a job first, together with its claim; workers/create_user.py writes the row. Until then the
+claim says who the identifier is.
+"""
+
+import asyncio
+import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
 
+import msgspec
+
+from vemetric.clock import Clock
 from vemetric.database import identities as stored_identities
 from vemetric.database.database import Database
-from vemetric.model import ids
+from vemetric.ingest import jobs
+from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.ingest.turns import Turns
+from vemetric.model import geo, ids
+from vemetric.queues.job import KeySet, Write
+from vemetric.queues.keys import Keys
+from vemetric.queues.queue import Queue
 
 CACHED_IDENTITIES_MAX = 50_000
 # Longer ones are nobody's address or name; keeping them would only let a stranger fill the memory.
 CACHED_CHARACTERS_MAX = 256
+CLAIMS_LOADED_MAX = 100_000
+# Other processes look at claims before they look at the table; this long they may still see one that is written.
+SETTLED_CLAIM_MS = 600_000
+CLAIM_PREFIX = "identity:"
+# How often, and for how long at most, a server's hit looks whether another process has made its user.
+POLL_SECONDS, POLLS_MAX = 0.1, 50
+
+
+class Claim(NamedTuple):
+    """A user and the identifier it is known by."""
+
+    project_id: int
+    user_id: int
+    identifier: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Claim)
 
 
 class Identities:
-    """Identifier to user id. An identity never changes once it is made, so only found ones are cached."""
+    """Identifier to user id and back. An identity never changes once it is made, so only found ones are cached.
 
-    def __init__(self, database: Database) -> None:
+    exclusive: no other process makes identities, so a claim that is not in memory does not exist.
+    """
+
+    def __init__(self, database: Database, queue: Queue, keys: Keys, clock: Clock, *, exclusive: bool) -> None:
         self._database = database
-        self._cache: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._queue = queue
+        self._keys = keys
+        self._clock = clock
+        self._exclusive = exclusive
+        self._loaded = False
+        self.turns = Turns(keys, clock)
+        self._users: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._identifiers: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._claimed_users: dict[tuple[int, str], int] = {}
+        self._claimed_identifiers: dict[tuple[int, int], str] = {}
+
+    async def load(self) -> None:
+        """Take the claims of the last run into memory; where there are too many, they are looked up one by one."""
+        found = await self._keys.scan(CLAIM_PREFIX, CLAIMS_LOADED_MAX + 1)
+        self._loaded = self._exclusive and len(found) <= CLAIMS_LOADED_MAX
+        for _, value in found:
+            self._claim(_decoder.decode(value))
 
     async def by_identifier(self, project_id: int, identifier: str) -> int | None:
         """The user known by this identifier, or None."""
-        cached = self._cache.get((project_id, identifier))
-        if cached is not None:
-            return cached
+        known = self._users.get((project_id, identifier)) or self._claimed_users.get((project_id, identifier))
+        if known is not None:
+            return known
+        # The claim first, then the table: whoever settles a claim writes the table before.
+        claim = await self._read_claim(_identifier_key(project_id, identifier))
+        if claim is not None and claim.identifier == identifier:
+            return claim.user_id
         async with self._database.connect() as connection:
             user_id = await stored_identities.by_identifier(connection, project_id, identifier)
         if user_id is not None:
-            self._remember(project_id, identifier, user_id)
+            self._remember(Claim(project_id, user_id, identifier))
         return user_id
 
-    async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
-        """The user a server speaks of; made and kept when it is the first time. Of two racing requests one wins."""
-        known = await self.by_identifier(project_id, identifier)
+    async def by_user(self, project_id: int, user_id: int) -> str | None:
+        """The identifier a user is known by, or None for an anonymous one."""
+        known = self.lately_known(project_id, user_id)
         if known is not None:
             return known
-        async with self._database.begin() as connection:
-            user_id = await stored_identities.insert_if_absent(
-                connection, project_id, ids.new_user_id(), identifier, now_ms
-            )
-        self._remember(project_id, identifier, user_id)
-        return user_id
+        claim = await self._read_claim(_user_key(project_id, user_id))
+        if claim is not None:
+            return claim.identifier
+        async with self._database.connect() as connection:
+            identifier = await stored_identities.by_user(connection, project_id, user_id)
+        if identifier is not None:
+            self._remember(Claim(project_id, user_id, identifier))
+        return identifier
 
-    def _remember(self, project_id: int, identifier: str, user_id: int) -> None:
-        if len(identifier) > CACHED_CHARACTERS_MAX:
+    def lately_known(self, project_id: int, user_id: int) -> str | None:
+        """The identifier of a user as far as memory tells: surely where its row is still to be made by this process."""
+        key = (project_id, user_id)
+        claimed = self._claimed_identifiers.get(key)
+        return claimed if claimed is not None else self._identifiers.get(key)
+
+    async def claimed(self, users: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+        """The identifiers of those users (project id, user id) that became known lately, their row perhaps not made."""
+        wanted = list(users)
+        found = {key: known for key in wanted if (known := self.lately_known(*key)) is not None}
+        if not self._loaded and len(found) < len(wanted):
+            missing = {_user_key(*key): key for key in wanted if key not in found}
+            for name, value in (await self._keys.get_many(list(missing))).items():
+                found[missing[name]] = _decoder.decode(value).identifier
+        return found
+
+    async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
+        """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""
+        for _ in range(POLLS_MAX):
+            known = await self.by_identifier(project_id, identifier)
+            if known is not None:
+                return known
+            async with self.turns.hold(turn_of_identifier(project_id, identifier)) as is_ours:
+                if is_ours:
+                    known = await self.by_identifier(project_id, identifier)
+                    return known if known is not None else await self._made(project_id, identifier, now_ms)
+            await asyncio.sleep(POLL_SECONDS)
+        # Whoever has the turn has died or is stuck; should it still make a user, the worker merges the two.
+        return await self._made(project_id, identifier, now_ms)
+
+    async def _made(self, project_id: int, identifier: str, now_ms: int) -> int:
+        job = CreateUserJob(project_id, ids.new_user_id(), identifier, now_ms, geo.UNKNOWN, "", "")
+        await self.create(job, None)
+        return job.user_id
+
+    async def create(self, job: CreateUserJob, update: UpdateUserJob | None) -> None:
+        """Put the job of a new user with what is said of it, and its claim. Have the identifier's turn."""
+        claim = Claim(job.project_id, job.user_id, job.identifier)
+        put = [jobs.create_job(job)]
+        if update is not None:
+            put.append(jobs.update_job(update))
+        await self._queue.put(Write(jobs=put, keys=_key_sets(claim, 0)))
+        self._claim(claim)
+
+    def settle(self, settled: Iterable[tuple[Claim, int]]) -> list[KeySet]:
+        """Identities whose rows are written: each claim with the user it came to. What to write with their jobs' ack.
+
+        Another user than was claimed: the claim gives way to the user that was first.
+        """
+        sets: list[KeySet] = []
+        for claim, user_id in settled:
+            self._claimed_users.pop((claim.project_id, claim.identifier), None)
+            self._claimed_identifiers.pop((claim.project_id, claim.user_id), None)
+            if user_id != claim.user_id:
+                self._identifiers.pop((claim.project_id, claim.user_id), None)
+                sets.append(KeySet(_user_key(claim.project_id, claim.user_id), b"", 1))
+            truth = claim._replace(user_id=user_id)
+            self._remember(truth)
+            sets += _key_sets(truth, self._clock.now_ms() + SETTLED_CLAIM_MS)
+        return sets
+
+    async def _read_claim(self, name: str) -> Claim | None:
+        if self._loaded:
+            return None
+        value = await self._keys.get(name)
+        return None if value is None else _decoder.decode(value)
+
+    def _claim(self, claim: Claim) -> None:
+        if not self._exclusive:
+            # Another process's worker may settle it, unseen by this one.
             return
-        self._cache[project_id, identifier] = user_id
-        while len(self._cache) > CACHED_IDENTITIES_MAX:
-            self._cache.popitem(last=False)
+        self._claimed_users[claim.project_id, claim.identifier] = claim.user_id
+        self._claimed_identifiers[claim.project_id, claim.user_id] = claim.identifier
+
+    def _remember(self, claim: Claim) -> None:
+        if len(claim.identifier) > CACHED_CHARACTERS_MAX:
+            return
+        self._users[claim.project_id, claim.identifier] = claim.user_id
+        self._identifiers[claim.project_id, claim.user_id] = claim.identifier
+        for cache in (self._users, self._identifiers):
+            while len(cache) > CACHED_IDENTITIES_MAX:
+                cache.popitem(last=False)
+
+
+def turn_of_identifier(project_id: int, identifier: str) -> str:
+    return f"identification:{project_id}:{_digest(identifier)}"
+
+
+def turn_of_user(project_id: int, user_id: int) -> str:
+    return f"identification-of:{project_id}:{user_id}"
+
+
+def _key_sets(claim: Claim, expires_ms: int) -> list[KeySet]:
+    value = _encoder.encode(claim)
+    names = (_identifier_key(claim.project_id, claim.identifier), _user_key(claim.project_id, claim.user_id))
+    return [KeySet(name, value, expires_ms) for name in names]
+
+
+def _identifier_key(project_id: int, identifier: str) -> str:
+    return f"{CLAIM_PREFIX}{project_id}:by:{_digest(identifier)}"
+
+
+def _user_key(project_id: int, user_id: int) -> str:
+    return f"{CLAIM_PREFIX}{project_id}:of:{user_id}"
+
+
+def _digest(identifier: str) -> str:
+    """Identifiers can be long; a key is not."""
+    return hashlib.blake2b(identifier.encode(), digest_size=16).hexdigest()

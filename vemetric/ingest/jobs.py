@@ -11,6 +11,9 @@ EVENT_QUEUE = "event"
 SESSION_QUEUE = "session"
 DEVICE_QUEUE = "device"
 MERGE_USER_QUEUE = "merge-user"
+CREATE_USER_QUEUE = "create-user"
+UPDATE_USER_QUEUE = "update-user"
+ENRICH_USER_QUEUE = "enrich-user"
 
 # The lines of the session queue: the sessions of a batch are spread over so many jobs, each line in order.
 SESSION_LINES = 8
@@ -113,6 +116,69 @@ class SeenDevice(msgspec.Struct, array_like=True, frozen=True):
     device_type: str
 
 
+class CreateUserJob(msgspec.Struct, tag="c", array_like=True, frozen=True):
+    """A user is known by an identifier from now on, unless somebody else is already: then it is merged into that one.
+
+    Holds all that the identity and the user's row are made of. display_name and avatar_url: '' when not given.
+    """
+
+    project_id: int
+    user_id: int
+    identifier: str
+    created_ms: int
+    place: Geo
+    display_name: str
+    avatar_url: str
+
+
+class UserSource(msgspec.Struct, array_like=True, frozen=True, rename="camel"):
+    """Where a user came from: what the first page view says. In camel case the names are the store's columns."""
+
+    first_seen_at: str
+    country_code: str
+    city: str
+    latitude: float | None
+    longitude: float | None
+    initial_device_id: int
+    user_agent: str
+    referrer: str
+    referrer_url: str
+    referrer_type: str
+    origin: str
+    pathname: str
+    query_params: str
+    url_hash: str
+    utm_source: str
+    utm_medium: str
+    utm_campaign: str
+    utm_content: str
+    utm_term: str
+
+
+class UpdateUserJob(msgspec.Struct, tag="u", array_like=True, frozen=True):
+    """What is said of a user; None where nothing is said. Those of one user are handled in the order they came.
+
+    identifier: by which the speaker knows the user, '' if by none. data: the JSON text of a UserData.
+    source: where the user came from, as enrich-user has found out.
+    """
+
+    project_id: int
+    user_id: int
+    identifier: str
+    updated_ms: int
+    display_name: str | None = None
+    avatar_url: str | None = None
+    data: bytes | None = None
+    source: UserSource | None = None
+
+
+class EnrichUserJob(msgspec.Struct, tag="n", array_like=True, frozen=True):
+    """Look where a user came from, if that is not known yet."""
+
+    project_id: int
+    user_id: int
+
+
 class MergeUserJob(msgspec.Struct, tag="m", array_like=True, frozen=True):
     """What a user did until the merge was asked for, and shortly after (`until_ms`), belongs to another user."""
 
@@ -132,9 +198,14 @@ _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.D
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
 _devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
 _merge_decoder = msgspec.msgpack.Decoder(MergeUserJob)
+_create_decoder = msgspec.msgpack.Decoder(CreateUserJob)
+_update_decoder = msgspec.msgpack.Decoder(UpdateUserJob)
+_enrich_decoder = msgspec.msgpack.Decoder(EnrichUserJob)
+
+OfUser = CreateUserJob | UpdateUserJob | EnrichUserJob | MergeUserJob
 
 
-def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice] | MergeUserJob) -> bytes:
+def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice] | OfUser) -> bytes:
     return _encoder.encode(payload)
 
 
@@ -150,8 +221,41 @@ def decode_devices(payload: bytes) -> list[SeenDevice]:
     return _devices_decoder.decode(payload)
 
 
+def decode_create(payload: bytes) -> CreateUserJob:
+    return _create_decoder.decode(payload)
+
+
+def decode_update(payload: bytes) -> UpdateUserJob:
+    return _update_decoder.decode(payload)
+
+
+def decode_enrich(payload: bytes) -> EnrichUserJob:
+    return _enrich_decoder.decode(payload)
+
+
 def decode_merge(payload: bytes) -> MergeUserJob:
     return _merge_decoder.decode(payload)
+
+
+def user_key(project_id: int, user_id: int) -> str:
+    """The key of the job that makes a user's row: what must not come before it waits for that key."""
+    return f"user:{project_id}:{user_id}"
+
+
+def create_job(job: CreateUserJob) -> NewJob:
+    return NewJob(CREATE_USER_QUEUE, encode(job), key=user_key(job.project_id, job.user_id))
+
+
+def update_job(job: UpdateUserJob) -> NewJob:
+    """Comes after the user's row, if that is still to be made, and after what was said of the user before."""
+    key = user_key(job.project_id, job.user_id)
+    return NewJob(UPDATE_USER_QUEUE, encode(job), order_key=key, after=key)
+
+
+def enrich_job(project_id: int, user_id: int, after: str | None = None) -> NewJob:
+    """after: the key of a job that may bring older page views; without it, the one that makes the user's row."""
+    payload = encode(EnrichUserJob(project_id, user_id))
+    return NewJob(ENRICH_USER_QUEUE, payload, after=after or user_key(project_id, user_id))
 
 
 def merge_job(project_id: int, from_user_id: int, into_user_id: int, requested_ms: int) -> NewJob:

@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
+
+from vemetric.accounts import errands
 from vemetric.ingest import jobs
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
-from vemetric.queues.schedule import Entry, Schedule, daily
+from vemetric.queues.schedule import Entry, Schedule, daily, hourly
 from vemetric.services import Services
 from vemetric.workers.device import DeviceWorker
+from vemetric.workers.email import EmailWorker
 from vemetric.workers.event import EventWorker
 from vemetric.workers.session import SessionWorker
 
@@ -22,12 +26,27 @@ def handlers(services: Services) -> dict[str, Handler]:
         jobs.EVENT_QUEUE: EventWorker(services).handle,
         jobs.SESSION_QUEUE: SessionWorker(services).handle,
         jobs.DEVICE_QUEUE: DeviceWorker(services).handle,
+        errands.QUEUE: EmailWorker(services).handle,
     }
+
+
+# Letters take seconds each, and a mail server that puts one off wants to be left alone for a while.
+EMAIL = {
+    "batch_jobs_max": 20,
+    "lease_seconds": 900,
+    "linger_seconds": 0.0,
+    "attempts_max": 9,
+    "backoff_base_seconds": 60.0,
+}
 
 
 def schedule(services: Services) -> tuple[Entry, ...]:
     """What recurs. The salts of the day change at midnight UTC; what was missed is caught up at the start."""
-    return (Entry("salt-rotation", daily, services.salts.rotate),)
+    return (
+        Entry("salt-rotation", daily, services.salts.rotate),
+        Entry("mail", hourly, services.post.sweep),
+        Entry("tips", hourly, services.tips.put_due),
+    )
 
 
 @asynccontextmanager
@@ -45,6 +64,8 @@ async def running(services: Services) -> AsyncIterator[None]:
                 attempts_max=config.queue_retries + 1,
                 backoff_base_seconds=config.queue_backoff_seconds,
             )
+            if queue == errands.QUEUE:
+                spec = msgspec.structs.replace(spec, **EMAIL)
 
             async def probe(point: str, _: str) -> None:
                 services.probe(point)

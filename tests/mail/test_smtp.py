@@ -1,0 +1,94 @@
+"""Letters through a real SMTP server: what arrives, and what each answer of the server means."""
+
+import pytest
+
+from tests.kit.mail_server import MailServer, html_of, text_of
+from vemetric import errors
+from vemetric.mail import letters
+from vemetric.mail.mailer import Postponed, Refused
+from vemetric.mail.smtp import SmtpMailer
+from vemetric.model.letter import Letter
+
+SITE = "https://stats.example.com"
+
+
+def a_letter(words: letters.Words, address: str = "mara@example.com", unsubscribe_url: str = "") -> Letter:
+    draft = letters.draft(words, SITE, unsubscribe_url)
+    return Letter(
+        "L1", draft.kind, address, draft.subject, draft.body_text, draft.body_html, 1_773_144_000_000, unsubscribe_url
+    )
+
+
+RESET = letters.reset_password("Zoë <b>", f"{SITE}/reset/token", 1)
+
+
+def a_mailer(server: MailServer) -> SmtpMailer:
+    return SmtpMailer("127.0.0.1", server.port, "none", "Vemetric <stats@example.com>")
+
+
+async def test_a_letter_arrives_as_text_and_as_html(mail: MailServer) -> None:
+    message_id = await a_mailer(mail).send(a_letter(RESET))
+    [letter] = mail.letters
+    assert letter["From"] == "Vemetric <stats@example.com>"
+    assert letter["To"] == "mara@example.com"
+    assert letter["Subject"] == "Set a new password"
+    assert letter["Message-ID"] == message_id == "<L1@example.com>"
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert letter["List-Unsubscribe"] is None
+    assert "Hello Zoë <b>," in text_of(letter)
+    assert "Hello Zoë &lt;b&gt;," in html_of(letter)
+    for body in (text_of(letter), html_of(letter)):
+        assert f"{SITE}/reset/token" in body
+
+
+async def test_tips_can_be_unsubscribed_from_by_one_click(mail: MailServer) -> None:
+    url = f"{SITE}/unsubscribe/a.b"
+    await a_mailer(mail).send(a_letter(letters.no_project_yet("Mara", SITE), unsubscribe_url=url))
+    [letter] = mail.letters
+    assert letter["List-Unsubscribe"] == f"<{url}>"
+    assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert url in text_of(letter)
+    assert url in html_of(letter)
+
+
+async def test_an_international_address_is_written_to(mail: MailServer) -> None:
+    await a_mailer(mail).send(a_letter(RESET, "zoë@exämple.com"))
+    assert [str(letter["To"]) for letter in mail.letters] == ["zoë@exämple.com"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [("550 no such user", Refused), ("554 spam", Refused), ("451 try later", Postponed), ("452 full", Postponed)],
+)
+async def test_what_the_server_says_of_a_letter(mail: MailServer, answer: str, raised: type[Exception]) -> None:
+    mail.answer = answer
+    with pytest.raises(raised, match=answer):
+        await a_mailer(mail).send(a_letter(RESET))
+
+
+async def test_a_server_that_is_away_is_no_fault_of_the_letter(mail: MailServer) -> None:
+    await mail.stop()
+    with pytest.raises(errors.Unavailable):
+        await a_mailer(mail).send(a_letter(RESET))
+
+
+async def test_a_server_that_does_not_know_us_is_no_fault_of_the_letter(mail: MailServer) -> None:
+    mailer = SmtpMailer("127.0.0.1", mail.port, "none", "stats@example.com", user="us", password="wrong")
+    with pytest.raises(errors.Unavailable):
+        await mailer.send(a_letter(RESET))
+    assert mail.letters == []
+
+
+async def test_a_server_without_tls_gets_nothing_where_tls_is_asked_for(mail: MailServer) -> None:
+    mailer = SmtpMailer("127.0.0.1", mail.port, "starttls", "stats@example.com")
+    with pytest.raises(errors.Unavailable):
+        await mailer.send(a_letter(RESET))
+    assert mail.letters == []
+
+
+async def test_no_name_can_add_a_header(mail: MailServer) -> None:
+    words = letters.invitation("Acme\r\nBcc: victim@example.com", "Mara", f"{SITE}/invite/x", 7)
+    await a_mailer(mail).send(a_letter(words))
+    [letter] = mail.letters
+    assert letter["Bcc"] is None
+    assert letter["Subject"] == "Join Acme Bcc: victim@example.com on Vemetric"

@@ -1,0 +1,41 @@
+"""How rows travel to the engine and back, the same for both backends: a line of JSON per row, times as text in UTC."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from vemetric import errors
+from vemetric.model.text import well_formed
+
+FORMAT = "JSONCompactEachRow"
+RESULT_ROWS_MAX = 500_000
+
+READ_SETTINGS = {
+    "max_result_rows": RESULT_ROWS_MAX,
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 0,
+    "output_format_json_validate_utf8": 1,
+    "session_timezone": "UTC",
+    # All rows of one key lie in one month: the key holds the fixed time that the month is made of.
+    "do_not_merge_across_partitions_select_final": 1,
+}
+INSERT_SETTINGS = {
+    "async_insert": 0,
+    "input_format_parallel_parsing": 0,
+    "input_format_null_as_default": 1,
+}
+
+
+def encode_rows(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) -> bytes:
+    """Rows in FORMAT; lone surrogates, which no UTF-8 can hold, become U+FFFD. RowRejected for what is not JSON."""
+    try:
+        return encoder.encode_lines(rows)
+    except UnicodeEncodeError:
+        return encoder.encode_lines([_clean(row) for row in rows])
+    except (TypeError, OverflowError) as error:
+        raise errors.RowRejected(f"A row cannot be written as JSON: {error}") from error
+
+
+def _clean(row: Sequence[Any]) -> list[Any]:
+    return [well_formed(value) if isinstance(value, str) else value for value in row]

@@ -1,0 +1,218 @@
+"""Say who a visitor is (/i), what is known of a user (/u): decide by what is known, then queue durable jobs.
+
+The decisions are pure (`decide`); `Users` performs them. Workers: create_user.py, update_user.py, enrich_user.py,
+merge_user.py.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from vemetric.clock import Clock
+from vemetric.ingest import identities, jobs
+from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
+from vemetric.ingest.identities import Identities
+from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.ingest.who import Resolver, Sender
+from vemetric.model import ids
+from vemetric.model.geo import Geo
+from vemetric.model.project import Project
+from vemetric.model.user import UserData
+from vemetric.queues.job import NewJob, Write
+from vemetric.queues.queue import Queue
+
+
+class Step(Enum):
+    """What an identification comes to."""
+
+    # The user is known by this identifier already.
+    UPDATE = auto()
+    # Nobody is known by this identifier: the visitor is from now on, with all history.
+    CREATE = auto()
+    # Somebody else is known by it: the visitor was that user all along.
+    ADOPT = auto()
+
+
+class Decision(NamedTuple):
+    """user_id: whose it is, None if an id is still to be made. merged_id: the user who turns out to be that user."""
+
+    step: Step
+    user_id: int | None
+    merged_id: int | None = None
+
+
+class Identified(NamedTuple):
+    """An identification that is on disk. new_cookie_user_id: as in Accepted.
+
+    is_running: another process identifies the same user right now; a worker finishes this one behind that.
+    """
+
+    user_id: int
+    new_cookie_user_id: int | None
+    is_running: bool = False
+
+
+def decide(visitor_id: int | None, identifier: str, visitors_identifier: str | None, known_id: int | None) -> Decision:
+    """What becomes of an identification (ingest.md 3.7).
+
+    visitor_id: who sent it, None for nobody yet; visitors_identifier: by which that one is known; known_id: who is
+    known by the identifier.
+    """
+    if visitors_identifier == identifier:
+        return Decision(Step.UPDATE, visitor_id)
+    if visitors_identifier is not None:
+        # Somebody else uses the same browser now; the one before stays untouched.
+        visitor_id = None
+    if known_id is None:
+        return Decision(Step.CREATE, visitor_id)
+    return Decision(Step.ADOPT, known_id, visitor_id if visitor_id != known_id else None)
+
+
+class Users:
+    """Takes identifications and updates of users."""
+
+    def __init__(self, queue: Queue, resolver: Resolver, known: Identities, clock: Clock) -> None:
+        self._queue = queue
+        self._resolver = resolver
+        self._identities = known
+        self._clock = clock
+
+    async def identify(self, hit: IdentifyHit, project: Project, sender: Sender, place: Geo) -> Identified:
+        """The visitor is known by an identifier from now on. Returns when that is on disk.
+
+        The identifier in the hit never tells who sent it: that is the cookie or the address.
+        """
+        now_ms = self._clock.now_ms()
+        sender = msgspec.structs.replace(sender, identifier=None)
+        who = await self._resolver.resolve(sender, now_ms, may_create=False)
+        visitor_id = None if who is None else who.user_id
+        decision = await self._decide(project.id, visitor_id, hit.identifier)
+        if decision.step is not Step.CREATE:
+            identified = await self._known(decision, hit, project.id, now_ms)
+        else:
+            async with self._alone(project.id, hit.identifier, visitor_id) as (is_ours, own_visitor_id):
+                if is_ours:
+                    identified = await self._first(hit, project.id, own_visitor_id, place, now_ms)
+                else:
+                    identified = await self._deferred(hit, project.id, visitor_id, place, now_ms)
+        is_sent_back = sender.allow_cookies and not identified.is_running and decision.step is not Step.UPDATE
+        return identified._replace(new_cookie_user_id=identified.user_id if is_sent_back else None)
+
+    async def update(self, hit: UpdateHit, project: Project, sender: Sender) -> bool:
+        """Something is said of a user; False when there is no user. Of nobody known it is kept for a while."""
+        now_ms = self._clock.now_ms()
+        who = await self._resolver.resolve(sender, now_ms, may_create=False)
+        if who is None:
+            return False
+        identifier = sender.user_identifier or sender.identifier or ""
+        job = update_of(hit, project.id, who.user_id, identifier, now_ms)
+        if job is not None:
+            await self._queue.put(Write(jobs=[jobs.update_job(job)]))
+        return True
+
+    async def _decide(self, project_id: int, visitor_id: int | None, identifier: str) -> Decision:
+        of_visitor = None if visitor_id is None else await self._identities.by_user(project_id, visitor_id)
+        known_id = await self._identities.by_identifier(project_id, identifier)
+        return decide(visitor_id, identifier, of_visitor, known_id)
+
+    async def _known(self, decision: Decision, hit: IdentifyHit, project_id: int, now_ms: int) -> Identified:
+        """Steps A and C: the user exists. What is said comes first, then the history that turned out to be theirs."""
+        user_id = decision.user_id
+        if user_id is None:
+            raise AssertionError("only a new user has no id yet")
+        put: list[NewJob] = []
+        update = update_of(hit, project_id, user_id, hit.identifier, now_ms)
+        if update is not None:
+            put.append(jobs.update_job(update))
+        merge_key = None
+        if decision.merged_id is not None:
+            # What was said of the visitor while nobody was known goes to the user too.
+            put.append(jobs.update_job(UpdateUserJob(project_id, decision.merged_id, hit.identifier, now_ms)))
+            merge = jobs.merge_job(project_id, decision.merged_id, user_id, now_ms)
+            put.append(merge)
+            merge_key = merge.key
+        if decision.step is Step.ADOPT:
+            put.append(jobs.enrich_job(project_id, user_id, after=merge_key))
+        if put:
+            await self._queue.put(Write(jobs=put))
+        return Identified(user_id, None)
+
+    async def _first(
+        self, hit: IdentifyHit, project_id: int, visitor_id: int | None, place: Geo, now_ms: int
+    ) -> Identified:
+        """Step B, the turn being ours; unless the one before us has just made the user."""
+        decision = await self._decide(project_id, visitor_id, hit.identifier)
+        if decision.step is not Step.CREATE:
+            return await self._known(decision, hit, project_id, now_ms)
+        user_id = decision.user_id or ids.new_user_id()
+        await self._identities.create(
+            create_of(hit, project_id, user_id, place, now_ms),
+            update_of(hit, project_id, user_id, hit.identifier, now_ms),
+        )
+        return Identified(user_id, None)
+
+    async def _deferred(
+        self, hit: IdentifyHit, project_id: int, visitor_id: int | None, place: Geo, now_ms: int
+    ) -> Identified:
+        """Another process has the turn: leave all of it to the worker, which merges into whoever is first."""
+        user_id = visitor_id or ids.new_user_id()
+        put = [jobs.create_job(create_of(hit, project_id, user_id, place, now_ms))]
+        update = update_of(hit, project_id, user_id, hit.identifier, now_ms)
+        if update is not None:
+            put.append(jobs.update_job(update))
+        await self._queue.put(Write(jobs=put))
+        return Identified(user_id, None, is_running=True)
+
+    @asynccontextmanager
+    async def _alone(
+        self, project_id: int, identifier: str, visitor_id: int | None
+    ) -> AsyncIterator[tuple[bool, int | None]]:
+        """Whether the identifier's turn is ours, and the visitor, if no other process is giving it a name right now."""
+        turns = self._identities.turns
+        async with turns.hold(identities.turn_of_identifier(project_id, identifier)) as is_ours:
+            if visitor_id is None or not is_ours:
+                yield is_ours, visitor_id
+                return
+            async with turns.hold(identities.turn_of_user(project_id, visitor_id)) as is_free:
+                yield True, visitor_id if is_free else None
+
+
+def create_of(hit: IdentifyHit, project_id: int, user_id: int, place: Geo, now_ms: int) -> CreateUserJob:
+    return CreateUserJob(
+        project_id, user_id, hit.identifier, now_ms, place, said(hit.display_name) or "", said(hit.avatar_url) or ""
+    )
+
+
+def update_of(
+    hit: IdentifyHit | UpdateHit, project_id: int, user_id: int, identifier: str, now_ms: int
+) -> UpdateUserJob | None:
+    """What a hit says of its user; None if that is nothing."""
+    display_name, avatar_url, data = said(hit.display_name), said(hit.avatar_url), said_data(hit.data)
+    if display_name is None and avatar_url is None and data is None:
+        return None
+    return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, avatar_url, data)
+
+
+def update_with_event(
+    hit: EventHit, project_id: int, user_id: int, identifier: str, now_ms: int
+) -> UpdateUserJob | None:
+    """What an event says of its user besides; None if nothing. An empty name with an event says nothing."""
+    display_name, data = said(hit.display_name) or None, said_data(hit.user_data)
+    if display_name is None and data is None:
+        return None
+    return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, data=data)
+
+
+def said(value: str | UnsetType) -> str | None:
+    return None if value is UNSET else value
+
+
+def said_data(data: UserData | UnsetType) -> bytes | None:
+    """The data's JSON text; None if it changes nothing, whatever the user's data is."""
+    if isinstance(data, UnsetType) or not (data.set or data.set_once or data.unset):
+        return None
+    return msgspec.json.encode(data)

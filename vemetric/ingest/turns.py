@@ -1,0 +1,46 @@
+"""One at a time, by name: within this process in the order they came, and against other processes by a lock in Keys."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from vemetric.clock import Clock
+from vemetric.queues.keys import Keys
+
+# A process that died with a lock holds others up for at most so long.
+LOCK_MS = 60_000
+
+
+class Turns:
+    """Hands out turns. Nobody may wait for a second turn of the same kind while having one."""
+
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._wanting: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[bool]:
+        """Wait for this process's turn at the name. False: another process has its turn, and is not waited for."""
+        owner = secrets.token_bytes(16)
+        async with self._waited_for(name):
+            is_ours = await self._keys.set_if_absent(name, owner, self._clock.now_ms() + LOCK_MS)
+            try:
+                yield is_ours
+            finally:
+                if is_ours:
+                    await asyncio.shield(self._keys.delete(name, owner))
+
+    @asynccontextmanager
+    async def _waited_for(self, name: str) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        self._wanting[name] = self._wanting.get(name, 0) + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._wanting[name] -= 1
+            if not self._wanting[name]:
+                del self._wanting[name], self._locks[name]

@@ -1,0 +1,78 @@
+"""Letters through Postmark's HTTP interface."""
+
+from typing import Any
+
+import msgspec
+
+from vemetric import errors
+from vemetric.mail.mailer import SECONDS_MAX, Postponed, Refused
+from vemetric.mail.smtp import unsubscribe_headers
+from vemetric.model.letter import Letter
+
+URL = "https://api.postmarkapp.com"
+# The letter is at fault; anything else is about us or about them.
+REFUSED_STATUS = 422
+
+
+class Answer(msgspec.Struct, rename="pascal"):
+    """What Postmark says of a letter."""
+
+    message: str = ""
+    error_code: int = 0
+    message_i_d: str = msgspec.field(default="", name="MessageID")
+
+
+class PostmarkMailer:
+    """Sends with a server's token, in one of two streams: for those who wait, and for tips."""
+
+    def __init__(self, token: str, sender: str, stream: str, tips_stream: str, url: str = URL) -> None:
+        self._token = token
+        self._sender = sender
+        self._stream = stream
+        self._tips_stream = tips_stream
+        self._url = url
+
+    async def send(self, letter: Letter) -> str:
+        """See Mailer."""
+        import aiohttp
+
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS_MAX)) as session,
+                session.post(
+                    f"{self._url}/email",
+                    json=self._body(letter),
+                    headers={"X-Postmark-Server-Token": self._token, "Accept": "application/json"},
+                ) as response,
+            ):
+                status, body = response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.Unavailable(f"Postmark does not answer: {error}.") from error
+        return _read(status, body)
+
+    def _body(self, letter: Letter) -> dict[str, Any]:
+        headers = {"X-Letter-Id": letter.id, **unsubscribe_headers(letter)}
+        return {
+            "From": self._sender,
+            "To": letter.address,
+            "Subject": letter.subject,
+            "TextBody": letter.body_text,
+            "HtmlBody": letter.body_html,
+            "MessageStream": self._tips_stream if letter.unsubscribe_url else self._stream,
+            "Headers": [{"Name": name, "Value": value} for name, value in headers.items()],
+        }
+
+
+def _read(status: int, body: bytes) -> str:
+    try:
+        answer = msgspec.json.decode(body, type=Answer)
+    except msgspec.DecodeError:
+        answer = Answer("an answer that cannot be read")
+    if status == 200 and answer.error_code == 0:
+        return answer.message_i_d
+    text = f"Postmark said {status}: {answer.message} ({answer.error_code})."
+    if status == REFUSED_STATUS:
+        raise Refused(text)
+    if 400 <= status < 500 and status not in (401, 403, 429):
+        raise Postponed(text)
+    raise errors.Unavailable(text)

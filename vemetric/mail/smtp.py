@@ -1,0 +1,86 @@
+"""Letters through a mail server. The only file that knows aiosmtplib."""
+
+from email import policy
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid, parseaddr
+
+from vemetric import errors
+from vemetric.mail.mailer import SECONDS_MAX, Postponed, Refused
+from vemetric.model.letter import Letter
+
+
+class SmtpMailer:
+    """Opens a connection for each letter: they are few, and servers close idle ones."""
+
+    def __init__(self, host: str, port: int, tls: str, sender: str, user: str = "", password: str = "") -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._sender = sender
+        self._user = user
+        self._password = password
+
+    async def send(self, letter: Letter) -> str:
+        """See Mailer."""
+        # Here, because most processes never send a letter and every start would pay for the import.
+        import aiosmtplib
+
+        message = message_of(letter, self._sender)
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=self._host,
+                port=self._port,
+                use_tls=self._tls == "tls",
+                start_tls=self._tls == "starttls",
+                username=self._user or None,
+                password=self._password or None,
+                timeout=SECONDS_MAX,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            raise _refusal(error.recipients[0].code, error.recipients[0].message) from error
+        except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPConnectError, aiosmtplib.SMTPSenderRefused) as error:
+            raise errors.Unavailable(f"The mail server does not take our letters: {error}.") from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise _refusal(error.code, error.message) from error
+        except aiosmtplib.SMTPNotSupported as error:
+            if letter.address.isascii():
+                # It lacks what our settings ask for: TLS, or a password.
+                raise errors.Unavailable(f"The mail server is not as the settings say: {error}.") from error
+            raise Refused(f"The mail server cannot carry letters to such an address: {error}.") from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise errors.Unavailable(f"The mail server does not answer: {error}.") from error
+        return str(message["Message-ID"])
+
+
+def message_of(letter: Letter, sender: str) -> EmailMessage:
+    """The letter as mail: plain text and HTML, with what mail programs need to know."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = sender
+    message["To"] = letter.address
+    message["Subject"] = letter.subject
+    message["Date"] = formatdate(letter.created_at_ms / 1000)
+    # The same for every attempt, so that a letter taken twice shows once.
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    message["Message-ID"] = f"<{letter.id}@{domain}>" if domain.isascii() else make_msgid(letter.id)
+    message["Auto-Submitted"] = "auto-generated"
+    for name, value in unsubscribe_headers(letter).items():
+        message[name] = value
+    message.set_content(letter.body_text)
+    message.add_alternative(letter.body_html, subtype="html")
+    return message
+
+
+def unsubscribe_headers(letter: Letter) -> dict[str, str]:
+    """What lets a mail program unsubscribe by one click (RFC 8058); nothing for letters that somebody waits for."""
+    if not letter.unsubscribe_url:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{letter.unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def _refusal(code: int, message: str) -> errors.VemetricError:
+    text = f"The mail server said {code} {message}."
+    return Refused(text) if code >= 500 else Postponed(text)
