@@ -22,7 +22,7 @@ from vemetric.model import private_file
 from vemetric.services import Probe, Services
 from vemetric.web import app
 from vemetric.web.hub import PATHS, Hub
-from vemetric.web.hub_protocol import HubProtocol
+from vemetric.web.hub_protocol import HubSite
 from vemetric.web.tracker import Tracker
 
 TLS_CHECK_SECONDS = 5
@@ -138,28 +138,6 @@ def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
         return await rest(request)
 
     server.request_handler = dispatch
-
-
-class HubSite(web.TCPSite):
-    """A listener whose connections take the hub's short way."""
-
-    def __init__(self, runner: web.BaseRunner, hub: Hub, host: str | None, port: int, **settings: Any) -> None:
-        super().__init__(runner, host, port, **settings)
-        self._hub = hub
-
-    async def start(self) -> None:
-        """Listen, as the class above does, with our protocol for each connection."""
-        await web.BaseSite.start(self)
-        server, loop = self._runner.server, asyncio.get_running_loop()
-        if server is None:
-            raise RuntimeError("the runner is not set up")
-        self._server = await loop.create_server(
-            lambda: HubProtocol(server, self._hub, loop=loop, **server._kwargs),
-            self._host,
-            self._port,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-        )
 
 
 async def listen(

@@ -26,7 +26,7 @@ from vemetric.ingest import who
     ],
 )
 def test_cookie(cookie: str, user_id: int | None) -> None:
-    assert who.cookie_user_id({"Cookie": cookie}) == user_id
+    assert who.cookie_user_id({"cookie": cookie}) == user_id
 
 
 def test_no_cookie() -> None:

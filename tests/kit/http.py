@@ -24,21 +24,31 @@ async def exchange(
     *,
     host: str = "hub.test",
     encoding: str = "latin-1",
+    keep_alive: bool = False,
 ) -> Answer:
-    """Send one request on a connection of its own and read the whole answer."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    """Send one request on a connection of its own and read the whole answer.
+
+    keep_alive: do not ask the server to close, as browsers do not.
+    """
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Connection: {'keep-alive' if keep_alive else 'close'}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body or method == "POST":
         lines.append(f"Content-Length: {len(body)}")
-    return await send(port, ("\r\n".join(lines) + "\r\n\r\n").encode(encoding) + body)
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode(encoding) + body
+    return await send_and_stay(port, request) if keep_alive else await send(port, request)
 
 
 async def replay(port: int, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
     """Send a recorded request with exactly its own headers and read its answer; the connection may stay open."""
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    return await send_and_stay(port, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
+
+
+async def send_and_stay(port: int, request: bytes) -> Answer:
+    """Send the bytes of one request and read its answer, whether the server closes or not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
-        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
+        writer.write(request)
         answer = parsed(await reader.readuntil(b"\r\n\r\n"))
         return answer._replace(body=await reader.readexactly(int(answer.header("content-length") or 0)))
     finally:

@@ -20,6 +20,7 @@ from vemetric.model.organization import Organization
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web.hub import Hub
+from vemetric.web.hub_protocol import HubSite
 from vemetric.web.tracker import Tracker
 
 DIRECTORY = Path(os.environ.get("VEMETRIC_TEST_VECTORS") or Path(__file__).parents[1] / "vectors")
@@ -66,22 +67,24 @@ async def hub_port(services_at_noon: Services) -> AsyncIterator[int]:
         )  # fmt: skip
         await projects.create(connection, recorded)
         await identities.insert_if_absent(connection, PROJECT_ID, 555, "known", 0)
-    runner = web.ServerRunner(web.Server(Hub(services, Tracker()).handle))
+    hub = Hub(services, Tracker())
+    runner = web.ServerRunner(web.Server(hub.handle))
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = HubSite(runner, hub, "127.0.0.1", 0)
     await site.start()
     yield runner.addresses[0][1]
     await runner.cleanup()
 
 
+@pytest.mark.parametrize("keep_alive", [True, False], ids=["short way", "library"])
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case["in"]["name"])
-async def test_answers_as_recorded(case: dict[str, Any], hub_port: int) -> None:
+async def test_answers_as_recorded(case: dict[str, Any], keep_alive: bool, hub_port: int) -> None:
     request = case["in"]
     expected = deviations.mended(request, case["out"])
     encoding = "utf-8" if "utf8 bytes" in request.get("note", "") or "utf8 bytes" in request["name"] else "latin-1"
     body = (request["bodyText"] or "").encode()
     answer = await http.exchange(
-        hub_port, request["method"], request["path"], request["headers"], body, encoding=encoding
+        hub_port, request["method"], request["path"], request["headers"], body, encoding=encoding, keep_alive=keep_alive
     )
     # Of an answer that the HTTP library gives by itself the words are its own.
     content = "" if deviations.repeats_header(request, expected) else answer.body.decode()

@@ -172,6 +172,28 @@ class HubProtocol(RequestHandler):
             self.data_received(held)
 
 
+class HubSite(web.TCPSite):
+    """A listener whose connections take the hub's short way."""
+
+    def __init__(self, runner: web.BaseRunner, hub: Hub, host: str | None, port: int, **settings: Any) -> None:
+        super().__init__(runner, host, port, **settings)
+        self._hub = hub
+
+    async def start(self) -> None:
+        """Listen, as the class above does, with our protocol for each connection."""
+        await web.BaseSite.start(self)
+        server, loop = self._runner.server, asyncio.get_running_loop()
+        if server is None:
+            raise RuntimeError("the runner is not set up")
+        self._server = await loop.create_server(
+            lambda: HubProtocol(server, self._hub, loop=loop, **server._kwargs),
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+        )
+
+
 def read(data: bytes, path: str, peer: str | None, scheme: str) -> Ask | None:
     """A whole request with nothing in it that could be read in two ways; None if it is not that."""
     end = data.find(b"\r\n\r\n", REQUEST_LINE_BYTES, HEAD_BYTES_MAX)
