@@ -49,6 +49,14 @@ def run(data_dir: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> 
 class TestWithoutAProcess:
     """The stores are opened by the command itself."""
 
+    def test_dead_letters_are_listed_and_revived(self, tmp_path: Path) -> None:
+        data_dir = tmp_path / "data"
+        assert run(data_dir, "dead", "list", "--json").document == {"total": 0, "jobs": []}
+        assert run(data_dir, "dead", "revive", "--all", "--queue", "event").out == "0 dead letters put back in line.\n"
+        assert run(data_dir, "dead", "revive", "7", "8", "--json").code == 1
+        assert run(data_dir, "dead", "revive").code == 2
+        assert run(data_dir, "dead", "revive", "seven").code == 2
+
     def test_a_script_sets_everything_up(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
         made = run(data_dir, "project", "create", "--name", "Shop", "--domain", "www.shop.example", "--json")
@@ -175,10 +183,19 @@ class TestRealProcess:
         finally:
             server.kill()
 
+    def test_the_fullest_log_holds_no_statement_with_its_values(self, tmp_path: Path) -> None:
+        server = started(tmp_path / "data", VEMETRIC_LOG_LEVEL="debug")
+        try:
+            server.run("account", "create", "--email", "ann@example.com", "--password", "correct horse")
+            assert server.stop() == 0
+        finally:
+            server.kill()
+        assert [line for line in server.log if "$argon2" in line or "INSERT" in line or "ann@" in line] == []
 
-def started(data_dir: Path) -> Server:
+
+def started(data_dir: Path, **settings: str) -> Server:
     """The process, from the source."""
-    environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **settings}
     return Server(data_dir, command=(sys.executable, "-m", "vemetric"), environ=environ).start()
 
 

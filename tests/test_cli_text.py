@@ -119,3 +119,17 @@ def test_the_set_up_link() -> None:
     assert cli_text.of("setup-link", result) == (
         "Create the first account within 24 hours: https://stats.example.com/setup/x"
     )
+
+
+def test_dead_letters() -> None:
+    assert cli_text.of("dead list", {"total": 0, "jobs": []}) == "There are no dead letters."
+    error = 'Traceback (most recent call last):\n  File "x.py"\nRowRejected: \x1b[2Jtoo long\n'
+    one = {"id": 12, "queue": "event", "buriedAt": "2026-03-10T12:00:00.000Z", "error": error}
+    told = cli_text.of("dead list", {"total": 3, "jobs": [one, {**one, "id": 7, "queue": "session", "error": ""}]})
+    assert told.splitlines() == [
+        "12  event    2026-03-10T12:00:00.000Z  RowRejected: �[2Jtoo long",
+        "7   session  2026-03-10T12:00:00.000Z",
+        "and 1 older.",
+    ]
+    assert cli_text.of("dead revive", {"revived": 1, "left": 0}) == "1 dead letter put back in line."
+    assert cli_text.of("dead revive", {"revived": 0, "left": 2}) == "0 dead letters put back in line. 2 stayed dead."

@@ -188,3 +188,53 @@ class TestVerify:
 async def test_an_unknown_command_is_refused(services: Services) -> None:
     with pytest.raises(errors.Invalid):
         await run(services, "format the disk")
+
+
+class TestDeadLetters:
+    async def bury(self, services: Services, queue: str, count: int = 1, key: str | None = None) -> None:
+        new = [NewJob(queue, b"content", key=key and f"{key}-{number}") for number in range(count)]
+        await services.queue.put(Write(jobs=new))
+        await services.queue.bury(await services.queue.claim(queue, count, 60), "broken")
+
+    async def test_are_listed_with_why_and_without_what_they_hold(self, services: Services) -> None:
+        await self.bury(services, jobs.SESSION_QUEUE)
+        await self.bury(services, jobs.DEVICE_QUEUE)
+        told = await run(services, "dead list")
+        assert [job["queue"] for job in told["jobs"]] == [jobs.DEVICE_QUEUE, jobs.SESSION_QUEUE]
+        assert (told["total"], told["jobs"][0]["error"], told["jobs"][0]["failures"]) == (2, "broken", 1)
+        assert told["jobs"][0]["buriedAt"] == "2026-03-10T12:00:00.000Z"
+        assert "content" not in str(told)
+        told = await run(services, "dead list", queue=jobs.SESSION_QUEUE)
+        assert (told["total"], len(told["jobs"])) == (1, 1)
+        assert await run(services, "dead list", queue="nonsense") == {"total": 0, "jobs": []}
+
+    async def test_no_more_are_listed_than_a_human_looks_at(self, services: Services) -> None:
+        await self.bury(services, jobs.DEVICE_QUEUE, commands.DEAD_JOBS_SHOWN + 1)
+        told = await run(services, "dead list")
+        assert (told["total"], len(told["jobs"])) == (commands.DEAD_JOBS_SHOWN + 1, commands.DEAD_JOBS_SHOWN)
+
+    async def test_come_back_by_their_numbers(self, services: Services) -> None:
+        await self.bury(services, jobs.DEVICE_QUEUE, 3)
+        ids = [job["id"] for job in (await run(services, "dead list"))["jobs"]]
+        assert await run(services, "dead revive", ids=[ids[0], ids[2], 10**9]) == {"revived": 2, "left": 1}
+        assert [job["id"] for job in (await run(services, "dead list"))["jobs"]] == [ids[1]]
+        revived = await services.queue.claim(jobs.DEVICE_QUEUE, 10, 60)
+        assert [(job.payload, job.failures, job.deliveries) for job in revived] == [(b"content", 0, 2)] * 2
+        with pytest.raises(errors.NotFound):
+            await run(services, "dead revive", ids=[ids[0], 2**63])
+
+    async def test_come_back_all_at_once_however_many(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(commands, "DEAD_JOBS_PAGE", 2)
+        await self.bury(services, jobs.DEVICE_QUEUE, 5)
+        await self.bury(services, jobs.SESSION_QUEUE, 3, key="k")
+        assert await run(services, "dead revive", all=True, queue=jobs.DEVICE_QUEUE) == {"revived": 5, "left": 0}
+        await services.queue.put(Write(jobs=[NewJob(jobs.SESSION_QUEUE, b"anew", key="k-1")]))
+        assert await run(services, "dead revive", all=True) == {"revived": 2, "left": 1}
+        assert (await run(services, "dead list"))["total"] == 1
+
+    @pytest.mark.parametrize("arguments", [{}, {"ids": [1], "all": True}, {"ids": [1], "queue": "event"}])
+    async def test_it_must_be_clear_which(self, services: Services, arguments: dict[str, object]) -> None:
+        with pytest.raises(errors.Invalid):
+            await run(services, "dead revive", **arguments)

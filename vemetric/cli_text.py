@@ -85,11 +85,30 @@ def counted(count: int, unit: str) -> str:
     return f"{text.number(count)} {unit}{'' if count == 1 else 's'}"
 
 
+def _last_line(error: str) -> str:
+    """What was raised; the lines above it say where."""
+    lines = error.strip().splitlines()
+    return model_text.shown(lines[-1], NAME_LENGTH_MAX) if lines else ""
+
+
 def verify(result: Result) -> str:
     counts = table([[label, str(result[key])] for label, key in VERIFY])
     if result["difference"]:
         return f"{counts}\n{counted(result['missing'], 'event')} missing, {text.number(result['surplus'])} too many."
     return f"{counts}\nNothing is missing and nothing is there twice."
+
+
+def dead(result: Result) -> str:
+    lines = [[str(job["id"]), job["queue"], job["buriedAt"], _last_line(job["error"])] for job in result["jobs"]]
+    if not lines:
+        return "There are no dead letters."
+    more = result["total"] - len(lines)
+    return table(lines) + (f"\nand {text.number(more)} older." if more > 0 else "")
+
+
+def revived(result: Result) -> str:
+    left = f" {text.number(result['left'])} stayed dead." if result["left"] else ""
+    return f"{counted(result['revived'], 'dead letter')} put back in line.{left}"
 
 
 def config(result: Result) -> str:
@@ -128,6 +147,8 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "project list": projects,
     "stats": stats,
     "verify": verify,
+    "dead list": dead,
+    "dead revive": revived,
     "config": config,
     "setup-link": setup_link,
 }

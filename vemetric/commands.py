@@ -24,6 +24,9 @@ Arguments = Mapping[str, Any]
 Result = dict[str, Any]
 
 DEAD_JOBS_PAGE = 1000
+JOB_ID_MAX = 2**63 - 1
+# A human looks at them one by one.
+DEAD_JOBS_SHOWN = 100
 
 # The cards of `stats` by the name they have in its result: which card of the dashboard, broken down by what.
 CARDS = {
@@ -152,6 +155,39 @@ async def setup_link(services: Services, _: Arguments) -> Result:
     return {"url": link, "validHours": setup.TOKEN_HOURS}
 
 
+async def list_dead(services: Services, arguments: Arguments) -> Result:
+    """queue or None for all: the newest dead letters, and how many there are."""
+    queue = arguments.get("queue")
+    found = await services.queue.dead(queue, DEAD_JOBS_SHOWN)
+    total = sum(line.dead for line in await services.queue.stats() if queue in (None, line.queue))
+    return {"total": total, "jobs": [_dead_job(job) for job in found]}
+
+
+async def revive_dead(services: Services, arguments: Arguments) -> Result:
+    """ids, or all of a queue or of every queue: put them back in line. `left`: how many of them stay dead.
+
+    Those stay whose work was put anew meanwhile, and numbers that no dead letter has.
+    """
+    ids, queue = arguments.get("ids") or [], arguments.get("queue")
+    if bool(ids) == bool(arguments.get("all")):
+        raise errors.Invalid("Say which dead letters: their numbers as `vemetric dead list` shows them, or --all.")
+    if ids and queue is not None:
+        raise errors.Invalid("A number already says which dead letter is meant; --queue goes with --all.")
+    if ids:
+        revived = await services.queue.revive([id_ for id_ in ids if id_ <= JOB_ID_MAX])
+        count = len(set(ids))
+        if not revived:
+            raise errors.NotFound("There is no such dead letter, or its work was put anew meanwhile.")
+        return {"revived": revived, "left": count - revived}
+    revived = count = 0
+    before_id = None
+    while page := await services.queue.dead(queue, DEAD_JOBS_PAGE, before_id):
+        revived += await services.queue.revive([job.id for job in page])
+        count += len(page)
+        before_id = page[-1].id
+    return {"revived": revived, "left": count - revived}
+
+
 COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "account create": create_account,
     "account reset-password": reset_password,
@@ -160,6 +196,8 @@ COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "project list": list_projects,
     "stats": stats,
     "verify": verify,
+    "dead list": list_dead,
+    "dead revive": revive_dead,
     "setup-link": setup_link,
 }
 
@@ -186,6 +224,19 @@ async def _dead_events(queue: Queue) -> int:
         count += sum(_is_event(job) for job in page)
         before_id = page[-1].id
     return count
+
+
+def _dead_job(job: DeadJob) -> Result:
+    # Not the payload: it holds what a visitor did.
+    return {
+        "id": job.id,
+        "queue": job.queue,
+        "putAt": _time(job.put_at_ms),
+        "buriedAt": _time(job.buried_at_ms),
+        "deliveries": job.deliveries,
+        "failures": job.failures,
+        "error": job.error,
+    }
 
 
 def _is_event(job: DeadJob) -> bool:
