@@ -12,8 +12,7 @@ LOCAL_SUFFIX: Final = "_local"
 KEEPER_PATH: Final = "/clickhouse/tables/{shard}/"
 KEEPER_PATH_OF_ALL: Final = "/clickhouse/tables/all/"
 
-# What a row's shard is made of. All rows of a user share one, so that collapsing, visits, funnels, and joins by user or
-# by visit need no other shard.
+# What a row's shard is made of. All rows of a user share one, so that collapsing, visits and funnels need no other.
 SHARD_KEYS: Final = {
     "event": "cityHash64(projectId, userId)",
     "session": "cityHash64(projectId, userId)",
@@ -21,14 +20,16 @@ SHARD_KEYS: Final = {
     "user": "cityHash64(projectId, id)",
 }
 # Small tables of which every server has a whole copy.
-EVERYWHERE: Final = frozenset({"migration"})
+EVERYWHERE: Final = frozenset({"migration", "user_merge"})
 
 CREATE = re.compile(r"\s*CREATE TABLE IF NOT EXISTS (\w+)(\s*\(.*\)\s*)ENGINE = (\w+)(?:\(([^()]*)\))?(.*)", re.DOTALL)
 CHANGE = re.compile(r"\s*(ALTER TABLE|OPTIMIZE TABLE|DELETE FROM|TRUNCATE TABLE) (\w+)\b(.*)", re.DOTALL)
 # Only these also change what the distributed table looks like.
 OF_COLUMNS = re.compile(r"\s*(ADD|DROP|RENAME) COLUMN\b|\s*MODIFY COLUMN\b(?!.*\bCODEC\b)")
-# Needs no table of ours.
-BESIDE = re.compile(r"\s*(SYSTEM|KILL|SELECT|SET)\b")
+# A distributed table has no key.
+OF_KEY = re.compile(r",\s*MODIFY ORDER BY.*", re.DOTALL)
+# Needs no table of ours, or only writes to those of our names.
+BESIDE = re.compile(r"\s*(SYSTEM|KILL|SELECT|SET|INSERT INTO)\b")
 
 
 class Cluster(NamedTuple):
@@ -40,11 +41,11 @@ class Cluster(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """What every request needs: inserts that have reached a majority of each shard's replicas when they return, one
-        after the other, and joins that each shard answers from its own rows.
+        after the other, and subqueries that see every shard's rows (a merged user's old and new ones lie on two).
         """
         return {
             "distributed_foreground_insert": 1,
-            "distributed_product_mode": "local",
+            "distributed_product_mode": "global",
             "insert_quorum": "auto",
             "insert_quorum_parallel": 0,
         }
@@ -90,7 +91,7 @@ class Cluster(NamedTuple):
         self._key(table)
         changed = [f"{what} {self._named(table + LOCAL_SUFFIX)}{rest}"]
         if what == "ALTER TABLE" and OF_COLUMNS.match(rest):
-            changed.append(f"{what} {self._named(table)}{rest}")
+            changed.append(f"{what} {self._named(table)}{OF_KEY.sub('', rest)}")
         return changed
 
     def _named(self, table: str) -> str:
