@@ -9,7 +9,7 @@ import pytest
 from vemetric import errors
 from vemetric.clock import SystemClock
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, NewJob, Write
-from vemetric.queues.pool import CLAIM_JOBS_MAX, Pool, PoolSpec
+from vemetric.queues.pool import CLAIM_JOBS_MAX, UNAVAILABLE_SECONDS_MAX, Pool, PoolSpec
 
 
 @pytest.fixture
@@ -201,6 +201,40 @@ async def test_the_pause_grows_up_to_its_bound_and_ends_with_success(queue, cloc
         seconds.append(pool._pause_seconds)
     assert seconds == [1, 2, 4, 8, 16, 30, 30]
     assert pool.is_paused
+
+
+async def test_a_queue_that_cannot_be_written_is_looked_at_again_soon(queue, clock, spec):
+    pool = Pool(queue, clock, spec)
+    for _ in range(7):
+        pool._pause(errors.Unavailable("The disk is full."))
+    assert pool._pause_seconds == UNAVAILABLE_SECONDS_MAX
+
+
+async def test_a_lasting_trouble_is_told_once_and_so_is_its_end(queue, clock, spec, shop, put, caplog, monkeypatch):
+    monkeypatch.setattr("vemetric.queues.pool.PAUSE_SECONDS_MIN", 0.01)
+    await put("a")
+    shop.trouble = {"a": [errors.StoreBusy("down")] * 3}
+    async with running(queue, clock, spec):
+        await the_end(queue)
+    told = [record.getMessage() for record in caplog.records if record.name == "vemetric.queues.pool"]
+    assert told == ["The pool of line pauses: down", "The pool of line goes on."]
+
+
+async def test_leases_that_are_always_too_short_cause_no_hot_loop(queue, clock, spec, shop, put, monkeypatch):
+    monkeypatch.setattr("vemetric.queues.pool.PAUSE_SECONDS_MIN", 0.01)
+    await put("a")
+    shop.trouble = {"a": [errors.LeaseLost()] * 3}
+    pauses = []
+    pause = Pool._pause
+
+    def noted(pool, *why):
+        pause(pool, *why)
+        pauses.append(pool._pause_seconds)
+
+    monkeypatch.setattr(Pool, "_pause", noted)
+    async with running(queue, clock, spec):
+        assert await the_end(queue) == ["a"]
+    assert pauses == [0.01, 0.02, 0.04]
 
 
 async def test_the_probe_sees_each_point_in_order(queue, clock, spec, put):

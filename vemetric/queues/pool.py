@@ -27,6 +27,8 @@ BATCH_BYTES_FULL = CLAIM_BYTES_MAX - PAYLOAD_BYTES_MAX
 WAIT_SECONDS = 30.0
 # While a store is down the pool pauses 1, 2, 4 ... seconds.
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 1.0, 30.0
+# Whether the queue can be written again, after a full disk, is seen by trying, and trying costs it nothing.
+UNAVAILABLE_SECONDS_MAX = 2.0
 BACKOFF_SECONDS_MAX = 3_600.0
 ERROR_CHARS_MAX = 10_000
 
@@ -78,6 +80,7 @@ class Pool:
         self._next_batch_at = 0.0
         self._paused_until = 0.0
         self._pause_seconds = 0.0
+        self._paused_for = ""
 
     def start(self) -> None:
         """Start the workers on the running loop."""
@@ -111,7 +114,7 @@ class Pool:
             except Exception:
                 # The loop of a worker outlives every surprise; the batch comes back when its lease is over.
                 log.exception("The pool of %s stumbled", self.spec.queue)
-                self._pause(None)
+                self._pause()
 
     # Getting a batch
 
@@ -176,6 +179,8 @@ class Pool:
                 await self._do_pieces(batch)
             except errors.LeaseLost:
                 log.warning("%d jobs of %s outlived their lease", len(batch.jobs), self.spec.queue)
+                # Where every lease is too short, the same batch would come again and again without a rest.
+                self._pause()
             except (errors.StoreError, errors.Unavailable) as error:
                 self._pause(error)
             finally:
@@ -212,7 +217,7 @@ class Pool:
             await _to_the_end(self._queue.ack(piece, write))
             batch.remove(piece)
         await self._probe("after-ack", self.spec.queue)
-        self._pause_seconds = 0.0
+        self._go_on()
 
     async def _fail(self, batch: Batch, job: Job, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))[-ERROR_CHARS_MAX:]
@@ -238,11 +243,20 @@ class Pool:
         except errors.Unavailable as error:
             log.warning("%d jobs of %s stay claimed until their lease ends: %s", len(jobs), self.spec.queue, error)
 
-    def _pause(self, error: Exception | None) -> None:
-        self._pause_seconds = min(PAUSE_SECONDS_MAX, max(PAUSE_SECONDS_MIN, self._pause_seconds * 2))
+    def _pause(self, error: errors.StoreError | errors.Unavailable | None = None) -> None:
+        """Rest, each time longer until a batch is done. error: why, told when it is news; None when it was told."""
+        longest = UNAVAILABLE_SECONDS_MAX if isinstance(error, errors.Unavailable) else PAUSE_SECONDS_MAX
+        self._pause_seconds = min(longest, max(PAUSE_SECONDS_MIN, self._pause_seconds * 2))
         self._paused_until = asyncio.get_running_loop().time() + self._pause_seconds
-        if error is not None:
-            log.warning("The pool of %s pauses for %g s: %s", self.spec.queue, self._pause_seconds, error)
+        if error is not None and error.message != self._paused_for:
+            self._paused_for = error.message
+            log.warning("The pool of %s pauses: %s", self.spec.queue, error)
+
+    def _go_on(self) -> None:
+        self._pause_seconds = 0.0
+        if self._paused_for:
+            self._paused_for = ""
+            log.warning("The pool of %s goes on.", self.spec.queue)
 
 
 async def _to_the_end(awaitable: Awaitable[T]) -> T:
