@@ -50,7 +50,7 @@ def milliseconds(timestamp: str) -> int:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
-class SessionRow(msgspec.Struct):
+class SessionRow(msgspec.Struct, gc=False):
     """A row of `session`, for read, change and write. Times as the store's text; duration in whole seconds.
 
     `version` decides which row of a session counts: the writer raises it with every write.

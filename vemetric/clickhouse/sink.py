@@ -67,7 +67,7 @@ class UserKey(NamedTuple):
     id: int
 
 
-class KnownUser(msgspec.Struct, frozen=True):
+class KnownUser(msgspec.Struct, frozen=True, gc=False):
     """What a user's row adds to events and sessions. country_code and city are '' when absent."""
 
     identifier: str

@@ -13,6 +13,9 @@ from vemetric import errors
 
 SETTING = "VEMETRIC_TRUSTED_PROXIES"
 CACHED_ADDRESSES_MAX = 32_768
+# Values of X-Forwarded-For; longer ones are read anew each time.
+CACHED_FORWARDED_MAX = 16_384
+CACHED_FORWARDED_CHARACTERS_MAX = 100
 # The longest spelling of an IPv6 address ends with an IPv4 one.
 ADDRESS_CHARACTERS_MAX = 45
 
@@ -91,6 +94,7 @@ class TrustedProxies:
             )
         self._proxies = () if self.everything else tuple(proxy for entry in entries for proxy in _proxies(entry))
         self.of = lru_cache(CACHED_ADDRESSES_MAX)(self._of)
+        self.nearest = lru_cache(CACHED_FORWARDED_MAX)(self._nearest)
 
     def _of(self, peer: str) -> Proxy | None:
         """The trusted proxy at an address, None if nobody trusted is there. Cached as `of`."""
@@ -101,6 +105,23 @@ class TrustedProxies:
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return next((proxy for proxy in self._proxies if address in proxy.network), None)
+
+    def last_untrusted(self, value: str, peer: str) -> str:
+        """Walk X-Forwarded-For from the right: each trusted hop vouches for the entry on its left, and no further."""
+        if len(value) > CACHED_FORWARDED_CHARACTERS_MAX:
+            return self._nearest(value, peer)
+        return self.nearest(value, peer)
+
+    def _nearest(self, value: str, peer: str) -> str:
+        nearest = peer
+        for entry in reversed(value.split(",")):
+            address = _without_port(entry.strip())
+            if not is_ip(address):
+                return nearest
+            nearest = without_mapping(address)
+            if self.of(address) is None:
+                return nearest
+        return nearest
 
 
 NOBODY = TrustedProxies()
@@ -136,7 +157,7 @@ def client_ip(peer: str | None, headers: Mapping[str, str], trusted: TrustedProx
     if value is None:
         return peer
     if proxy.header == FORWARDED_FOR:
-        return _last_untrusted(value, peer, trusted)
+        return trusted.last_untrusted(value, peer)
     value = value.strip()
     return without_mapping(value) if is_ip(value) else peer
 
@@ -181,19 +202,6 @@ def _proxies(entry: str) -> list[Proxy]:
             f"{SETTING}: '{entry}' is not an address such as 192.0.2.7, a network such as 10.0.0.0/8 "
             f"or one of {names} ({error})."
         ) from None
-
-
-def _last_untrusted(value: str, peer: str, trusted: TrustedProxies) -> str:
-    """Walk X-Forwarded-For from the right: each trusted hop vouches for the entry on its left, and no further."""
-    nearest = peer
-    for entry in reversed(value.split(",")):
-        address = _without_port(entry.strip())
-        if not is_ip(address):
-            return nearest
-        nearest = without_mapping(address)
-        if trusted.of(address) is None:
-            return nearest
-    return nearest
 
 
 def _without_port(entry: str) -> str:

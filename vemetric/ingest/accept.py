@@ -22,14 +22,14 @@ from vemetric.queues.queue import Queue
 EVENT_ID_LENGTH = 12
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """A hit that is on disk. new_cookie_user_id: the id to send back as a cookie, if there is one to send."""
 
     event_id: str
     new_cookie_user_id: int | None
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A hit decided on and not yet written: what to write, the session it extends, and what it will have come to."""
 
     write: Write

@@ -16,7 +16,7 @@ PAGE_VIEW = "$$pageView"
 OUTBOUND_LINK = "$$outboundLink"
 
 
-class Gate(msgspec.Struct, frozen=True):
+class Gate(msgspec.Struct, frozen=True, gc=False):
     """The keys that are read from any body before its schema is looked at; their types are the sender's."""
 
     token: Any = msgspec.field(default=UNSET, name="Token")
@@ -25,7 +25,7 @@ class Gate(msgspec.Struct, frozen=True):
     identifier: Any = UNSET
 
 
-class EventHit(msgspec.Struct, frozen=True):
+class EventHit(msgspec.Struct, frozen=True, gc=False):
     """The body of /e. custom_data is the JSON text of an object, kept as it was sent: no number loses a digit."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]

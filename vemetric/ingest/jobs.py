@@ -26,7 +26,7 @@ SAME_MERGE_MS = 5_000
 ACCEPTED_PREFIX = "accepted:"
 
 
-class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True):
+class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
     """One accepted event. session_started_ms is fixed by the hub when it opens the session; times are ms since 1970.
 
     domain: the project's at the time of the hit. headers: the kept ones, lower-case. custom_data: JSON text or ''.
@@ -50,7 +50,7 @@ class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True):
     geo: Geo
 
 
-class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True):
+class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
     """A page was left: the session is extended to `left_ms`. Travels behind its events, in their queue."""
 
     project_id: int
@@ -60,7 +60,7 @@ class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True):
     left_ms: int
 
 
-class SessionPart(msgspec.Struct, array_like=True, frozen=True):
+class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one batch of events says of one session; a job holds those of one line.
 
     attributes: the columns of its opening event, None when only leaves speak.
@@ -77,7 +77,7 @@ class SessionPart(msgspec.Struct, array_like=True, frozen=True):
     attributes: "SessionAttributes | None"
 
 
-class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="camel"):
+class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="camel", gc=False):
     """A session's landing page, source, place and identity. In camel case the names are the store's columns."""
 
     user_identifier: str
@@ -101,7 +101,7 @@ class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="ca
     utm_term: str
 
 
-class SeenDevice(msgspec.Struct, array_like=True, frozen=True):
+class SeenDevice(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A device, perhaps one that was not seen before with this user. A job holds those of a batch."""
 
     project_id: int

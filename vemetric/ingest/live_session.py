@@ -25,7 +25,7 @@ class Unread(Enum):
 UNREAD: Final = Unread.UNREAD
 
 
-class LiveSession(msgspec.Struct, array_like=True):
+class LiveSession(msgspec.Struct, array_like=True, gc=False):
     """A session that hits still extend. Times in ms; it has ended once `expires_ms` has passed."""
 
     session_id: str

@@ -17,7 +17,7 @@ USER_ID_MAX = 2**64 - 1
 COOKIE_PATTERN = re.compile(r"(?:^|;)[ \t]*_vuid[ \t]*=[ \t]*\"?([1-9][0-9]{0,19})\"?[ \t]*(?=;|$)")
 
 
-class Sender(msgspec.Struct, frozen=True):
+class Sender(msgspec.Struct, frozen=True, gc=False):
     """What a request says about its user. ip: '' when unknown. user_identifier: set on the backend path only."""
 
     project_id: int
@@ -29,7 +29,7 @@ class Sender(msgspec.Struct, frozen=True):
     allow_cookies: bool
 
 
-class Who(msgspec.Struct, frozen=True):
+class Who(msgspec.Struct, frozen=True, gc=False):
     """The user. key: of the live session; session: the live one, if there is any; is_new_cookie: send the id back."""
 
     user_id: int

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Device(msgspec.Struct, frozen=True):
+class Device(msgspec.Struct, frozen=True, gc=False):
     """Names as in ingest.md 6.3; 'Unknown' (type: 'unknown') when not recognised. client_type: browser or server."""
 
     os_name: str = "Unknown"

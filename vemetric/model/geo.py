@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Geo(msgspec.Struct, frozen=True):
+class Geo(msgspec.Struct, frozen=True, gc=False):
     """country_code: two upper-case letters, '' when unknown. city: '' when unknown."""
 
     country_code: str = ""

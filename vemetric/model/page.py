@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True, gc=False):
     """Columns made of an event's url (ingest.md 6.1). query_params: JSON object as text, '' when there is no url."""
 
     origin: str = ""
@@ -17,7 +17,7 @@ class Page(msgspec.Struct, frozen=True):
     utm_term: str = ""
 
 
-class Referrer(msgspec.Struct, frozen=True):
+class Referrer(msgspec.Struct, frozen=True, gc=False):
     """ingest.md 6.2. type: unknown, search, email, paid, social, llm or direct."""
 
     name: str = ""

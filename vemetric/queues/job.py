@@ -17,7 +17,7 @@ class State(StrEnum):
     DEAD = "dead"
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A job to put.
 
     key: unique within its queue; a second put of a live key is a no-op (dedupe). The key of a done or dead job is free.
@@ -35,7 +35,7 @@ class NewJob(msgspec.Struct, frozen=True):
     run_at_ms: int = 0
 
 
-class KeySet(msgspec.Struct, frozen=True):
+class KeySet(msgspec.Struct, frozen=True, gc=False):
     """Set a key to a value until `expires_ms` (0: for ever)."""
 
     key: str
@@ -43,7 +43,7 @@ class KeySet(msgspec.Struct, frozen=True):
     expires_ms: int = 0
 
 
-class Write(msgspec.Struct):
+class Write(msgspec.Struct, gc=False):
     """What one durable transaction holds: jobs, keys and counter additions. All or nothing."""
 
     jobs: list[NewJob] = []
@@ -51,7 +51,7 @@ class Write(msgspec.Struct):
     counters: dict[str, int] = {}
 
 
-class Job(msgspec.Struct):
+class Job(msgspec.Struct, gc=False):
     """A claimed job.
 
     deliveries: how often it was claimed, this time included; never lowered. 1 means nobody can have applied it.

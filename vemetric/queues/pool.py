@@ -19,7 +19,11 @@ from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
 
 # One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
-CLAIM_JOBS_MAX = 1_000
+CLAIM_JOBS_MAX = 500
+# A batch with more than this share of the most it may hold is full: jobs come together and are not torn apart to fill it.
+BATCH_FULL_SHARE = 0.9
+# A claim of fewer than this share of what was asked for has emptied the queue; what came since can wait for a batch.
+CLAIMED_SHARE_MIN = 0.5
 # A batch with so many bytes of payload is full, whatever the number of its jobs. A claim that was cut for its size has
 # at least as much, because the next job would not have fitted.
 BATCH_BYTES_FULL = CLAIM_BYTES_MAX - PAYLOAD_BYTES_MAX
@@ -137,17 +141,17 @@ class Pool:
         jobs: list[Job] = []
         size = 0
         try:
-            while len(jobs) < self.spec.batch_jobs_max and size < BATCH_BYTES_FULL:
+            while len(jobs) <= self.spec.batch_jobs_max * BATCH_FULL_SHARE and size < BATCH_BYTES_FULL:
                 limit = min(CLAIM_JOBS_MAX, self.spec.batch_jobs_max - len(jobs))
                 claimed = await self._queue.claim(self.spec.queue, limit, self.spec.lease_seconds)
                 jobs += claimed
                 size += sum(len(job.payload) for job in claimed)
-                if len(claimed) < limit:
+                if len(claimed) < limit * CLAIMED_SHARE_MIN:
                     break
         except BaseException:
             await self._release(jobs)
             raise
-        is_full = len(jobs) == self.spec.batch_jobs_max or size >= BATCH_BYTES_FULL
+        is_full = len(jobs) > self.spec.batch_jobs_max * BATCH_FULL_SHARE or size >= BATCH_BYTES_FULL
         if jobs:
             self._next_batch_at = 0.0 if is_full else started_at + self.spec.linger_seconds
             await self._probe("claimed", self.spec.queue)

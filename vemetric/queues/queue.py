@@ -19,7 +19,8 @@ class Queue(Protocol):
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement.
 
-        Their payloads are at most CLAIM_BYTES_MAX together, so that fewer than `limit` need not be all there are.
+        Their payloads are at most CLAIM_BYTES_MAX together, and jobs put together may only be taken together: fewer
+        than `limit` need not be all there are. None means that there are none.
 
         If the caller is cancelled meanwhile, the jobs are given back.
         """

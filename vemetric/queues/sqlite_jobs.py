@@ -183,7 +183,7 @@ class Heads(NamedTuple):
 def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads:
     """The oldest jobs, in bundles and alone, as many as were asked for and fit together.
 
-    The last bundle may hold more than are asked for; the jobs that are get rows of their own then.
+    A bundle is taken whole; only when the very first holds more than are asked for, those get rows of their own.
     """
     heads = Heads([], [])
     alone = msgspec.json.decode(db.execute(_HEADS, (queue, limit)).fetchone()[0], type=list[tuple[int, int]])
@@ -200,6 +200,9 @@ def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads
             heads.jobs.append(id_)
         elif jobs <= limit:
             heads.bundles.append(bundle)
+        elif heads.jobs or heads.bundles:
+            # The next claim takes it whole.
+            break
         else:
             heads.jobs.extend(sqlite_bundles.take_apart(db, bundle, limit))
         limit -= min(jobs, limit)

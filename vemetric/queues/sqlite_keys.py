@@ -12,8 +12,9 @@ from typing import Annotated
 
 import msgspec
 
-# When this many keys are logged, they are folded ...
-FOLD_KEYS = 16_384
+# When this many keys or bytes are logged, they are folded ...
+FOLD_KEYS = 32_768
+FOLD_LOG_BYTES = 33_554_432
 # ... in portions of at least this many per commit, so that no commit waits for the whole.
 FOLD_PORTION_KEYS = 256
 # As many to a statement: each step of the engine gives the interpreter away and has to win it back.
@@ -55,6 +56,7 @@ class KeyLog:
         self._fold_until_id = 0
         self._log_id = 0
         self._pending_log_id = 0
+        self._log_bytes = 0
         self._fold_ends = False
         self._purge_from = ""
 
@@ -112,11 +114,27 @@ class KeyLog:
         """Write the pending layer to the log and the next portion of a fold to the tables; before COMMIT."""
         if self._pending or self._pending_counters:
             body = self._pending_body or self._encoded()
+            self._log_bytes += len(body)
             cursor = self._db.execute("INSERT INTO key_log (body) VALUES (?)", (body,))
             self._pending_log_id = cursor.lastrowid or 0
         self._fold_ends = False
         if self._unfolded or self._folding_counters:
             self._fold_portion(max(FOLD_PORTION_KEYS, 2 * len(self._pending)), now_ms)
+
+    @property
+    def is_folding(self) -> bool:
+        """Whether a commit has more to write than a row of the log."""
+        return bool(self._folding or self._folding_counters)
+
+    def logged(self) -> tuple[int | None, bytes | None]:
+        """The pending layer as a row of the log, for a commit that folds nothing. Raises as `check`."""
+        self._fold_ends = False
+        if not (self._pending or self._pending_counters):
+            return None, None
+        self.check()
+        self._pending_log_id = self._log_id + 1
+        self._log_bytes += len(self._pending_body or b"")
+        return self._pending_log_id, self._pending_body
 
     def publish(self) -> None:
         """Make the pending layer visible; after COMMIT."""
@@ -126,7 +144,7 @@ class KeyLog:
         self._pending, self._pending_counters, self._pending_body = {}, {}, None
         if self._fold_ends:
             self._folding, self._folding_counters = {}, {}
-        if len(self._fresh) >= FOLD_KEYS:
+        if len(self._fresh) >= FOLD_KEYS or self._log_bytes >= FOLD_LOG_BYTES:
             self.start_fold()
 
     def forget(self) -> None:
@@ -145,6 +163,7 @@ class KeyLog:
         # Neighbours share pages.
         self._unfolded = sorted(self._folding, reverse=True)
         self._fold_until_id = self._log_id
+        self._log_bytes = 0
         return bool(self._folding or self._folding_counters)
 
     def purge(self, now_ms: int) -> int:

@@ -7,14 +7,16 @@ from pathlib import Path
 import msgspec
 
 from vemetric import errors
+from vemetric.queues import sqlite_commit
 
 # Marks the file as ours ("VMQ1"), so that another program's database is never migrated.
 APPLICATION_ID = 0x564D5131
 WRITER_CACHE_KIB = 16 * 1024
 READER_CACHE_KIB = 4 * 1024
-# A checkpoint runs inside the commit that passes this size: larger means rarer and longer pauses.
-CHECKPOINT_PAGES = 4_000
-WAL_BYTES_KEPT = 32 * 1024 * 1024
+# Checkpoints are made beside the writer (sqlite_checkpoint.py). Should they not keep up, one runs inside the commit that
+# passes this size.
+CHECKPOINT_PAGES = 16_000
+WAL_BYTES_KEPT = 64 * 1024 * 1024
 LOCK_WAIT_SECONDS = 5
 SQLITE_VERSION_MIN = (3, 35, 0)
 
@@ -162,6 +164,14 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_checkpointer(path: Path) -> sqlite3.Connection:
+    """Open a connection that only copies what is committed from the log into the file."""
+    db = _connect(path)
+    _bound(db, READER_CACHE_KIB)
+    db.execute("PRAGMA synchronous=FULL")
+    return db
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
 
@@ -184,6 +194,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES:d}")
     db.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT:d}")
     _migrate(db)
+    db.executescript(sqlite_commit.SCHEMA)
 
 
 def refusal(path: Path, error: Exception) -> str:

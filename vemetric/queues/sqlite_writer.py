@@ -15,10 +15,11 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_jobs, sqlite_schema
+from vemetric.queues import sqlite_commit, sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Ids
+from vemetric.queues.sqlite_checkpoint import Checkpointer
 from vemetric.queues.sqlite_keys import KeyLog
 
 UPKEEP_SECONDS = 1.0
@@ -77,9 +78,10 @@ class Writer:
 
     answer: Callable[[Answers, Any], None]
 
-    def __init__(self, db: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, db: sqlite3.Connection, clock: Clock, checkpoints: sqlite3.Connection) -> None:
         self._db = db
         self._clock = clock
+        self._may_restart_log = False
         self.keys = KeyLog(db)
         self.keys.recover(clock.now_ms())
         self.jobs = sqlite_jobs.live_count(db)
@@ -93,6 +95,7 @@ class Writer:
         self._jobs_added = 0
         self._queues: frozenset[str] | None = frozenset()
         self._names_new: frozenset[str] = frozenset()
+        self._checkpointer = Checkpointer(checkpoints, self._checkpointed)
 
     @classmethod
     def open(cls, path: Path, clock: Clock, is_sole_owner: bool = False) -> Self:
@@ -101,19 +104,24 @@ class Writer:
         try:
             if is_sole_owner:
                 sqlite_jobs.end_leases(db)
-            return cls(db, clock)
+            return cls(db, clock, sqlite_schema.open_checkpointer(path))
         except (sqlite3.Error, msgspec.DecodeError) as error:
             db.close()
             raise errors.Misconfigured(sqlite_schema.refusal(path, error)) from error
 
     def close(self) -> None:
         """Fold, shorten the log and close; what cannot be done now is done at the next start."""
+        self._checkpointer.close()
         try:
             self.fold()
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             log.warning("The queue's file could not be tidied up on closing: %s", error)
         self._db.close()
+
+    def _checkpointed(self) -> None:
+        # Called in the checkpointer's thread.
+        self._may_restart_log = True
 
     def serve(self, requests: list[Request]) -> None:
         """Answer every request: writes and short calls in one transaction, then each long call in its own."""
@@ -126,6 +134,10 @@ class Writer:
             elif type(request[0]) is Call and request[0].mode is Mode.BARE:
                 self._quietly(request[0].run)
                 self.answer([(request[1], None)], None)
+        if self._may_restart_log:
+            # Little is left to copy, and while nobody writes all of it is: the next commit begins the log anew.
+            self._may_restart_log = False
+            self._quietly(Writer.copy_log)
         if time.monotonic() - self._kept_up_at >= UPKEEP_SECONDS:
             self._quietly(Writer.keep_up)
 
@@ -181,9 +193,12 @@ class Writer:
     def _transact(self, requests: list[Request]) -> None:
         asked = sum(len(request.jobs) for request, _ in requests if type(request) is Write)
         try:
-            self._begin()
-            results = self._run(requests)
-            self._commit()
+            if self._commit_whole(requests):
+                results: list[Any] = [None] * len(requests)
+            else:
+                self._begin()
+                results = self._run(requests)
+                self._commit()
         except sqlite3.Error as error:
             # The disk, not a request, is at fault: everybody hears of it and nothing is half written.
             self._failed(error)
@@ -197,6 +212,31 @@ class Writer:
         answers = [(future, result) for (_, future), result in zip(requests, results, strict=True)]
         self.answer(answers, Committed(self.jobs, asked, self._queues))
 
+    def _commit_whole(self, requests: list[Request]) -> bool:
+        """Do writes of the usual kind in one statement; False, and nothing is done, if they are not of that kind."""
+        if self.keys.is_folding or self._db.in_transaction:
+            return False
+        if not all(type(request) is Write for request, _ in requests):
+            return False
+        now_ms = self._clock.now_ms()
+        jobs = [job for write, _ in requests for job in write.jobs]
+        parts = sqlite_commit.parts(jobs, now_ms) if jobs else None
+        if parts is None or parts.queue not in self._names:
+            return False
+        self._jobs_added, self._queues, self._names_new = 0, frozenset((parts.queue,)), frozenset()
+        for write, _ in requests:
+            self._take_keys(write)
+        try:
+            self._jobs_added = sqlite_commit.commit(self._db, parts, now_ms, self._ids, *self.keys.logged())
+        except Exception as error:
+            self.keys.forget()
+            if is_storage_failure(error):
+                raise
+            # One of the writes is bad; it is found where each can be undone by itself.
+            return False
+        self._committed()
+        return True
+
     def _begin(self) -> None:
         self._jobs_added, self._queues, self._names_new = 0, frozenset(), frozenset()
         if self._db.in_transaction:
@@ -207,12 +247,16 @@ class Writer:
     def _commit(self) -> None:
         self.keys.flush(self._clock.now_ms())
         self._db.execute("COMMIT")
+        self._committed()
+
+    def _committed(self) -> None:
         self.keys.publish()
         self.jobs += self._jobs_added
         self._names |= self._names_new
         if self._changes != self._db.total_changes:
             self._changes = self._db.total_changes
             self._wal_is_long = True
+            self._checkpointer.committed()
         if self._is_failing:
             self._is_failing = False
             log.warning("The queue can be written again.")
@@ -279,10 +323,7 @@ class Writer:
         jobs: list[NewJob] = []
         for write in writes:
             jobs += write.jobs
-            for key_set in write.keys:
-                self.keys.set(key_set.key, key_set.value, key_set.expires_ms)
-            if write.counters:
-                self.keys.add(write.counters)
+            self._take_keys(write)
         if not jobs:
             return
         names = {job.queue for job in jobs}
@@ -291,6 +332,12 @@ class Writer:
             self._names_new |= names
         self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms, self._ids)
         self._touched(names)
+
+    def _take_keys(self, write: Write) -> None:
+        for key_set in write.keys:
+            self.keys.set(key_set.key, key_set.value, key_set.expires_ms)
+        if write.counters:
+            self.keys.add(write.counters)
 
     def _touched(self, queues: Iterable[str]) -> None:
         if self._queues is not None:
@@ -312,6 +359,10 @@ class Writer:
         while self._vacuum(FREE_PAGES_KEPT, VACUUM_PAGES):
             pass
         self._shorten_log()
+
+    def copy_log(self) -> None:
+        """Copy what is committed into the file, as far as nobody reads an older state. Waits for nobody."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def keep_up(self) -> None:
         """The upkeep that must not wait for a quiet moment, in small portions."""

@@ -42,11 +42,12 @@ class Headers(dict[str, str]):
         return made
 
 
-class Ask(msgspec.Struct):
+class Ask(msgspec.Struct, gc=False):
     """A request to one of the hub's paths, its body read.
 
     kept_headers: those that go into the job. peer: the other end of the connection, None if it has no address.
-    scheme, host: as the request came, whatever a proxy says. is_counted: whether its address's rate was looked at.
+    scheme, host: as the request came, whatever a proxy says. ip: the visitor's address, '' if unknown, None until the
+    hub has looked.
     """
 
     method: str
@@ -57,15 +58,20 @@ class Ask(msgspec.Struct):
     peer: str | None
     scheme: str
     host: str
-    is_counted: bool = False
+    ip: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What is sent back. headers: all but those of the connection, the date and the length."""
+class Answer(msgspec.Struct):
+    """What is sent back. headers: all but those of the connection, the date and the length.
+
+    wire: how it was written last, in the second `wire_second`: one answer serves all that are answered alike.
+    """
 
     status: int
     headers: CIMultiDict[str]
     body: bytes = b""
+    wire: bytes = b""
+    wire_second: int = 0
 
 
 def keep_headers(headers: Mapping[str, str]) -> dict[str, str]:

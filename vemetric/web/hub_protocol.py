@@ -8,8 +8,8 @@ import asyncio
 import re
 import time
 from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -52,12 +52,14 @@ UNPLAIN_WORDS = (b"\r\ntransfer-encoding", b"\r\nupgrade", b"\r\nexpect")
 
 
 class Field(NamedTuple):
-    """A header line, read. kept: its text as it goes into the job, None if it does not."""
+    """A header line, read. header: name and value. kept: name and text as they go into the job, None if they do not."""
 
-    name: str
-    value: str
-    kept: str | None
+    header: tuple[str, str]
+    kept: tuple[str, str] | None
 
+
+HEADER: Any = itemgetter(0)
+KEPT: Any = itemgetter(1)
 
 _fields: dict[bytes, Field] = {}
 
@@ -199,14 +201,17 @@ def read(data: bytes, path: str, peer: str | None, scheme: str) -> Ask | None:
     end = data.find(b"\r\n\r\n", REQUEST_LINE_BYTES, HEAD_BYTES_MAX)
     if end < 0:
         return None
-    headers, kept = Headers(), {}
-    for line in data[REQUEST_LINE_BYTES:end].split(b"\r\n"):
-        field = _fields.get(line) or read_field(line)
-        if field is None or field.name in headers:
+    lines = data[REQUEST_LINE_BYTES:end].split(b"\r\n")
+    fields = list(map(_fields.get, lines))
+    if None in fields:
+        fields = [known or read_field(line) for known, line in zip(fields, lines, strict=True)]
+        if None in fields:
             return None
-        headers[field.name] = field.value
-        if field.kept is not None:
-            kept[field.name] = field.kept
+    # In C from end to end: this is done for every header of every hit.
+    headers = Headers(map(HEADER, fields))
+    if len(headers) != len(fields):
+        return None
+    kept = dict(filter(None, map(KEPT, fields)))
     host = headers.get("host")
     if not host or headers.get("content-length") != str(len(data) - end - 4):
         return None
@@ -223,7 +228,7 @@ def read_field(line: bytes) -> Field | None:
     value = found[2].decode("utf-8", "surrogateescape")
     if name in UNPLAIN_NAMES or (name == "connection" and value.lower() != "keep-alive"):
         return None
-    field = Field(name, value, None if kept_name(name) is None else latin1_text(value))
+    field = Field((name, value), None if kept_name(name) is None else (name, latin1_text(value)))
     if len(line) <= FIELD_BYTES_REMEMBERED_MAX:
         if len(_fields) >= FIELDS_REMEMBERED_MAX:
             _fields.clear()
@@ -233,14 +238,18 @@ def read_field(line: bytes) -> Field | None:
 
 def written(answer: Answer) -> bytes:
     """An answer as it goes over the wire."""
-    return _head(answer.status, tuple(answer.headers.items()), len(answer.body), int(time.time())) + answer.body
-
-
-@lru_cache(1024)
-def _head(status: int, headers: tuple[tuple[str, str], ...], length: int, second: int) -> bytes:
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
-    lines += [f"Content-Length: {length}", f"Date: {formatdate(second, usegmt=True)}", f"Server: {SERVER_SOFTWARE}"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+    second = int(time.time())
+    if answer.wire_second != second:
+        lines = [
+            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
+            *(f"{name}: {value}" for name, value in answer.headers.items()),
+            f"Content-Length: {len(answer.body)}",
+            f"Date: {formatdate(second, usegmt=True)}",
+            f"Server: {SERVER_SOFTWARE}",
+        ]
+        answer.wire = ("\r\n".join(lines) + "\r\n\r\n").encode() + answer.body
+        answer.wire_second = second
+    return answer.wire
 
 
 def ends_a_request(data: bytes) -> bool:
