@@ -87,6 +87,29 @@ async def test_nonsense_is_answered(services: Services, line: bytes) -> None:
         await ask(services, "project list")
 
 
+async def test_neither_silence_nor_nonsense_is_a_failure_of_ours(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with control.listening(services):
+        path = services.config.data_dir / control.SOCKET_NAME
+        for sent in (b"", b"\n", b"{}\n", b"\xff\n", b'{"command": [], "arguments": {}}\n'):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(sent)
+            writer.write_eof()
+            answer = await reader.read()
+            assert not answer if not sent else b'"status": 400' in answer
+            writer.close()
+            await writer.wait_closed()
+    assert "Traceback" not in caplog.text
+
+
+async def test_whether_somebody_listens_can_be_asked(services: Services) -> None:
+    assert not control.listens(services.config.data_dir)
+    async with control.listening(services):
+        assert await asyncio.to_thread(control.listens, services.config.data_dir)
+    assert not control.listens(services.config.data_dir)
+
+
 async def test_who_hangs_up_early_disturbs_nobody(services: Services) -> None:
     async with control.listening(services):
         path = services.config.data_dir / control.SOCKET_NAME
@@ -145,6 +168,36 @@ class TestLongPath:
         async with control.listening(services):
             await ask(services, "project list")
         assert not exists(left_behind)
+
+    async def test_killed_processes_leave_one_directory_however_many_they_are(
+        self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        places = set()
+        for _ in range(3):
+            listening = control.listening(services)
+            with monkeypatch.context() as killed:
+                await listening.__aenter__()
+                places.add((services.config.data_dir / control.POINTER_NAME).read_text())
+                killed.setattr(control, "_clear", lambda data_dir: None)
+                await listening.__aexit__(None, None, None)
+            (services.config.data_dir / control.POINTER_NAME).unlink()
+        assert len(places) == 1
+        assert len([name for name in os.listdir(tmp_path) if name.startswith(control.FALLBACK_PREFIX)]) == 1
+
+    async def test_a_place_that_others_may_enter_is_not_used(
+        self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        async with control.listening(services):
+            usual = Path((services.config.data_dir / control.POINTER_NAME).read_text()).parent
+        usual.mkdir()
+        usual.chmod(0o777)
+        async with control.listening(services):
+            place = Path((services.config.data_dir / control.POINTER_NAME).read_text()).parent
+            assert place != usual
+            assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+            await ask(services, "project list")
 
     async def test_a_full_runtime_directory_name_is_passed_over(
         self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
