@@ -74,7 +74,7 @@ class Identities:
 
     async def by_identifier(self, project_id: int, identifier: str) -> int | None:
         """The user known by this identifier, or None."""
-        known = self._users.get((project_id, identifier)) or self._claimed_users.get((project_id, identifier))
+        known = self.at_once(project_id, identifier)
         if known is not None:
             return known
         # The claim first, then the table: whoever settles a claim writes the table before.
@@ -86,6 +86,11 @@ class Identities:
         if user_id is not None:
             self._remember(Claim(project_id, user_id, identifier))
         return user_id
+
+    def at_once(self, project_id: int, identifier: str) -> int | None:
+        """The user known by this identifier as far as memory tells."""
+        key = (project_id, identifier)
+        return self._users.get(key) or self._claimed_users.get(key)
 
     async def by_user(self, project_id: int, user_id: int) -> str | None:
         """The identifier a user is known by, or None for an anonymous one."""
@@ -116,6 +121,17 @@ class Identities:
             for name, value in (await self._keys.get_many(list(missing))).items():
                 found[missing[name]] = _decoder.decode(value).identifier
         return found
+
+    def forget(self, project_id: int, user_ids: Iterable[int]) -> None:
+        """Remember these users no more: they were erased."""
+        for user_id in user_ids:
+            for identifiers, users in (
+                (self._identifiers, self._users),
+                (self._claimed_identifiers, self._claimed_users),
+            ):
+                identifier = identifiers.pop((project_id, user_id), None)
+                if identifier is not None:
+                    users.pop((project_id, identifier), None)
 
     async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
         """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""
