@@ -188,13 +188,17 @@ class Sink:
         known: dict[UserKey, KnownUser] = {}
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
             wanted = set(chunk)
-            for project_id, user_id, identifier, name, country_code, *place, has_source in await self._engine.lookup(
+            for project_id, user_id, *values, has_source in await self._engine.lookup(
                 USERS,
                 {"projects": sorted({key.project_id for key in chunk}), "users": [key.id for key in chunk]},
             ):
                 key = UserKey(project_id, user_id)
                 if key in wanted:
-                    known[key] = KnownUser(identifier, name, country_code.rstrip("\0"), *place, bool(has_source))
+                    identifier, name, country_code, city, latitude, longitude = values
+                    country_code = country_code.rstrip("\0")
+                    known[key] = KnownUser(
+                        identifier, name, country_code, city, latitude, longitude, has_source=bool(has_source)
+                    )
         return known
 
     async def insert_users(self, rows: Sequence[UserRow], *, may_insert: Callable[[], bool] = _always) -> None:
