@@ -8,6 +8,7 @@ import msgspec
 
 from vemetric.accounts import errands
 from vemetric.ingest import jobs
+from vemetric.model import erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
@@ -18,6 +19,7 @@ from vemetric.workers.create_user import CreateUserWorker
 from vemetric.workers.device import DeviceWorker
 from vemetric.workers.email import EmailWorker
 from vemetric.workers.enrich_user import EnrichUserWorker
+from vemetric.workers.erase import EraseWorker
 from vemetric.workers.event import EventWorker
 from vemetric.workers.session import SessionWorker
 from vemetric.workers.update_user import UpdateUserWorker
@@ -34,6 +36,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         jobs.CREATE_USER_QUEUE: CreateUserWorker(services).handle,
         jobs.UPDATE_USER_QUEUE: UpdateUserWorker(services).handle,
         jobs.ENRICH_USER_QUEUE: EnrichUserWorker(services).handle,
+        erasure.ERASE_QUEUE: EraseWorker(services).handle,
         errands.QUEUE: EmailWorker(services).handle,
     }
 
