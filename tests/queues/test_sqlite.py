@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from tests.queues.conftest import open_sqlite
 from vemetric import errors
 from vemetric.queues import sqlite_schema
 from vemetric.queues.job import KeySet, NewJob, Write
@@ -19,6 +20,11 @@ def rows(path, statement, *values):
         found = db.execute(statement, values).fetchall()
     db.close()
     return found
+
+
+@pytest.fixture
+def opener():
+    return open_sqlite
 
 
 @pytest.fixture
