@@ -133,6 +133,11 @@ class TestInvitations:
     async def test_let_somebody_in(self, site: Site, cast: Cast, alice: Browser) -> None:
         token = await self.invite(alice, email="new@example.com")
         assert "for new@example.com" in (await alice.get(f"{SETTINGS}/members")).text
+        [letter] = await site.services.post.latest(10)
+        assert (letter.address, f"{site.services.post.url}/invite/{token}" in letter.body_text) == (
+            "new@example.com",
+            True,
+        )
         nobody = await site.browser().get(f"/invite/{token}")
         assert f"/login?next=/invite/{token}" in nobody.text
         assert "alice@example.com" not in nobody.text

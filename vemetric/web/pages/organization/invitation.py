@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import invitations
+from vemetric.accounts import invitations, signup
 from vemetric.web import context, render
 
 
@@ -30,5 +30,11 @@ async def _page(request: web.Request, problem: str = "") -> web.Response:
     invited = await invitations.by_token(services.database, services.clock, token)
     status = 404 if invited is None else 409 if problem else 200
     return render.page(
-        request, "pages/organization/invitation.html", status=status, invited=invited, token=token, problem=problem
+        request,
+        "pages/organization/invitation.html",
+        status=status,
+        invited=invited,
+        token=token,
+        problem=problem,
+        may_sign_up=signup.is_open(services.config.sign_up, invited is not None),
     )

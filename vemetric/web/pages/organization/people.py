@@ -10,6 +10,7 @@ from vemetric import errors
 from vemetric.accounts import invitations, members
 from vemetric.clock import Clock
 from vemetric.database import projects as stored_projects
+from vemetric.mail import letters
 from vemetric.model.organization import Invitation, Member, Organization, Role
 from vemetric.model.project import Project
 from vemetric.web import context, forms, render
@@ -41,12 +42,12 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def invite(request: web.Request) -> web.Response:
-    """Make an invitation; its link is on the page."""
+    """Make an invitation; its link is on the page, and in a letter where an address was given."""
     page, organization = context.of(request), await context.organization_to_change(request)
     form, chosen = await _read(request)
     services = page.services
     try:
-        await invitations.create(
+        made = await invitations.create(
             services.database,
             services.clock,
             organization.id,
@@ -57,6 +58,10 @@ async def invite(request: web.Request) -> web.Response:
         )
     except (errors.Invalid, errors.Conflict) as error:
         return await _page(request, organization, form, chosen, render.problems_of(error, "email"))
+    if made.email is not None:
+        url = f"{services.post.url}{invitations.PATH}/{made.token}"
+        words = letters.invitation(organization.name, page.signed_in.name, url, invitations.VALID_DAYS)
+        await services.post.send(words, made.email)
     return render.redirect(f"/o/{organization.id}/settings/members?invited=1#invitations")
 
 
