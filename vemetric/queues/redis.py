@@ -81,7 +81,7 @@ class RedisQueue(RedisKeys):
         self._wake_all()
 
     async def put(self, write: Write) -> None:
-        await self._submit(write)
+        await self.submit(write)
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         claiming = asyncio.ensure_future(self._claim(queue, limit, lease_seconds))

@@ -80,7 +80,7 @@ class RedisKeys:
         return {key: value for key, value in found.items() if value is not None}
 
     async def set(self, sets: Sequence[KeySet]) -> None:
-        await self._submit(Write(keys=list(sets)))
+        await self.submit(Write(keys=list(sets)))
 
     async def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         one = KeySet(key, value, expires_ms)
@@ -97,7 +97,7 @@ class RedisKeys:
         ]
 
     async def add(self, counters: dict[str, int]) -> None:
-        await self._submit(Write(counters=dict(counters)))
+        await self.submit(Write(counters=dict(counters)))
 
     async def counters(self, prefix: str) -> dict[str, int]:
         found = await self._client.command("HGETALL", "counters")
@@ -113,9 +113,9 @@ class RedisKeys:
     async def _run(self, script: str, *arguments: Any) -> Any:
         return await self._client.run(script, self._clock.now_ms(), *arguments)
 
-    async def _submit(self, write: Write) -> None:
-        if await self._puts.submit(packed(write)):
-            raise errors.QueueFull
+    def submit(self, write: Write) -> "asyncio.Future[None]":
+        """`Queue.submit`: the write joins the next call."""
+        return self._puts.submit(packed(write))
 
     async def _put_all(self, writes: list[list[bytes]]) -> Sequence[Any]:
         """Send writes as one call, and again where its answer was lost; a call that was done is not done twice."""
@@ -125,7 +125,7 @@ class RedisKeys:
         self._calls += 1
         call = (self.jobs_max, self._caller, self._calls, *itertools.chain.from_iterable(writes))
         try:
-            answers: Sequence[Any] = await self._resent(call)
+            refused = await self._resent(call)
         except errors.Unavailable as error:
             self._resting_until = loop.time() + REST_SECONDS
             if not self._is_failing:
@@ -135,7 +135,7 @@ class RedisKeys:
         if self._is_failing:
             self._is_failing = False
             log.warning("The queue can be written again.")
-        return answers
+        return [errors.QueueFull() if is_refused else None for is_refused in refused]
 
     async def _resent(self, call: tuple[Any, ...]) -> Any:
         for wait_seconds in RESEND_WAITS_SECONDS:

@@ -86,6 +86,8 @@ local function insert(entry, payload, deliveries)
       call('HINCRBY', WAITING, queue, 1)
       return true
     end
+    -- It is settled here, even where this script emptied the lane before.
+    freed_lanes[lane] = nil
   end
   settle(id, entry)
   return true
