@@ -4,6 +4,9 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +110,8 @@ async def test_whether_somebody_listens_can_be_asked(services: Services) -> None
     assert not control.listens(services.config.data_dir)
     async with control.listening(services):
         assert await asyncio.to_thread(control.listens, services.config.data_dir)
+        # Connections are accepted in their order, so that one is done with when a later one is answered.
+        await ask(services, "project list")
     assert not control.listens(services.config.data_dir)
 
 
@@ -117,6 +122,8 @@ async def test_who_hangs_up_early_disturbs_nobody(services: Services) -> None:
             _, writer = await asyncio.open_unix_connection(path)
             writer.write(sent)
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
         await ask(services, "project list")
 
 
@@ -150,6 +157,13 @@ class TestLongPath:
         monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
         return environ | {"VEMETRIC_DATA_DIR": str(tmp_path / ("long" * 25) / "data")}
 
+    @pytest.fixture
+    def runtime_directory(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        """One with a short name, as the system's has."""
+        with tempfile.TemporaryDirectory(prefix="run-") as made:
+            monkeypatch.setenv("XDG_RUNTIME_DIR", made)
+            yield made
+
     async def test_the_socket_is_elsewhere_and_as_private(self, services: Services) -> None:
         async with control.listening(services):
             path = Path((services.config.data_dir / control.POINTER_NAME).read_text())
@@ -170,9 +184,8 @@ class TestLongPath:
         assert not exists(left_behind)
 
     async def test_killed_processes_leave_one_directory_however_many_they_are(
-        self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, services: Services, runtime_directory: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
         places = set()
         for _ in range(3):
             listening = control.listening(services)
@@ -183,12 +196,10 @@ class TestLongPath:
                 await listening.__aexit__(None, None, None)
             (services.config.data_dir / control.POINTER_NAME).unlink()
         assert len(places) == 1
-        assert len([name for name in os.listdir(tmp_path) if name.startswith(control.FALLBACK_PREFIX)]) == 1
+        assert len([name for name in os.listdir(runtime_directory) if name.startswith(control.FALLBACK_PREFIX)]) == 1
 
-    async def test_a_place_that_others_may_enter_is_not_used(
-        self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    @pytest.mark.usefixtures("runtime_directory")
+    async def test_a_place_that_others_may_enter_is_not_used(self, services: Services) -> None:
         async with control.listening(services):
             usual = Path((services.config.data_dir / control.POINTER_NAME).read_text()).parent
         usual.mkdir()
