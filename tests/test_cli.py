@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.kit.process import Server
+from tests.kit.process import Server, wait_for
 from vemetric import __version__, cli, control
 from vemetric.accounts import logins
 from vemetric.services import Services
@@ -183,6 +184,24 @@ class TestRealProcess:
         finally:
             server.kill()
 
+    def test_a_start_waits_for_who_has_the_data_for_a_moment(self, tmp_path: Path) -> None:
+        server = prepared(tmp_path / "data")
+        server.data_dir.mkdir(mode=0o700)
+        (server.data_dir / "analytics").mkdir()
+        with ThreadPoolExecutor(1) as pool:
+            with (server.data_dir / "analytics" / "lock").open("w") as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                starting = pool.submit(server.start)
+                wait_for(lambda: [line for line in server.log if "for it to end." in line], "the sentence")
+                assert not starting.done()
+            starting.result()
+        try:
+            assert "is in use by process" in server.log[0]
+            assert len(server.log) == 2
+            assert server.stop() == 0
+        finally:
+            server.kill()
+
     def test_the_fullest_log_holds_no_statement_with_its_values(self, tmp_path: Path) -> None:
         server = started(tmp_path / "data", VEMETRIC_LOG_LEVEL="debug")
         try:
@@ -194,9 +213,13 @@ class TestRealProcess:
 
 
 def started(data_dir: Path, **settings: str) -> Server:
-    """The process, from the source."""
+    return prepared(data_dir, **settings).start()
+
+
+def prepared(data_dir: Path, **settings: str) -> Server:
+    """The process, from the source, not started yet."""
     environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **settings}
-    return Server(data_dir, command=(sys.executable, "-m", "vemetric"), environ=environ).start()
+    return Server(data_dir, command=(sys.executable, "-m", "vemetric"), environ=environ)
 
 
 def test_a_process_that_does_not_answer_is_unreachable(

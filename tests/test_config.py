@@ -93,6 +93,34 @@ def test_addresses(text: str, host: str, port: int) -> None:
     assert settings.listen == (host, port)
 
 
+def test_a_clickhouse_server_is_named_by_its_url_or_in_parts() -> None:
+    at = config.load({"CLICKHOUSE_URL": "https://ann:secret@ch/stats"})[0].clickhouse
+    assert at == ("https://ch:8443/", "ann", "secret", "stats")
+    parts = {"CLICKHOUSE_HOST": "http://ch:8123", "CLICKHOUSE_DB": "stats", "CLICKHOUSE_PASSWORD": "secret"}
+    assert config.load(parts)[0].clickhouse == ("http://ch:8123/", "default", "secret", "stats")
+    assert config.load({"CLICKHOUSE_HOST": "http://ch"})[0].clickhouse == ("http://ch:8123/", "default", "", "vemetric")
+    assert config.load({})[0].clickhouse is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"CLICKHOUSE_URL": "http://ch", "CLICKHOUSE_HOST": "http://ch"}, "are not allowed together"),
+        ({"CLICKHOUSE_URL": "tcp://u:secret@ch:9000"}, "CLICKHOUSE_URL is (hidden)"),
+        ({"CLICKHOUSE_HOST": "http://ch/db"}, "http:// or https:// with a host"),
+        ({"CLICKHOUSE_PASSWORD": "x"}, "CLICKHOUSE_PASSWORD is only allowed beside CLICKHOUSE_HOST"),
+        ({"CLICKHOUSE_HOST": "http://ch", "CLICKHOUSE_DB": "a-b"}, "CLICKHOUSE_DB is 'a-b'"),
+        ({"VEMETRIC_CLICKHOUSE_CLUSTER": "two"}, "needs CLICKHOUSE_URL"),
+        ({"CLICKHOUSE_URL": "http://ch", "VEMETRIC_CLICKHOUSE_CLUSTER": "a'b"}, "the name of a cluster"),
+    ],
+)
+def test_a_clickhouse_server_that_is_named_wrongly_is_told(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(errors.Misconfigured) as caught:
+        config.load(environ)
+    assert sentence in caught.value.message
+    assert "secret" not in caught.value.message
+
+
 def test_every_option_fills_a_field() -> None:
     assert [option.field for option in config.OPTIONS] == list(config.Config.__struct_fields__)
 

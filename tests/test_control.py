@@ -4,6 +4,9 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,31 @@ async def test_nonsense_is_answered(services: Services, line: bytes) -> None:
         await ask(services, "project list")
 
 
+async def test_neither_silence_nor_nonsense_is_a_failure_of_ours(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with control.listening(services):
+        path = services.config.data_dir / control.SOCKET_NAME
+        for sent in (b"", b"\n", b"{}\n", b"\xff\n", b'{"command": [], "arguments": {}}\n'):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(sent)
+            writer.write_eof()
+            answer = await reader.read()
+            assert not answer if not sent else b'"status": 400' in answer
+            writer.close()
+            await writer.wait_closed()
+    assert "Traceback" not in caplog.text
+
+
+async def test_whether_somebody_listens_can_be_asked(services: Services) -> None:
+    assert not control.listens(services.config.data_dir)
+    async with control.listening(services):
+        assert await asyncio.to_thread(control.listens, services.config.data_dir)
+        # Connections are accepted in their order, so that one is done with when a later one is answered.
+        await ask(services, "project list")
+    assert not control.listens(services.config.data_dir)
+
+
 async def test_who_hangs_up_early_disturbs_nobody(services: Services) -> None:
     async with control.listening(services):
         path = services.config.data_dir / control.SOCKET_NAME
@@ -94,6 +122,8 @@ async def test_who_hangs_up_early_disturbs_nobody(services: Services) -> None:
             _, writer = await asyncio.open_unix_connection(path)
             writer.write(sent)
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
         await ask(services, "project list")
 
 
@@ -127,6 +157,13 @@ class TestLongPath:
         monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
         return environ | {"VEMETRIC_DATA_DIR": str(tmp_path / ("long" * 25) / "data")}
 
+    @pytest.fixture
+    def runtime_directory(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        """One with a short name, as the system's has."""
+        with tempfile.TemporaryDirectory(prefix="run-") as made:
+            monkeypatch.setenv("XDG_RUNTIME_DIR", made)
+            yield made
+
     async def test_the_socket_is_elsewhere_and_as_private(self, services: Services) -> None:
         async with control.listening(services):
             path = Path((services.config.data_dir / control.POINTER_NAME).read_text())
@@ -145,6 +182,33 @@ class TestLongPath:
         async with control.listening(services):
             await ask(services, "project list")
         assert not exists(left_behind)
+
+    async def test_killed_processes_leave_one_directory_however_many_they_are(
+        self, services: Services, runtime_directory: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        places = set()
+        for _ in range(3):
+            listening = control.listening(services)
+            with monkeypatch.context() as killed:
+                await listening.__aenter__()
+                places.add((services.config.data_dir / control.POINTER_NAME).read_text())
+                killed.setattr(control, "_clear", lambda data_dir: None)
+                await listening.__aexit__(None, None, None)
+            (services.config.data_dir / control.POINTER_NAME).unlink()
+        assert len(places) == 1
+        assert len([name for name in os.listdir(runtime_directory) if name.startswith(control.FALLBACK_PREFIX)]) == 1
+
+    @pytest.mark.usefixtures("runtime_directory")
+    async def test_a_place_that_others_may_enter_is_not_used(self, services: Services) -> None:
+        async with control.listening(services):
+            usual = Path((services.config.data_dir / control.POINTER_NAME).read_text()).parent
+        usual.mkdir()
+        usual.chmod(0o777)
+        async with control.listening(services):
+            place = Path((services.config.data_dir / control.POINTER_NAME).read_text()).parent
+            assert place != usual
+            assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+            await ask(services, "project list")
 
     async def test_a_full_runtime_directory_name_is_passed_over(
         self, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

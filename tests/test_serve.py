@@ -2,10 +2,11 @@
 
 import asyncio
 import dataclasses
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,8 @@ import pytest
 import trustme
 
 from tests.kit import http, process, visits
-from vemetric import config, errors, serve
+from vemetric import config, errors, serve, services
+from vemetric.clickhouse import directory
 from vemetric.database import projects
 from vemetric.services import Services
 
@@ -230,3 +232,22 @@ async def test_a_taken_port_stops_the_start_with_a_sentence(live_services: Servi
             pass
     taken.close()
     await taken.wait_closed()
+
+
+@pytest.mark.parametrize("is_stopping", [False, True])
+async def test_a_start_gives_up_when_whoever_has_the_data_keeps_it(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopping: bool
+) -> None:
+    if not is_stopping:
+        monkeypatch.setattr(serve, "BUSY_SECONDS_MAX", 0)
+    stopping = asyncio.Event()
+    if is_stopping:
+        stopping.set()
+    settings, _ = config.load(environ | {"VEMETRIC_DATA_DIR": str(tmp_path)})
+    owned = directory.Directory.own(tmp_path / services.ANALYTICS_NAME, "26.9.0")
+    try:
+        async with AsyncExitStack() as stack:
+            with pytest.raises(errors.InUse, match=f"in use by process {os.getpid()}"):
+                await serve.open_when_free(settings, services.nothing, stack, stopping)
+    finally:
+        owned.release()

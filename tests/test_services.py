@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.clickhouse_server import ClickHouseServer
 from vemetric import config, errors, services
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
@@ -41,3 +42,15 @@ def test_a_data_directory_that_cannot_be_is_said_so(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(errors.Misconfigured, match=r"VEMETRIC_DATA_DIR is .* it cannot be written"):
         services.make_private_directory(blocked / "data")
+
+
+async def test_the_analytics_are_on_the_server_that_is_named_and_the_files_stay_one_process_own(
+    environ: dict[str, str], clickhouse_server: ClickHouseServer, clock: FrozenClock
+) -> None:
+    settings, _ = config.load(environ | {"CLICKHOUSE_URL": clickhouse_server.url("stats")})
+    async with services.open_services(settings, clock) as opened:
+        assert await opened.engine.query("SELECT currentDatabase()") == [["stats"]]
+        assert await opened.engine.query("SELECT count() FROM event") == [[0]]
+        with pytest.raises(errors.InUse, match="in use by process"):
+            async with services.open_services(settings, clock):
+                pass

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from vemetric import errors
+from vemetric.model import clickhouse_url
+from vemetric.model.clickhouse_url import ClickHouseUrl
 
 PREFIX = "VEMETRIC_"
 IGNORED_PREFIX = "VEMETRIC_TEST_"
@@ -22,7 +24,10 @@ NEARNESS = 0.8
 # So much of a known name is that name cut short, as TLS_CERT is.
 CUT_MIN = 6
 # Settings of the server stores: not in this version, so naming one must not look as if it had worked.
-NOT_YET = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "CLICKHOUSE_HOST", "VEMETRIC_ROLES")
+NOT_YET = ("DATABASE_URL", "REDIS_URL", "VEMETRIC_ROLES")
+# Of a server whose CLICKHOUSE_HOST is said; CLICKHOUSE_URL holds them all.
+CLICKHOUSE_PARTS = ("CLICKHOUSE_DB", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
+CLUSTER_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -63,6 +68,13 @@ class Config(msgspec.Struct, frozen=True):
     engine_merge_threads: int
     engine_query_seconds: int
     engine_insert_seconds: int
+    clickhouse_url: ClickHouseUrl | None
+    clickhouse_host: ClickHouseUrl | None
+    clickhouse_db: str
+    clickhouse_user: str
+    clickhouse_password: str
+    clickhouse_cluster: str
+    clickhouse_ca: Path | None
     sign_up: str
     mail_from: str
     mail_tips: bool
@@ -92,6 +104,17 @@ class Config(msgspec.Struct, frozen=True):
     aws_s3_avatars_key_prefix: str
     paddle_webhook_secret_key: str
     paddle_plans: dict[str, int]
+
+    @property
+    def clickhouse(self) -> ClickHouseUrl | None:
+        """The ClickHouse server, however it was named; None for the engine in the process."""
+        if self.clickhouse_host is None:
+            return self.clickhouse_url
+        return self.clickhouse_host._replace(
+            user=self.clickhouse_user or clickhouse_url.DEFAULT_USER,
+            password=self.clickhouse_password,
+            database=self.clickhouse_db or clickhouse_url.DEFAULT_DATABASE,
+        )
 
 
 class Option(NamedTuple):
@@ -131,6 +154,29 @@ def parse_public_url(text: str) -> str:
         raise ValueError(text)
     _ = parts.port  # raises ValueError on a bad port
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def parse_clickhouse_url(text: str) -> ClickHouseUrl | None:
+    return clickhouse_url.parse(text) if text else None
+
+
+def parse_clickhouse_host(text: str) -> ClickHouseUrl | None:
+    at = parse_clickhouse_url(text)
+    if at is not None and at != clickhouse_url.parse(at.url):
+        raise ValueError(text)
+    return at
+
+
+def parse_database_name(text: str) -> str:
+    if text and not clickhouse_url.DATABASE_NAME.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def parse_cluster(text: str) -> str:
+    if text and not CLUSTER_NAME.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 def parse_path(text: str) -> Path:
@@ -350,6 +396,45 @@ OPTIONS: tuple[Option, ...] = (
     number("VEMETRIC_ENGINE_QUERY_SECONDS", 30, 1, 3600, "seconds", "A longer query of a page is stopped."),
     number("VEMETRIC_ENGINE_INSERT_SECONDS", 20, 1, 600, "seconds", "A longer insert is stopped and tried again."),
     Option(
+        "CLICKHOUSE_URL",
+        "",
+        parse_clickhouse_url,
+        "http(s)://user:password@host:8123/database, all but scheme and host optional",
+        "A ClickHouse server (25.8 or newer) for the analytics, instead of the engine in the process. The database is "
+        "made if it is missing.",
+        secret=True,
+    ),
+    Option(
+        "CLICKHOUSE_HOST",
+        "",
+        parse_clickhouse_host,
+        "http:// or https:// with a host and perhaps a port",
+        "The same server in parts: its address, and the three settings below. Not beside CLICKHOUSE_URL.",
+    ),
+    Option(
+        "CLICKHOUSE_DB",
+        "",
+        parse_database_name,
+        "a name of letters, digits and _",
+        "The database; vemetric without it.",
+    ),
+    Option("CLICKHOUSE_USER", "", str, "text", "The user; default without it."),
+    Option("CLICKHOUSE_PASSWORD", "", str, "text", "The user's password.", secret=True),
+    Option(
+        "VEMETRIC_CLICKHOUSE_CLUSTER",
+        "",
+        parse_cluster,
+        "the name of a cluster in the servers' configuration",
+        "Spread the tables over this cluster: replicated, sharded by user (docs/clickhouse-cluster.md).",
+    ),
+    Option(
+        "VEMETRIC_CLICKHOUSE_CA",
+        "",
+        parse_existing_path,
+        "the path of a PEM file that exists",
+        "The authority that signed the ClickHouse server's certificate, where the system does not know it.",
+    ),
+    Option(
         "VEMETRIC_SIGN_UP",
         "closed",
         one_of("closed", "invited", "open"),
@@ -481,6 +566,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     values = {option.field: _parse(option, environ.get(option.name, "").strip()) for option in OPTIONS}
     config = Config(**values)
     _check_together(config)
+    _check_clickhouse(config)
     # An insert begins only where the lease outlasts it, and a lease is prolonged when a third of it is over.
     if config.queue_lease_seconds < 2 * config.engine_insert_seconds:
         raise errors.Misconfigured(
@@ -502,6 +588,17 @@ def _check_together(config: Config) -> None:
         raise errors.Misconfigured(
             "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL: its sender, and where its links lead."
         )
+
+
+def _check_clickhouse(config: Config) -> None:
+    if config.clickhouse_url is not None and config.clickhouse_host is not None:
+        raise errors.Misconfigured("CLICKHOUSE_URL and CLICKHOUSE_HOST are not allowed together.")
+    if config.clickhouse_host is None:
+        for option in OPTIONS:
+            if option.name in CLICKHOUSE_PARTS and getattr(config, option.field):
+                raise errors.Misconfigured(f"{option.name} is only allowed beside CLICKHOUSE_HOST.")
+    if config.clickhouse_cluster and config.clickhouse is None:
+        raise errors.Misconfigured("VEMETRIC_CLICKHOUSE_CLUSTER needs CLICKHOUSE_URL: one of the cluster's servers.")
 
 
 def _parse(option: Option, text: str) -> Any:

@@ -5,11 +5,13 @@ the data directory can open the socket; whoever can may do everything the comman
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,6 +29,7 @@ POINTER_NAME = "control.path"
 # The address of a Unix socket has 104 to 108 bytes, a final zero included.
 PATH_BYTES_MAX = 100
 FALLBACK_PREFIX = "vemetric-"
+FALLBACK_DIGITS = 12
 
 LINE_BYTES_MAX = 1 << 20
 REQUEST_SECONDS_MAX = 10.0
@@ -74,6 +77,16 @@ def ask(data_dir: Path, command: str, arguments: Mapping[str, Any]) -> dict[str,
     return result
 
 
+def listens(data_dir: Path) -> bool:
+    """Whether a process answers for this data directory."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(str(_socket_path(data_dir)))
+        except OSError:
+            return False
+    return True
+
+
 @asynccontextmanager
 async def listening(services: "Services") -> AsyncIterator[None]:
     """Answer commands while the block runs, and finish those under way. This process owns the data directory."""
@@ -106,6 +119,9 @@ async def _serve(
     try:
         async with asyncio.timeout(REQUEST_SECONDS_MAX):
             line = await reader.readline()
+        if not line:
+            # Whoever only looked whether somebody listens, as `listens` does.
+            return
         async with turns:
             answer = await _answer(services, line)
         writer.write(json.dumps(answer).encode() + b"\n")
@@ -121,13 +137,24 @@ async def _answer(services: "Services", line: bytes) -> dict[str, Any]:
     from vemetric import commands
 
     try:
-        request = json.loads(line)
-        return {"result": await commands.run(services, request["command"], request["arguments"])}
+        command, arguments = _request(line)
+        return {"result": await commands.run(services, command, arguments)}
     except errors.VemetricError as error:
         return {"error": error.message, "status": error.status, "fields": getattr(error, "fields", {})}
     except Exception:
         log.exception("A command of the command line failed.")
         return {"error": "The running process failed at this; its log says why.", "status": 500, "fields": {}}
+
+
+def _request(line: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        request = json.loads(line)
+        command, arguments = request["command"], request["arguments"]
+    except (ValueError, KeyError, TypeError):
+        command = arguments = None
+    if not isinstance(command, str) or not isinstance(arguments, dict):
+        raise errors.Invalid('A request is one line of JSON, {"command": "...", "arguments": {...}}.')
+    return command, arguments
 
 
 def _socket_path(data_dir: Path) -> Path:
@@ -138,17 +165,33 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 def _new_path(data_dir: Path) -> Path:
-    """Where to listen: in the data directory, or in a new private one whose path is short, and pointed to."""
+    """Where to listen: in the data directory, or in a private one whose path is short, and pointed to."""
     path = data_dir / SOCKET_NAME
     if len(os.fsencode(path)) <= PATH_BYTES_MAX:
         return path
     for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp's is private
         if parent and os.path.isdir(parent) and len(os.fsencode(parent)) + len(SOCKET_NAME) + 24 <= PATH_BYTES_MAX:
-            path = Path(tempfile.mkdtemp(prefix=FALLBACK_PREFIX, dir=parent)) / SOCKET_NAME
+            path = _private_directory(parent, data_dir) / SOCKET_NAME
+            path.unlink(missing_ok=True)
             break
     pointer = data_dir / POINTER_NAME
     pointer.touch(mode=0o600)
     pointer.write_text(str(path))
+    return path
+
+
+def _private_directory(parent: str, data_dir: Path) -> Path:
+    """A directory that only we may enter: always the same one, so that a killed process leaves no more than that."""
+    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:FALLBACK_DIGITS]
+    path = Path(parent) / f"{FALLBACK_PREFIX}{digest}"
+    try:
+        path.mkdir(mode=0o700)
+    except OSError:
+        found = path.lstat() if os.path.lexists(path) else None
+        is_ours = found is not None and stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+        if found is None or not is_ours or found.st_mode & 0o077:
+            # Anybody may have put something there.
+            return Path(tempfile.mkdtemp(prefix=FALLBACK_PREFIX, dir=parent))
     return path
 
 

@@ -26,6 +26,9 @@ from vemetric.web.hub import PATHS, Hub
 from vemetric.web.hub_protocol import HubSite
 from vemetric.web.tracker import Tracker
 
+# How long a start waits for a command that has the data, or for a process that finishes its work.
+BUSY_SECONDS_MAX = 15
+BUSY_LOOK_SECONDS = 0.25
 TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
@@ -52,7 +55,8 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
     logging.getLogger("aiohttp.server").addFilter(is_our_error)
     calm_collector()
     sys.setswitchinterval(SWITCH_SECONDS)
-    async with services.open_services(config, SystemClock(), probe=probe) as opened, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        opened = await open_when_free(config, probe, stack, stopping)
         if opened.trusted_proxies.everything:
             log.warning(
                 "VEMETRIC_TRUSTED_PROXIES is 'everything': anybody can claim any address. "
@@ -66,6 +70,27 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
         await stopping.wait()
         log.info("Stopping: no new requests; finishing what is under way.")
     log.info("Stopped.")
+
+
+async def open_when_free(config: Config, probe: Probe, stack: AsyncExitStack, stopping: asyncio.Event) -> Services:
+    """The stores, closed with the stack. Waits a little for a command, or a process that ends, to let go of them.
+
+    Raises InUse at once when a process answers for the data directory, later when whoever has it keeps it.
+    """
+    give_up_at = asyncio.get_running_loop().time() + BUSY_SECONDS_MAX
+    is_told = False
+    while True:
+        try:
+            return await stack.enter_async_context(services.open_services(config, SystemClock(), probe=probe))
+        except errors.InUse as error:
+            is_late = asyncio.get_running_loop().time() >= give_up_at
+            if is_late or stopping.is_set() or control.listens(config.data_dir):
+                raise
+            if not is_told:
+                log.warning("%s Waiting up to %d s for it to end.", error.message, BUSY_SECONDS_MAX)
+                is_told = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), BUSY_LOOK_SECONDS)
 
 
 def warn_of_open_directory(data_dir: Path) -> None:

@@ -1,15 +1,17 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vemetric import errors, public_url
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
-from vemetric.clickhouse import loader, migrate
+from vemetric.clickhouse import directory, loader, migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
@@ -29,9 +31,13 @@ from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
 from vemetric.mail import mailer
 from vemetric.model import private_file
+from vemetric.model.clickhouse_url import ClickHouseUrl
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 from vemetric.queues.sqlite import SqliteQueue
+
+if TYPE_CHECKING:
+    from vemetric.clickhouse.server import ServerEngine
 
 ANALYTICS_NAME = "analytics"
 DATABASE_NAME = "vemetric.db"
@@ -138,7 +144,22 @@ async def open_services(
 
 async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
     """The analytics store with its tables; closed with the stack."""
-    engine = await EmbeddedEngine.open(
+    engine: Engine
+    if config.clickhouse is None:
+        engine = await _engine_inside(config)
+    else:
+        # The files of the other stores are one process's all the same.
+        stack.callback(os.close, directory.lock(config.data_dir))
+        engine = await _engine_on_server(config, config.clickhouse)
+    stack.push_async_callback(engine.close)
+    await migrate.migrate(engine)
+    if config.clickhouse is None:
+        loader.give_back_code()
+    return engine
+
+
+async def _engine_inside(config: Config) -> EmbeddedEngine:
+    return await EmbeddedEngine.open(
         config.data_dir / ANALYTICS_NAME,
         memory_bytes_max=config.engine_memory_mb * 1_000_000,
         threads_max=config.engine_threads,
@@ -146,10 +167,20 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
         query_seconds_max=config.engine_query_seconds,
         insert_seconds_max=config.engine_insert_seconds,
     )
-    stack.push_async_callback(engine.close)
-    await migrate.migrate(engine)
-    loader.give_back_code()
-    return engine
+
+
+async def _engine_on_server(config: Config, at: ClickHouseUrl) -> "ServerEngine":
+    # Here, for the server's client takes time and memory that the engine in the process does without.
+    from vemetric.clickhouse.cluster import Cluster
+    from vemetric.clickhouse.server import ServerEngine
+
+    return await ServerEngine.open(
+        at,
+        cluster=Cluster(config.clickhouse_cluster, at.database) if config.clickhouse_cluster else None,
+        certificate_authority=config.clickhouse_ca,
+        query_seconds_max=config.engine_query_seconds,
+        insert_seconds_max=config.engine_insert_seconds,
+    )
 
 
 def make_private_directory(path: Path) -> None:

@@ -79,15 +79,17 @@ async def test_settings_of_a_project_that_is_gone_are_not_stored(database: Datab
         assert not await projects.update_settings(connection, gone, NOW_MS)
 
 
-async def test_the_first_event_is_noted_once(database: Database, cast: Cast) -> None:
+async def test_the_first_event_is_the_earliest_that_came(database: Database, cast: Cast) -> None:
     async with database.begin() as connection:
         assert [found.id for found in await projects.without_first_event(connection)] == [cast.shop.id, cast.blog.id]
         assert await projects.set_first_event_at(connection, cast.shop.id, 5)
-        assert not await projects.set_first_event_at(connection, cast.shop.id, 4)
+        assert not await projects.set_first_event_at(connection, cast.shop.id, 5)
+        assert not await projects.set_first_event_at(connection, cast.shop.id, 6)
+        assert await projects.set_first_event_at(connection, cast.shop.id, 4)
         assert [found.id for found in await projects.without_first_event(connection)] == [cast.blog.id]
         shop = await projects.by_id(connection, cast.shop.id)
     assert shop is not None
-    assert shop.first_event_at_ms == 5
+    assert shop.first_event_at_ms == 4
 
 
 class TestVisibility:

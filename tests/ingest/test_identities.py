@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from vemetric.accounts import projects
 from vemetric.clock import FrozenClock
 from vemetric.database import identities as stored_identities
+from vemetric.database import tables
 from vemetric.database.database import Connection, Database, file_url
 from vemetric.ingest import identities, jobs
 from vemetric.ingest.identities import CACHED_CHARACTERS_MAX, Claim, Identities
@@ -134,3 +136,18 @@ async def test_an_identifier_of_any_length_is_taken(stores: Stores) -> None:
     name = "ä" * 100_000
     user_id = await known.of_backend(stores.shop, name, 0)
     assert await known.by_identifier(stores.shop, name) == user_id
+
+
+async def test_what_another_process_erased_is_believed_for_a_second(stores: Stores, clock: FrozenClock) -> None:
+    asked, alone = await stores.process(), await stores.process(exclusive=True)
+    await stores.write(Claim(stores.shop, 7, "ann@example.com"))
+    for process in (asked, alone):
+        assert await process.by_identifier(stores.shop, "ann@example.com") == 7
+    async with stores.database.begin() as connection:
+        await connection.change(sqlalchemy.delete(tables.identity))
+    clock.advance(identities.BELIEVED_MS - 1)
+    assert await asked.by_identifier(stores.shop, "ann@example.com") == 7
+    clock.advance(1)
+    assert asked.lately_known(stores.shop, 7) is None
+    assert await asked.by_identifier(stores.shop, "ann@example.com") is None
+    assert await alone.by_identifier(stores.shop, "ann@example.com") == 7

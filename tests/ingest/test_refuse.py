@@ -63,7 +63,7 @@ EXCLUDING = Project(
     "Shop",
     "shop.test",
     "token",
-    excluded_ips=("192.0.2.0/24", "198.51.100.7", "2001:db8::/32"),
+    excluded_ips=("192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "2A00:1450:0::5", "::ffff:203.0.113.9"),
     excluded_countries=("KP",),
     excluded_paths=("/admin/*", "/health", "*/preview/*"),
     excluded_hosts=("staging.shop.test", "*.preview.test"),
@@ -81,6 +81,13 @@ EXCLUDING = Project(
         ("198.51.100.8", "KP", Refusal.EXCLUDED_COUNTRY),
         ("2001:db8:ffff::1", "", Refusal.EXCLUDED_IP),
         ("2001:db9::", "", None),
+        # One address, whatever its spelling here or there.
+        ("2a00:1450::5", "", Refusal.EXCLUDED_IP),
+        ("2A00:1450:0:0:0:0:0:0005", "", Refusal.EXCLUDED_IP),
+        ("2a00:1450::6", "", None),
+        ("::ffff:198.51.100.7", "", Refusal.EXCLUDED_IP),
+        ("::FFFF:c000:201", "", Refusal.EXCLUDED_IP),
+        ("203.0.113.9", "", Refusal.EXCLUDED_IP),
         # The number of an IPv4 network is no IPv6 address in it.
         ("::c000:200", "", None),
         ("", "", None),

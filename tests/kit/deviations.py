@@ -4,6 +4,7 @@ Each names the defect (section 10 of the recorded contract's notes) that it mend
 path, headers (pairs in wire order) and bodyText; an answer has status, body and headers, names in lower case.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -80,7 +81,44 @@ def expect_domain_of_host(request: Expected, expected: Expected) -> None:
     domain = f" Domain={v_host}; " if is_of_host else " "
     for pair in expected["headers"]:
         if pair[0] == "set-cookie":
-            pair[1] = re.sub(r" Domain=.*?; (?=Path=/; Expires)", domain, pair[1])
+            pair[1] = re.sub(r" Domain=.*?; (?=Path=/; (?:Expires|Secure|HttpOnly))", domain, pair[1])
+
+
+def deletes_cookie(request: Expected, expected: Expected) -> bool:
+    """Defect 6: without SameSite=None browsers ignored the deletion across sites."""
+    return any(name == "set-cookie" and "Max-Age=0" in value for name, value in expected["headers"])
+
+
+def expect_same_site(request: Expected, expected: Expected) -> None:
+    for pair in expected["headers"]:
+        if pair[0] == "set-cookie":
+            pair[1] = re.sub(r"Secure$", "HttpOnly; Secure; SameSite=None", pair[1])
+
+
+def is_json_by_another_name(request: Expected, expected: Expected) -> bool:
+    """Defect 17: beacons and imports name other types; any with a JSON body works, and /u took it for nothing."""
+    content_type = header(request, "content-type") or ""
+    is_refused = (expected["status"], expected["body"]) == (400, "Invalid!")
+    return is_refused and re.match(r"application/([a-z-.]+\+)?json(;|$)", content_type) is None
+
+
+def expect_judged_by_body(request: Expected, expected: Expected) -> None:
+    required = {"/e": "name", "/i": "identifier"}.get(request["path"].partition("?")[0])
+    if required is None or json.loads(request["bodyText"] or "{}").get(required):
+        expected["status"], expected["body"] = 200, ""
+
+
+def lost_a_race(request: Expected, expected: Expected) -> bool:
+    """Defect 27: of two that identified a user at once, one was a 500."""
+    return request["path"] == "/i" and expected["status"] == 500
+
+
+def expect_identified(request: Expected, expected: Expected) -> None:
+    expected["status"], expected["body"] = 200, ""
+    if header(request, "allow-cookies") == "true":
+        host = header(request, "host") or HUB_HOST
+        value = f"_vuid=1; Domain={host}; Path=/; Expires=x; HttpOnly; Secure; SameSite=None"
+        expected["headers"].append(["set-cookie", value])
 
 
 def without_port(host: str) -> str:
@@ -102,7 +140,10 @@ RULES: tuple[Rule, ...] = (
     (lacks_cors, expect_cors),
     (echoes_vary, expect_vary_origin),
     (is_preflight, expect_max_age),
+    (lost_a_race, expect_identified),
+    (is_json_by_another_name, expect_judged_by_body),
     (sets_cookie, expect_domain_of_host),
+    (deletes_cookie, expect_same_site),
     (repeats_header, expect_bad_request),
 )
 

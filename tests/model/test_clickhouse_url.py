@@ -12,8 +12,8 @@ from vemetric.model.clickhouse_url import ClickHouseUrl
         ("http://ch", ClickHouseUrl("http://ch:8123/", "default", "", "vemetric")),
         ("https://ch/", ClickHouseUrl("https://ch:8443/", "default", "", "vemetric")),
         (
-            "http://u%40x:p%2Fw%3A@10.0.0.1:81/my%20db",
-            ClickHouseUrl("http://10.0.0.1:81/", "u@x", "p/w:", "my db"),
+            "http://u%40x:p%2Fw%3A@10.0.0.1:81/my_db",
+            ClickHouseUrl("http://10.0.0.1:81/", "u@x", "p/w:", "my_db"),
         ),
         ("http://u@[::1]:81/db", ClickHouseUrl("http://[::1]:81/", "u", "", "db")),
     ],
@@ -23,7 +23,7 @@ def test_reads_every_part(text: str, read: ClickHouseUrl) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ch:8123", "tcp://ch:9000", "http://", "http://ch/a/b", "http://ch?x=1", "http://ch:x"]
+    "text", ["ch:8123", "tcp://ch:9000", "http://", "http://ch/a/b", "http://ch/a-b", "http://ch/1st", "http://ch?x=1", "http://ch:x"]
 )
 def test_refuses_what_is_no_address_of_a_server(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the text is what was given

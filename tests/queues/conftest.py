@@ -1,15 +1,20 @@
 """The backends that the contract suite runs over, and small helpers of the queue's tests."""
 
+import functools
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.kit import servers
 from vemetric.clock import Clock, FrozenClock
+from vemetric.queues.redis import RedisQueue
 from vemetric.queues.sqlite import SqliteQueue
 
-Opener = Callable[..., AbstractAsyncContextManager[SqliteQueue]]
+AnyQueue = SqliteQueue | RedisQueue
+Opener = Callable[..., AbstractAsyncContextManager[AnyQueue]]
 
 
 @asynccontextmanager
@@ -21,7 +26,21 @@ async def open_sqlite(path: Path, clock: Clock, **limits: int) -> AsyncIterator[
         await queue.close()
 
 
-BACKENDS: dict[str, Opener] = {"sqlite": open_sqlite}
+@asynccontextmanager
+async def open_redis(name: str, path: Path, clock: Clock, **limits: int) -> AsyncIterator[RedisQueue]:
+    """On the test process's server of that name; the directory stands for the keys' prefix."""
+    prefix = hashlib.sha256(bytes(path)).hexdigest()[:16]
+    queue = await RedisQueue.open(f"redis://127.0.0.1:{servers.redis(name).port}", clock, prefix=prefix, **limits)
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+BACKENDS: dict[str, Opener] = {
+    "sqlite": open_sqlite,
+    **{name: functools.partial(open_redis, name) for name in servers.redis_programs()},
+}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -31,13 +50,13 @@ def opener(request: pytest.FixtureRequest) -> Opener:
 
 
 @pytest.fixture
-async def queue(opener: Opener, tmp_path: Path, clock: FrozenClock) -> AsyncIterator[SqliteQueue]:
+async def queue(opener: Opener, tmp_path: Path, clock: FrozenClock) -> AsyncIterator[AnyQueue]:
     async with opener(tmp_path, clock) as opened:
         yield opened
 
 
 @pytest.fixture
-def put(queue: SqliteQueue) -> Callable[..., Awaitable[None]]:
+def put(queue: AnyQueue) -> Callable[..., Awaitable[None]]:
     """put("a", "b", order_key=...): a job per name, whose payload and key it is, in queue `line`."""
     from vemetric.queues.job import NewJob, Write
 
@@ -48,7 +67,7 @@ def put(queue: SqliteQueue) -> Callable[..., Awaitable[None]]:
 
 
 @pytest.fixture
-def claim(queue: SqliteQueue) -> Callable[..., Awaitable[list[str]]]:
+def claim(queue: AnyQueue) -> Callable[..., Awaitable[list[str]]]:
     """The names that a claim takes; the claimed jobs are in claim.jobs by name."""
 
     async def claim_names(limit: int = 100, line: str = "line", lease_seconds: float = 60) -> list[str]:

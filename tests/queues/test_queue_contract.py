@@ -392,6 +392,14 @@ async def test_a_lane_goes_on_when_its_claimer_died(put, claim, clock):
     assert [claim.jobs[name].deliveries for name in ("a1", "a2", "a3")] == [2, 2, 1]
 
 
+async def test_an_ack_may_put_into_the_lane_it_empties(queue, put, claim):
+    await put("a1", order_key="a")
+    await claim()
+    await queue.ack([claim.jobs["a1"]], Write(jobs=[NewJob("line", b"a2", key="a2", order_key="a")]))
+    assert (await by_queue(queue))["line"].ready == 1
+    assert await claim() == ["a2"]
+
+
 async def test_a_delayed_job_holds_its_lane(put, claim, clock):
     await put("a1", order_key="a", run_at_ms=clock.now_ms() + SECOND_MS)
     await put("a2", order_key="a")

@@ -94,7 +94,9 @@ class Model:
             before = [other for other in self.lane_of(job) if other.place < job.place]
             assert {other.number for other in before} <= set(numbers), "overtook an earlier job of its lane"
             assert not any(other.claimed for other in self.lane_of(job)), "two claimers in a lane"
-        assert heads <= set(numbers) or len(numbers) == limit, "left a runnable job behind"
+        assert numbers or not heads or not limit, "left a runnable job behind"
+        passed = {head for head in heads if places and self.live[head].place < places[-1]}
+        assert passed <= set(numbers), "passed over an older job"
         for job in claimed:
             mine = self.live[int(job.payload)]
             mine.deliveries += 1

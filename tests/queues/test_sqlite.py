@@ -6,8 +6,9 @@ import stat
 
 import pytest
 
+from tests.queues.conftest import open_sqlite
 from vemetric import errors
-from vemetric.queues import sqlite_schema
+from vemetric.queues import sqlite_commit, sqlite_schema
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
@@ -19,6 +20,11 @@ def rows(path, statement, *values):
         found = db.execute(statement, values).fetchall()
     db.close()
     return found
+
+
+@pytest.fixture
+def opener():
+    return open_sqlite
 
 
 @pytest.fixture
@@ -211,6 +217,7 @@ async def plans(queue, file):
     """The plan of every statement that touches jobs while the given work is done."""
     seen = []
     db = sqlite3.connect(file)
+    db.executescript(sqlite_commit.SCHEMA)
 
     def trace(statement):
         if statement.lstrip().startswith(("UPDATE", "DELETE", "SELECT", "INSERT")):

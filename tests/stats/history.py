@@ -1,6 +1,7 @@
 """Logical events and visits, and the rows a store holds of them after repeats, corrections, moves and deletions."""
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,10 +26,15 @@ class Event(msgspec.Struct, frozen=True):
     name: str = PAGE_VIEW
     origin: str = "https://example.com"
     pathname: str = "/"
+    hash: str = ""
+    data: dict[str, Any] = {}
+    identifier: str = ""
     client_type: str = "browser"
     client: str = "Chrome"
+    client_version: str = ""
     device: str = "desktop"
     os: str = "macOS"
+    os_version: str = ""
     id: str = msgspec.field(default_factory=lambda: f"event-{next(_NUMBERS)}")
 
     @property
@@ -46,6 +52,7 @@ class Visit(msgspec.Struct, frozen=True):
     referrer_url: str = ""
     referrer_type: str = "unknown"
     utm_source: str = ""
+    utm_campaign: str = ""
     country: str = ""
     city: str = ""
     origin: str = "https://example.com"
@@ -79,6 +86,11 @@ class Rows:
             "createdAt": rows.timestamp(event.at_ms),
             "isPageView": int(event.is_page_view),
             "clientName": event.client,
+            "clientVersion": event.client_version,
+            "osVersion": event.os_version,
+            "urlHash": event.hash,
+            "customData": json.dumps(event.data),
+            "userIdentifier": event.identifier,
             "clientType": event.client_type,
             "deviceType": event.device,
             "osName": event.os,
@@ -106,6 +118,7 @@ class Rows:
             "referrerUrl": visit.referrer_url,
             "referrerType": visit.referrer_type,
             "utmSource": visit.utm_source,
+            "utmCampaign": visit.utm_campaign,
             "origin": visit.origin,
             "pathname": visit.pathname,
             "latitude": None,

@@ -126,6 +126,7 @@ async def test_the_fixtures_two_days(fixture):
         "events": 5,
         "bounceRate": 50,
         "visitDuration": 120,
+        "visitDurationAll": 120,
         "visits": 4,
         "viewsPerVisit": 2,
     }
@@ -172,7 +173,7 @@ async def test_the_fixtures_cards(fixture, card, dimension, expected):
     assert {row.key: row.users for row in shown.rows} == expected
     assert [row.key for row in shown.rows] == [*expected]
     assert shown.total_rows == len(expected)
-    assert shown.users_max == max(expected.values(), default=0)
+    assert shown.measure_max == max(expected.values(), default=0)
     assert (shown.dimension, shown.page) == (dimension, 1)
 
 
@@ -225,6 +226,7 @@ async def test_a_moved_event_counts_once_for_its_new_user(store, engine, merged)
         "events": 0,
         "bounceRate": 100,
         "visitDuration": 60,
+        "visitDurationAll": 60,
         "visits": 1,
         "viewsPerVisit": 1,
     }
@@ -422,7 +424,7 @@ async def test_cards_are_paged_in_the_store_in_a_fixed_order(store):
     await store.write([Event(user, NOON, pathname=f"/{user % 17:02}") for user in range(18)])
     pages = [await store.card("pages", page=page) for page in (1, 2, 3)]
     assert [row.key for page in pages for row in page.rows] == [f"/{number:02}" for number in range(17)]
-    assert {(page.total_rows, page.users_max) for page in pages} == {(17, 2)}
+    assert {(page.total_rows, page.measure_max) for page in pages} == {(17, 2)}
     assert [len(page.rows) for page in pages] == [7, 7, 3]
 
 

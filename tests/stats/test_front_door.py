@@ -33,6 +33,7 @@ async def test_visits_become_a_dashboard(services_at_noon, clock):
         "pageViews": 3,
         "bounceRate": 50,
         "visitDuration": 120,
+        "visitDurationAll": 60,
         "events": 1,
         "visits": 2,
         "viewsPerVisit": 1.5,

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.kit import engines
@@ -286,14 +286,14 @@ CASES = {
 }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
 def test_the_store_counts_like_the_oracle(engine, seed, chosen, zone):
     compare(engine, seed, chosen, zone)
 
 
 @pytest.mark.long
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
 def test_the_store_counts_like_the_oracle_for_long(engine, seed, chosen, zone):
     compare(engine, seed, chosen, zone)

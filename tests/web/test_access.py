@@ -1,71 +1,28 @@
-"""Who gets which page: nobody the login, strangers nothing that is not theirs."""
+"""At the edges of who gets which page (the rule is in matrix.py): odd addresses, logins that ended, swapped parts."""
 
 import pytest
 
 from tests.web.conftest import Cast, Site
-from vemetric.web.routes import ROUTES, Access
-
-LOGIN = 303
-
-# Path: the answers to nobody, Olga (operator), Alice (admin), Bob (member), Charlie (stranger).
-PAGES = {
-    "/": (LOGIN, 303, 303, 303, 303),
-    "/o/acme": (LOGIN, 200, 200, 200, 404),
-    "/o/other": (LOGIN, 200, 404, 404, 200),
-    "/o/nothing": (LOGIN, 404, 404, 404, 404),
-    "/o/acme/projects/new": (LOGIN, 200, 200, 403, 404),
-    "/p/{shop}": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/settings": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/settings/token": (LOGIN, 200, 200, 403, 404),
-    "/p/{shop}/settings/installation": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/settings/exclusions": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/panels/seen": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/panels/pages": (LOGIN, 200, 200, 200, 404),
-    "/p/{shop}/panels/nothing": (LOGIN, 404, 404, 404, 404),
-    "/p/1": (LOGIN, 404, 404, 404, 404),
-    "/p/0x1": (LOGIN, 404, 404, 404, 404),
-    "/p/99999999999999999999": (LOGIN, 404, 404, 404, 404),
-    "/nothing": (404, 404, 404, 404, 404),
-}
-# Forms that change something, filled in well enough.
-FORMS = {
-    "/o/acme/projects/new": ({"name": "Blog", "domain": "blog.test", "time_zone": "UTC"}, (303, 303, 403, 404)),
-    "/p/{shop}/settings": ({"name": "Shop 2", "domain": "shop2.test", "time_zone": "UTC"}, (303, 303, 403, 404)),
-    "/p/{shop}/settings/exclusions": (
-        {"action": "exclude", "kind": "ip", "value": "203.0.113.9"},
-        (303, 303, 403, 404),
-    ),
-    "/p/{shop}/settings/public": ({"is_public": "on"}, (303, 303, 403, 404)),
-    "/p/{shop}/settings/token": ({}, (303, 303, 403, 404)),
-}
 
 
-@pytest.mark.parametrize("path", PAGES)
-async def test_page(site: Site, cast: Cast, path: str) -> None:
-    address = path.format(shop=cast.shop.id)
-    answered = [(await site.browser().get(address)).status]
-    answered += [(await (await site.browser_of(account)).get(address)).status for account in cast[:4]]
-    assert tuple(answered) == PAGES[path]
-
-
-@pytest.mark.parametrize("path", FORMS)
-async def test_form(site: Site, cast: Cast, path: str) -> None:
-    address, (form, wanted) = path.format(shop=cast.shop.id), FORMS[path]
-    answered = []
-    for number, account in enumerate(cast[:4]):
-        browser = await site.browser_of(account)
-        typed = form | ({"domain": f"no{number}.{form['domain']}"} if "domain" in form else {})
-        # Everybody has a page with a form: their first one.
-        csrf = (await browser.get((await browser.get("/")).location)).csrf
-        answered.append((await browser.post(address, typed | {"csrf": csrf})).status)
-    assert tuple(answered) == wanted
-
-
-def test_no_page_of_an_account_was_forgotten() -> None:
-    listed = {path.replace("{shop}", "{project}").replace("acme", "{organization}") for path in PAGES | FORMS}
-    open_to_accounts = {route.path for route in ROUTES if route.access is Access.ACCOUNT}
-    tested_elsewhere = {"/logout", "/p/{project}/waiting"}
-    assert {path.partition("/panels/")[0] for path in open_to_accounts - tested_elsewhere} <= listed
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/o/nothing",
+        "/p/1",
+        "/p/0x1",
+        "/p/-1",
+        "/p/²",
+        "/p/99999999999999999999",
+        "/p/18446744073709551616/settings",
+        "/p/{shop}/panels/nothing",
+        "/nothing",
+    ],
+)
+async def test_what_does_not_exist_exists_for_nobody(site: Site, cast: Cast, path: str) -> None:
+    for account in cast[:4]:
+        page = await (await site.browser_of(account)).get(path.format(shop=cast.shop.id))
+        assert page.status == 404
 
 
 async def test_nobody_comes_back_from_the_login_to_the_page(site: Site, cast: Cast) -> None:

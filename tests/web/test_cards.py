@@ -63,8 +63,8 @@ def test_only_web_addresses_of_referrers_are_links() -> None:
         ("clients", "browsers", Row("Firefox", 1), "Firefox", "letter:F"),
         ("clients", "devices", Row("mobile", 1), "Mobile", "icon:phone"),
         ("clients", "devices", Row("console", 1), "Console", "icon:devices"),
-        ("events", "", Row("$$outboundLink", 1, 1), "Outbound link", "icon:external"),
-        ("events", "", Row("Signup", 1, 1), "Signup", "icon:bolt"),
+        ("events", "events", Row("$$outboundLink", 1, 1), "Outbound link", "icon:external"),
+        ("events", "events", Row("Signup", 1, 1), "Signup", "icon:bolt"),
     ],
 )
 def test_label_and_mark(card: str, choice: str, row: Row, label: str, mark: str) -> None:
@@ -74,4 +74,4 @@ def test_label_and_mark(card: str, choice: str, row: Row, label: str, mark: str)
 
 @pytest.mark.parametrize(("users", "users_max", "width"), [(10, 10, "100%"), (1, 3, "33.33%"), (1, 10**6, "1.5%")])
 def test_bars_are_relative_to_the_longest_and_never_invisible(users: int, users_max: int, width: str) -> None:
-    assert line("events", "", Row("x", users, 1), users_max).width == width
+    assert line("events", "events", Row("x", users, 1), users_max).width == width

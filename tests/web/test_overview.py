@@ -5,8 +5,7 @@ import pytest
 from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Site
 from vemetric import errors
-from vemetric.accounts import projects, signup
-from vemetric.database import accounts as stored_accounts
+from vemetric.accounts import projects
 from vemetric.database import projects as stored_projects
 from vemetric.web.pages import overview
 
@@ -71,15 +70,6 @@ async def test_a_new_project(site: Site, cast: Cast, alice: Browser) -> None:
     assert again.status == 400
     assert "There is a project for blog.example.com already." in again.text
     assert 'value="Blog"' in again.text
-
-
-async def test_somebody_in_no_organization(site: Site, cast: Cast) -> None:
-    loner = signup.new_account("loner@example.com", "Loner", False, 1)
-    async with site.services.database.begin() as connection:
-        await stored_accounts.create(connection, loner, "no hash")
-    page = await (await site.browser_of(loner)).get("/")
-    assert page.status == 200
-    assert "You are in no organization yet" in page.text
 
 
 async def test_names_are_text(site: Site, cast: Cast, alice: Browser) -> None:

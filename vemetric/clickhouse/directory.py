@@ -44,7 +44,7 @@ class Directory:
                 "names without ? # % & and line breaks are allowed."
             )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory = cls(path, _lock(path))
+        directory = cls(path, lock(path))
         try:
             directory._check_format(engine_version)
         except BaseException:
@@ -82,8 +82,8 @@ def _read(file: Path) -> Format:
         ) from None
 
 
-def _lock(path: Path) -> int:
-    """Take the lock file, held until its descriptor is closed or the process ends, however that happens."""
+def lock(path: Path) -> int:
+    """Take the directory's lock file, held until its descriptor is closed or the process ends, however that happens."""
     descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ def _lock(path: Path) -> int:
         owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
         os.close(descriptor)
         raise errors.InUse(
-            f"The analytics data in {path} is in use by process {owner or 'unknown'}; only one process can own it. "
+            f"The data in {path} is in use by process {owner or 'unknown'}; only one process can own it. "
             "Stop that one first, or choose another data directory."
         ) from None
     os.ftruncate(descriptor, 0)

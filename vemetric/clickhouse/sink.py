@@ -10,6 +10,7 @@ from vemetric import errors
 from vemetric.clickhouse import rows as row_columns
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.rows import SessionRow
+from vemetric.clickhouse.user_row import USER_COLUMNS, UserRow
 
 INSERT_ROWS_MAX = 20_000
 LOOKUP_KEYS_MAX = 1_000
@@ -38,7 +39,7 @@ GROUP BY projectId, userId, id HAVING sum(sign) > 0
 """
 
 USERS = """
-SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude FROM user FINAL
+SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude, origin != '' FROM user FINAL
 WHERE projectId IN {projects:Array(UInt64)} AND id IN {users:Array(UInt64)} AND deleted = 0
 """
 
@@ -68,14 +69,18 @@ class UserKey(NamedTuple):
 
 
 class KnownUser(msgspec.Struct, frozen=True, gc=False):
-    """What a user's row adds to events and sessions. country_code and city are '' when absent."""
+    """What a user's row adds to events and sessions. country_code and city are '' when absent.
+
+    has_source: whether it is known where the user came from.
+    """
 
     identifier: str
-    display_name: str
-    country_code: str
-    city: str
-    latitude: float | None
-    longitude: float | None
+    display_name: str = ""
+    country_code: str = ""
+    city: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    has_source: bool = False
 
 
 def _nothing(moment: str) -> None:
@@ -183,14 +188,22 @@ class Sink:
         known: dict[UserKey, KnownUser] = {}
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
             wanted = set(chunk)
-            for project_id, user_id, identifier, display_name, country_code, *place in await self._engine.lookup(
+            for project_id, user_id, *values, has_source in await self._engine.lookup(
                 USERS,
                 {"projects": sorted({key.project_id for key in chunk}), "users": [key.id for key in chunk]},
             ):
                 key = UserKey(project_id, user_id)
                 if key in wanted:
-                    known[key] = KnownUser(identifier, display_name, country_code.rstrip("\0"), *place)
+                    identifier, name, country_code, city, latitude, longitude = values
+                    country_code = country_code.rstrip("\0")
+                    known[key] = KnownUser(
+                        identifier, name, country_code, city, latitude, longitude, has_source=bool(has_source)
+                    )
         return known
+
+    async def insert_users(self, rows: Sequence[UserRow], *, may_insert: Callable[[], bool] = _always) -> None:
+        """Write users; of each, the row with the highest version counts."""
+        await self._insert("user", USER_COLUMNS, [row.to_tuple() for row in rows], may_insert)
 
     async def _insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], bool]

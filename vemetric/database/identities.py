@@ -1,5 +1,8 @@
-"""Which user id an identifier stands for within a project. An identity, once made, never changes."""
+"""Which user id an identifier stands for within a project. An identity, once made, never changes until it is erased."""
 
+from collections.abc import Sequence
+
+import sqlalchemy
 from sqlalchemy import select
 
 from vemetric import errors
@@ -35,3 +38,9 @@ async def insert_if_absent(connection: Connection, project_id: int, user_id: int
     if known is None:
         raise errors.Conflict("This user is already known by another identifier.")
     return known
+
+
+async def forget(connection: Connection, project_id: int, user_ids: Sequence[int]) -> int:
+    """Forget who these users of the project are; returns how many were known."""
+    where = (identity.c.project_id == project_id, identity.c.user_id.in_(user_ids))
+    return await connection.change(sqlalchemy.delete(identity).where(*where))

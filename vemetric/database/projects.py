@@ -115,8 +115,10 @@ async def delete(connection: Connection, project_id: int) -> bool:
 
 
 async def set_first_event_at(connection: Connection, project_id: int, first_event_at_ms: int) -> bool:
-    """Note when the first event came; the first caller wins. True if it was this one."""
-    statement = sqlalchemy.update(project).where(project.c.id == project_id, project.c.first_event_at_ms.is_(None))
+    """Note when the first event came: the earliest time stays, whoever comes first. True if it was this one."""
+    known = project.c.first_event_at_ms
+    is_earlier = or_(known.is_(None), known > first_event_at_ms)
+    statement = sqlalchemy.update(project).where(project.c.id == project_id, is_earlier)
     return await connection.change(statement.values(first_event_at_ms=first_event_at_ms)) == 1
 
 

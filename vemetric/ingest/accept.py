@@ -8,7 +8,7 @@ from msgspec import UnsetType
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.ingest import jobs
+from vemetric.ingest import jobs, user_said
 from vemetric.ingest.hit import EventHit
 from vemetric.ingest.live_session import UNREAD, Extended, LiveSessions
 from vemetric.ingest.who import Resolver, Sender, Who
@@ -134,8 +134,12 @@ class Intake:
         )
         # The job that opens a session bears the session's name: page leaves wait for it.
         key = session.session_id if extended.is_new else None
+        put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)]
+        update = user_said.with_event(hit, project.id, who.user_id, now_ms)
+        if update is not None:
+            put.append(jobs.update_job(update))
         write = Write(
-            jobs=[NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)],
+            jobs=put,
             keys=[extended.write],
             counters={jobs.accepted_counter(project.id, now_ms): 1},
         )

@@ -10,18 +10,16 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from vemetric.clock import Clock
-from vemetric.ingest import identities, jobs
-from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
+from vemetric.ingest import identities, jobs, user_said
+from vemetric.ingest.hit import IdentifyHit, UpdateHit
 from vemetric.ingest.identities import Identities
-from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.ingest.jobs import UpdateUserJob
 from vemetric.ingest.who import Resolver, Sender
 from vemetric.model import ids
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
-from vemetric.model.user import UserData
 from vemetric.queues.job import NewJob, Write
 from vemetric.queues.queue import Queue
 
@@ -108,8 +106,7 @@ class Users:
         who = await self._resolver.resolve(sender, now_ms, may_create=False)
         if who is None:
             return False
-        identifier = sender.user_identifier or sender.identifier or ""
-        job = update_of(hit, project.id, who.user_id, identifier, now_ms)
+        job = user_said.update(hit, project.id, who.user_id, "", now_ms)
         if job is not None:
             await self._queue.put(Write(jobs=[jobs.update_job(job)]))
         return True
@@ -125,7 +122,7 @@ class Users:
         if user_id is None:
             raise AssertionError("only a new user has no id yet")
         put: list[NewJob] = []
-        update = update_of(hit, project_id, user_id, hit.identifier, now_ms)
+        update = user_said.update(hit, project_id, user_id, hit.identifier, now_ms)
         if update is not None:
             put.append(jobs.update_job(update))
         merge_key = None
@@ -150,8 +147,8 @@ class Users:
             return await self._known(decision, hit, project_id, now_ms)
         user_id = decision.user_id or ids.new_user_id()
         await self._identities.create(
-            create_of(hit, project_id, user_id, place, now_ms),
-            update_of(hit, project_id, user_id, hit.identifier, now_ms),
+            user_said.creation(hit, project_id, user_id, place, now_ms),
+            user_said.update(hit, project_id, user_id, hit.identifier, now_ms),
         )
         return Identified(user_id, None)
 
@@ -160,8 +157,8 @@ class Users:
     ) -> Identified:
         """Another process has the turn: leave all of it to the worker, which merges into whoever is first."""
         user_id = visitor_id or ids.new_user_id()
-        put = [jobs.create_job(create_of(hit, project_id, user_id, place, now_ms))]
-        update = update_of(hit, project_id, user_id, hit.identifier, now_ms)
+        put = [jobs.create_job(user_said.creation(hit, project_id, user_id, place, now_ms))]
+        update = user_said.update(hit, project_id, user_id, hit.identifier, now_ms)
         if update is not None:
             put.append(jobs.update_job(update))
         await self._queue.put(Write(jobs=put))
@@ -179,40 +176,3 @@ class Users:
                 return
             async with turns.hold(identities.turn_of_user(project_id, visitor_id)) as is_free:
                 yield True, visitor_id if is_free else None
-
-
-def create_of(hit: IdentifyHit, project_id: int, user_id: int, place: Geo, now_ms: int) -> CreateUserJob:
-    return CreateUserJob(
-        project_id, user_id, hit.identifier, now_ms, place, said(hit.display_name) or "", said(hit.avatar_url) or ""
-    )
-
-
-def update_of(
-    hit: IdentifyHit | UpdateHit, project_id: int, user_id: int, identifier: str, now_ms: int
-) -> UpdateUserJob | None:
-    """What a hit says of its user; None if that is nothing."""
-    display_name, avatar_url, data = said(hit.display_name), said(hit.avatar_url), said_data(hit.data)
-    if display_name is None and avatar_url is None and data is None:
-        return None
-    return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, avatar_url, data)
-
-
-def update_with_event(
-    hit: EventHit, project_id: int, user_id: int, identifier: str, now_ms: int
-) -> UpdateUserJob | None:
-    """What an event says of its user besides; None if nothing. An empty name with an event says nothing."""
-    display_name, data = said(hit.display_name) or None, said_data(hit.user_data)
-    if display_name is None and data is None:
-        return None
-    return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, data=data)
-
-
-def said(value: str | UnsetType) -> str | None:
-    return None if value is UNSET else value
-
-
-def said_data(data: UserData | UnsetType) -> bytes | None:
-    """The data's JSON text; None if it changes nothing, whatever the user's data is."""
-    if isinstance(data, UnsetType) or not (data.set or data.set_once or data.unset):
-        return None
-    return msgspec.json.encode(data)

@@ -6,7 +6,6 @@ claim says who the identifier is.
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from vemetric.clock import Clock
 from vemetric.database import identities as stored_identities
 from vemetric.database.database import Database
 from vemetric.ingest import jobs
+from vemetric.ingest.believed import Believed
 from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
 from vemetric.ingest.turns import Turns
 from vemetric.model import geo, ids
@@ -24,6 +24,8 @@ from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 
 CACHED_IDENTITIES_MAX = 50_000
+# An identity that another process erased is believed no longer than this; one that this process erases, not at all.
+BELIEVED_MS = 1_000
 # Longer ones are nobody's address or name; keeping them would only let a stranger fill the memory.
 CACHED_CHARACTERS_MAX = 256
 CLAIMS_LOADED_MAX = 100_000
@@ -49,7 +51,7 @@ _decoder = msgspec.msgpack.Decoder(Claim)
 class Identities:
     """Identifier to user id and back. An identity never changes once it is made, so only found ones are cached.
 
-    exclusive: no other process makes identities, so a claim that is not in memory does not exist.
+    exclusive: no other process makes or erases identities, so a claim that is not in memory does not exist.
     """
 
     def __init__(self, database: Database, queue: Queue, keys: Keys, clock: Clock, *, exclusive: bool) -> None:
@@ -60,8 +62,9 @@ class Identities:
         self._exclusive = exclusive
         self._loaded = False
         self.turns = Turns(keys, clock)
-        self._users: OrderedDict[tuple[int, str], int] = OrderedDict()
-        self._identifiers: OrderedDict[tuple[int, int], str] = OrderedDict()
+        believed_ms = None if exclusive else BELIEVED_MS
+        self._users: Believed[tuple[int, str], int] = Believed(clock, CACHED_IDENTITIES_MAX, believed_ms)
+        self._identifiers: Believed[tuple[int, int], str] = Believed(clock, CACHED_IDENTITIES_MAX, believed_ms)
         self._claimed_users: dict[tuple[int, str], int] = {}
         self._claimed_identifiers: dict[tuple[int, int], str] = {}
 
@@ -74,7 +77,7 @@ class Identities:
 
     async def by_identifier(self, project_id: int, identifier: str) -> int | None:
         """The user known by this identifier, or None."""
-        known = self._users.get((project_id, identifier)) or self._claimed_users.get((project_id, identifier))
+        known = self.at_once(project_id, identifier)
         if known is not None:
             return known
         # The claim first, then the table: whoever settles a claim writes the table before.
@@ -86,6 +89,11 @@ class Identities:
         if user_id is not None:
             self._remember(Claim(project_id, user_id, identifier))
         return user_id
+
+    def at_once(self, project_id: int, identifier: str) -> int | None:
+        """The user known by this identifier as far as memory tells."""
+        key = (project_id, identifier)
+        return self._users.get(key) or self._claimed_users.get(key)
 
     async def by_user(self, project_id: int, user_id: int) -> str | None:
         """The identifier a user is known by, or None for an anonymous one."""
@@ -116,6 +124,14 @@ class Identities:
             for name, value in (await self._keys.get_many(list(missing))).items():
                 found[missing[name]] = _decoder.decode(value).identifier
         return found
+
+    def forget(self, project_id: int, user_ids: Iterable[int]) -> None:
+        """Remember these users no more: they were erased."""
+        for user_id in user_ids:
+            if (identifier := self._identifiers.pop((project_id, user_id))) is not None:
+                self._users.pop((project_id, identifier))
+            if (claimed := self._claimed_identifiers.pop((project_id, user_id), None)) is not None:
+                self._claimed_users.pop((project_id, claimed), None)
 
     async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
         """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""
@@ -155,7 +171,7 @@ class Identities:
             self._claimed_users.pop((claim.project_id, claim.identifier), None)
             self._claimed_identifiers.pop((claim.project_id, claim.user_id), None)
             if user_id != claim.user_id:
-                self._identifiers.pop((claim.project_id, claim.user_id), None)
+                self._identifiers.pop((claim.project_id, claim.user_id))
                 sets.append(KeySet(_user_key(claim.project_id, claim.user_id), b"", 1))
             truth = claim._replace(user_id=user_id)
             self._remember(truth)
@@ -178,11 +194,8 @@ class Identities:
     def _remember(self, claim: Claim) -> None:
         if len(claim.identifier) > CACHED_CHARACTERS_MAX:
             return
-        self._users[claim.project_id, claim.identifier] = claim.user_id
-        self._identifiers[claim.project_id, claim.user_id] = claim.identifier
-        for cache in (self._users, self._identifiers):
-            while len(cache) > CACHED_IDENTITIES_MAX:
-                cache.popitem(last=False)
+        self._users.put((claim.project_id, claim.identifier), claim.user_id)
+        self._identifiers.put((claim.project_id, claim.user_id), claim.identifier)
 
 
 def turn_of_identifier(project_id: int, identifier: str) -> str:

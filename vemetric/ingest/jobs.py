@@ -158,7 +158,8 @@ class UserSource(msgspec.Struct, array_like=True, frozen=True, rename="camel"):
 class UpdateUserJob(msgspec.Struct, tag="u", array_like=True, frozen=True):
     """What is said of a user; None where nothing is said. Those of one user are handled in the order they came.
 
-    identifier: by which the speaker knows the user, '' if by none. data: the JSON text of a UserData.
+    identifier: whoever is known by it is meant, even if that is somebody else by now; '': the user, whoever that is.
+    data: the JSON text of a UserData.
     source: where the user came from, as enrich-user has found out.
     """
 

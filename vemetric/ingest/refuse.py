@@ -78,9 +78,12 @@ def is_internal_link(hit: EventHit, project: Project) -> bool:
 
 
 class Networks(NamedTuple):
-    """A list of excluded addresses, parsed. ranges: of networks, as numbers, by IP version."""
+    """A list of excluded addresses, parsed: each with its IP version as a number, and the first and last of each range.
 
-    addresses: frozenset[str]
+    Numbers, because an address has many spellings.
+    """
+
+    addresses: frozenset[tuple[int, int]]
     ranges: tuple[tuple[int, int, int], ...]
 
 
@@ -124,21 +127,29 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _lists(listed: tuple[str, ...], ip: str) -> bool:
+    address = _number(ip)
+    if address is None:
+        return False
     networks = _parsed(listed)
-    if ip in networks.addresses:
-        return True
-    if not networks.ranges:
-        return False
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    version, number = address.version, int(address)
-    return any(version == of and first <= number <= last for of, first, last in networks.ranges)
+    version, number = address
+    return address in networks.addresses or any(
+        version == of and first <= number <= last for of, first, last in networks.ranges
+    )
 
 
 @lru_cache(PARSED_LISTS_MAX)
 def _parsed(listed: tuple[str, ...]) -> Networks:
     networks = [ipaddress.ip_network(text) for text in listed if "/" in text]
     ranges = [(one.version, int(one.network_address), int(one.broadcast_address)) for one in networks]
-    return Networks(frozenset(text for text in listed if "/" not in text), tuple(ranges))
+    addresses = [_number(text) for text in listed if "/" not in text]
+    return Networks(frozenset(filter(None, addresses)), tuple(ranges))
+
+
+def _number(ip: str) -> tuple[int, int] | None:
+    """An address as its version and number, an IPv4 one in IPv6 clothes as what it is; None for any other text."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return None
+    inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (4, int(inner)) if inner is not None else (address.version, int(address))

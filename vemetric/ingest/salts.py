@@ -29,7 +29,10 @@ def day_of(now_ms: int) -> int:
 
 
 class Salts:
-    """The salts in force. `pair` is read by every hit; `rotate` runs at midnight UTC and at the start."""
+    """The salts in force. `pair` is read by every hit; `rotate` runs at midnight UTC and at the start.
+
+    A process beside others calls `refresh` twice a second.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -47,6 +50,8 @@ class Salts:
         """Make today's salt if there is none, erase those older than the previous one. Safe to run at any time."""
         async with self._turn:
             async with self._database.begin() as connection:
+                # Of several processes at midnight one makes the salt; the others find it.
+                await connection.lock("salts")
                 now_ms = self._clock.now_ms()
                 newest = await stored_salts.newest(connection, 2)
                 if not newest or day_of(newest[0].created_at_ms) < day_of(now_ms):
@@ -55,3 +60,12 @@ class Salts:
                     await stored_salts.erase_all_but(connection, [salt.id for salt in newest])
             # Only a salt that is stored is used: after a failed commit the next attempt makes another one.
             self._pair = SaltPair(newest[0].id, newest[1].id if len(newest) > 1 else None)
+
+    async def refresh(self) -> None:
+        """Use the salts that are stored, whoever made them; make today's if nobody has."""
+        async with self._database.connect() as connection:
+            newest = await stored_salts.newest(connection, 2)
+        if not newest or day_of(newest[0].created_at_ms) < day_of(self._clock.now_ms()):
+            await self.rotate()
+            return
+        self._pair = SaltPair(newest[0].id, newest[1].id if len(newest) > 1 else None)

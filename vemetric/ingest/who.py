@@ -80,8 +80,11 @@ class Resolver:
     def at_once(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | Literal[Unread.UNREAD] | None:
         """As `resolve`, without reading anything; UNREAD when that cannot be."""
         known = sender.cookie_user_id
-        if known is None and (sender.user_identifier is not None or sender.identifier):
-            return UNREAD
+        identifier = sender.identifier if sender.user_identifier is None else sender.user_identifier
+        if known is None and (identifier or sender.user_identifier is not None):
+            known = self._identities.at_once(sender.project_id, identifier or "")
+            if known is None:
+                return UNREAD
         if known is None and sender.allow_cookies:
             return self._by_new_cookie(sender.project_id) if may_create else None
         for candidate in self._candidates(sender, known):

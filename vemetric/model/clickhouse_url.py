@@ -1,10 +1,13 @@
 """Where a ClickHouse server is and who we are to it. Read by config.py, used by clickhouse/server.py."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_USER = "default"
 DEFAULT_DATABASE = "vemetric"
+# It stands in statements for clusters, where nothing can be bound.
+DATABASE_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 DEFAULT_PORTS = {"http": 8123, "https": 8443}
 
 
@@ -28,7 +31,7 @@ def parse(text: str) -> ClickHouseUrl:
         raise ValueError(text)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     database = unquote(parts.path.strip("/"))
-    if "/" in database:
+    if database and not DATABASE_NAME.fullmatch(database):
         raise ValueError(text)
     return ClickHouseUrl(
         f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}/",

@@ -5,6 +5,10 @@ from typing import Literal
 
 import msgspec
 
+MetricKey = Literal[
+    "users", "pageViews", "bounceRate", "visitDuration", "visitDurationAll", "events", "visits", "viewsPerVisit"
+]
+
 
 class Interval(StrEnum):
     """The width of a chart's bucket. Days and longer are those of the project's time zone; weeks start on Monday."""
@@ -36,12 +40,12 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """One headline figure. bounceRate is a percentage 0-100, visitDuration seconds; None when there is no visit.
+    """One headline figure. bounceRate is a percentage 0-100, durations are seconds; None when there is no visit.
 
     change: whole percent against `previous` (always >= 0), direction says which way; better says whether that is good.
     """
 
-    key: Literal["users", "pageViews", "bounceRate", "visitDuration", "events", "visits", "viewsPerVisit"]
+    key: MetricKey
     value: float | None
     previous: float | None
     change: int
@@ -59,6 +63,8 @@ class Bucket(msgspec.Struct, frozen=True):
     events: int
     bounce_rate: float | None
     visit_duration: float | None
+    visits: int = 0
+    views_per_visit: float | None = None
     incomplete: bool = False
     previous_users: int | None = None
 
@@ -76,7 +82,8 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One page of a card's rows. users_max scales the bars over all pages of the card.
+    """One page of a card's rows. measure_max scales the bars over all pages of the card: the most users, or the
+    highest count where rows are ordered by that.
 
     dimension: which of the card's choices (stats/dimensions.py) the rows are broken down by.
     """
@@ -84,7 +91,7 @@ class Card(msgspec.Struct, frozen=True):
     rows: list[Row]
     total_rows: int
     page: int
-    users_max: int
+    measure_max: int
     dimension: str = ""
 
 

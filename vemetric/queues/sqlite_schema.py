@@ -13,8 +13,8 @@ from vemetric.queues import sqlite_commit
 APPLICATION_ID = 0x564D5131
 WRITER_CACHE_KIB = 16 * 1024
 READER_CACHE_KIB = 4 * 1024
-# Checkpoints are made beside the writer (sqlite_checkpoint.py). Should they not keep up, one runs inside the commit that
-# passes this size.
+# Checkpoints are made beside the writer (sqlite_checkpoint.py). Should they not keep up, one runs inside the commit
+# that passes this size.
 CHECKPOINT_PAGES = 16_000
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 LOCK_WAIT_SECONDS = 5

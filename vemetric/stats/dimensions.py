@@ -6,10 +6,16 @@ A source that a visit does not have is an empty text. A place that is not known 
 import msgspec
 
 from vemetric import errors
+from vemetric.stats.predicates import CITY, COUNTRY
 
 
 class Dimension(msgspec.Struct, frozen=True):
-    """One choice of a card. key, detail, part and rows are SQL for the statement; counts: whether rows have a count."""
+    """One choice of a card. key, detail, part and rows are SQL for the statement; counts: whether rows have a count.
+
+    by_count: the highest count is first, not the most users. types: of the filters that restrict the rows themselves.
+    searched: the text in which a search looks, as people read it. needs: what a person chose before: an event, or an
+    event and a property.
+    """
 
     statement: str
     key: str
@@ -17,60 +23,122 @@ class Dimension(msgspec.Struct, frozen=True):
     part: str | None = None
     rows: str | None = None
     counts: bool = False
+    by_count: bool = False
+    types: tuple[str, ...] = ()
+    searched: str = "key"
+    needs: tuple[str, ...] = ()
 
     def expressions(self) -> dict[str, str]:
         """The statement's markers that this choice fills."""
         markers = {"key": self.key, "detail": self.detail, "part": self.part, "rows": self.rows}
+        if self.statement == EXITS:
+            markers = {}
+        if self.by_count:
+            markers |= {"measure": "count", "order": "count DESC, users DESC"}
         return {marker: expression for marker, expression in markers.items() if expression is not None}
 
 
 EVENT = "event_card"
 SESSION = "session_card"
+EXITS = "exit_card"
 
 # Server-side clients have no browser to speak of.
 BROWSER_ROWS = "isPageView = 1 AND clientType = 'browser'"
-COUNTRY = "toStringCutToZero(countryCode)"
-CITY_IS_KNOWN = "lower(trimBoth(city)) NOT IN ('', 'unknown')"
+OF_EVENT = "isPageView = 0 AND name = {event:String}"
+PAGE_SEARCHED = "concat(detail, key)"
 
 
-def _source(column: str) -> Dimension:
-    return Dimension(SESSION, column, rows=f"{column} != ''")
+def _source(column: str, types: tuple[str, ...] = ("utmTags",)) -> Dimension:
+    return Dimension(SESSION, column, rows=f"{column} != ''", types=types)
+
+
+def _version(name: str, version: str, kind: str) -> Dimension:
+    key = f"trimRight(concat({name}, ' ', {version}))"
+    return Dimension(EVENT, key, detail=name, rows=BROWSER_ROWS, types=(kind,))
 
 
 # The cards of the dashboard and their choices; the first choice of each is the default.
 CARDS: dict[str, dict[str, Dimension]] = {
     "pages": {
-        "pages": Dimension(EVENT, "pathname", detail="origin", rows="isPageView = 1", counts=True),
-        "entryPages": Dimension(
-            SESSION, "pathname", detail="origin", part="origin", rows="pathname != ''", counts=True
+        "pages": Dimension(
+            EVENT,
+            "pathname",
+            detail="origin",
+            rows="isPageView = 1",
+            counts=True,
+            types=("page",),
+            searched=PAGE_SEARCHED,
         ),
+        "entryPages": Dimension(
+            SESSION,
+            "pathname",
+            detail="origin",
+            part="origin",
+            rows="pathname != ''",
+            counts=True,
+            searched="concat(part, key)",
+        ),
+        "exitPages": Dimension(EXITS, "pathname", counts=True, searched=PAGE_SEARCHED),
     },
     "sources": {
-        "referrer": Dimension(SESSION, "referrer", detail="referrerUrl"),
-        "referrerUrl": Dimension(
-            SESSION, "referrerUrl", detail="referrerUrl", rows="referrerUrl != '' AND referrer != ''"
+        "referrer": Dimension(
+            SESSION,
+            "referrer",
+            detail="referrerUrl",
+            types=("referrer",),
+            searched="if(key = '', 'Direct / None', key)",
         ),
-        "referrerType": _source("referrerType"),
+        "referrerUrl": Dimension(
+            SESSION,
+            "referrerUrl",
+            detail="referrerUrl",
+            rows="referrerUrl != '' AND referrer != ''",
+            types=("referrerUrl",),
+        ),
+        "referrerType": _source("referrerType", ("referrerType",)),
         "utmCampaign": _source("utmCampaign"),
         "utmContent": _source("utmContent"),
         "utmMedium": _source("utmMedium"),
         "utmSource": _source("utmSource"),
         "utmTerm": _source("utmTerm"),
     },
-    "events": {"events": Dimension(EVENT, "name", rows="isPageView = 0", counts=True)},
+    "events": {
+        "events": Dimension(EVENT, "name", rows="isPageView = 0", counts=True, types=("event",)),
+        "properties": Dimension(
+            EVENT,
+            "arrayJoin(JSONExtractKeys(customData))",
+            rows=OF_EVENT,
+            counts=True,
+            by_count=True,
+            types=("event",),
+            needs=("event",),
+        ),
+        "values": Dimension(
+            EVENT,
+            "JSONExtractString(customData, {property:String})",
+            rows=f"{OF_EVENT} AND JSONType(customData, {{property:String}}) != 'Null'",
+            counts=True,
+            by_count=True,
+            types=("event",),
+            needs=("event", "property"),
+        ),
+    },
     "locations": {
-        "countries": Dimension(SESSION, COUNTRY),
+        "countries": Dimension(SESSION, COUNTRY, types=("location",)),
         "cities": Dimension(
             SESSION,
-            f"if({CITY_IS_KNOWN}, city, '')",
-            detail=f"if({CITY_IS_KNOWN}, {COUNTRY}, '')",
-            part=f"if({CITY_IS_KNOWN}, {COUNTRY}, '')",
+            CITY,
+            detail=f"if({CITY} = '', '', {COUNTRY})",
+            part=f"if({CITY} = '', '', {COUNTRY})",
+            types=("location",),
         ),
     },
     "clients": {
-        "browsers": Dimension(EVENT, "clientName", rows=BROWSER_ROWS),
-        "devices": Dimension(EVENT, "deviceType", rows=BROWSER_ROWS),
-        "os": Dimension(EVENT, "osName", rows=BROWSER_ROWS),
+        "browsers": Dimension(EVENT, "clientName", rows=BROWSER_ROWS, types=("browser",)),
+        "browserVersions": _version("clientName", "clientVersion", "browser"),
+        "devices": Dimension(EVENT, "deviceType", rows=BROWSER_ROWS, types=("device",)),
+        "os": Dimension(EVENT, "osName", rows=BROWSER_ROWS, types=("os",)),
+        "osVersions": _version("osName", "osVersion", "os"),
     },
 }
 

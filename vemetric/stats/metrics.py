@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from vemetric.model.dashboard import Tile
+from vemetric.model.dashboard import MetricKey, Tile
 
 Direction = Literal["up", "down", "same"]
 SAME: Direction = "same"
@@ -54,6 +54,11 @@ def visit_duration(sums: Sums) -> Fraction | None:
     return Fraction(0) if sums.visits else None
 
 
+def visit_duration_all(sums: Sums) -> Fraction | None:
+    """Seconds, the mean of all visits; None without any."""
+    return Fraction(sums.seconds, sums.visits) if sums.visits else None
+
+
 def views_per_visit(sums: Sums) -> Fraction | None:
     """Page views of a visit, of those that had any."""
     return Fraction(sums.views, sums.viewing) if sums.viewing else None
@@ -62,7 +67,7 @@ def views_per_visit(sums: Sums) -> Fraction | None:
 class Metric(msgspec.Struct, frozen=True):
     """A figure that has a tile."""
 
-    key: Literal["users", "pageViews", "bounceRate", "visitDuration", "events", "visits", "viewsPerVisit"]
+    key: MetricKey
     value: Callable[[Sums], Fraction | int | None]
     lower_is_better: bool = False
 
@@ -72,6 +77,7 @@ METRICS = (
     Metric("pageViews", lambda sums: sums.page_views),
     Metric("bounceRate", bounce_rate, lower_is_better=True),
     Metric("visitDuration", visit_duration),
+    Metric("visitDurationAll", visit_duration_all),
     Metric("events", lambda sums: sums.events),
     Metric("visits", lambda sums: sums.visits),
     Metric("viewsPerVisit", views_per_visit),

@@ -1,4 +1,4 @@
-"""A question to the analytics store: which project, and when. Every panel of a page asks the same one."""
+"""A question to the analytics store: which project, when, and whose. Every panel of a page asks the same one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ import msgspec
 
 from vemetric.clickhouse.engine import Engine
 from vemetric.model.dashboard import Range
+from vemetric.stats import filters
+from vemetric.stats.filters import Conditions
 from vemetric.stats.statements import statement
 
 # How many statements of one page may be with the engine: as many as it runs at once, so that none waits for another.
@@ -15,14 +17,17 @@ STATEMENTS_AT_ONCE_MAX = 2
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A project and a range, as data."""
+    """A project, a range and filters, as data. events_prevent_bounce: a visit with a custom event is no bounce."""
 
     project_id: int
     range: Range
+    conditions: Conditions = filters.NONE
+    events_prevent_bounce: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """What statements over the range bind. Instants in milliseconds since 1970 UTC, the end exclusive."""
-        return {"project": self.project_id, "start": self.range.start_ms, "end": self.range.end_ms}
+        bounds = {"project": self.project_id, "start": self.range.start_ms, "end": self.range.end_ms}
+        return self.conditions.parameters | bounds
 
     def with_previous(self, previous: Range) -> dict[str, Any]:
         """What statements over this range and the one before it bind; `starts` are the buckets of both, in order."""

@@ -21,20 +21,22 @@ Windows = dict[str, dict[int, Sums]]
 
 async def count_events(reader: Reader, query: Query, previous: Range, windows: Windows) -> None:
     """Add users, page views and events of both windows."""
-    for window, bucket, users, page_views, events in await reader.rows("series", query.with_previous(previous)):
+    for window, bucket, users, page_views, events in await reader.rows(
+        "series", query.with_previous(previous), _event_expressions(query)
+    ):
         sums = _sums(windows, window, bucket)
         sums.users, sums.page_views, sums.events = users, page_views, events
 
 
 async def count_visits(reader: Reader, query: Query, previous: Range, windows: Windows) -> None:
     """Add visits, bounces and durations of both windows, piece by piece: each holds the visits that start in it."""
-    parameters = query.with_previous(previous)
+    parameters, expressions = query.with_previous(previous), _visit_expressions(query)
     [[visits, first_ms, last_ms]] = await reader.rows("visit_span", parameters)
     if not visits:
         return
     piece_ms = (last_ms - first_ms) // -(-visits // VISITS_PER_PIECE) + 1
     for from_ms, to_ms in pairwise((*range(first_ms, last_ms + 1, piece_ms), query.range.end_ms)):
-        for bucket, *counts in await reader.rows("visits", parameters | {"from": from_ms, "to": to_ms}):
+        for bucket, *counts in await reader.rows("visits", parameters | {"from": from_ms, "to": to_ms}, expressions):
             window = CURRENT if bucket >= query.range.start_ms else PREVIOUS
             for sums in (_sums(windows, window, bucket), _sums(windows, window, WHOLE)):
                 sums.add_visits(*counts)
@@ -61,6 +63,22 @@ def buckets(range_: Range, previous: Range, windows: Windows) -> list[Bucket]:
     ]
 
 
+def _event_expressions(query: Query) -> dict[str, str]:
+    return {
+        "users": query.conditions.users(both_windows=True),
+        "pageRows": query.conditions.rows("page"),
+        "eventRows": query.conditions.rows("event"),
+    }
+
+
+def _visit_expressions(query: Query) -> dict[str, str]:
+    expressions = {"users": query.conditions.users("startedAt", both_windows=True)}
+    if query.events_prevent_bounce:
+        # Other events need only be read where they count.
+        expressions |= {"events": "true", "quiet": "others = 0"}
+    return expressions
+
+
 def _sums(windows: Windows, window: str, bucket: int) -> Sums:
     return windows.setdefault(window, {}).setdefault(bucket, Sums())
 
@@ -75,6 +93,8 @@ def _bucket(start_ms: int, end_ms: int, now_ms: int, sums: Sums, previous_users:
         events=sums.events,
         bounce_rate=None if bounce_rate is None else metrics.rounded(bounce_rate, 2),
         visit_duration=metrics.as_float(metrics.visit_duration(sums)),
+        visits=sums.visits,
+        views_per_visit=metrics.as_float(metrics.views_per_visit(sums)),
         incomplete=now_ms < end_ms,
         previous_users=previous_users,
     )

@@ -5,11 +5,13 @@ import asyncio
 from aiohttp import web
 
 from vemetric.services import Services
+from vemetric.stats.usage import Usage
 from vemetric.web import forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
 from vemetric.web.pages import reports
 from vemetric.web.pages.install import CLOSING
+from vemetric.web.pages.organization.usage import USAGE
 
 
 def make_app(services: Services) -> web.Application:
@@ -21,6 +23,7 @@ def make_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app[ASSETS] = Assets()
     app[reports.BUDGET] = reports.Budget(services.clock)
+    app[USAGE] = Usage(services.engine, services.clock)
     app[CLOSING] = asyncio.Event()
     app.on_shutdown.append(_close_streams)
     render.set_up(app)

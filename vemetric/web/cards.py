@@ -51,7 +51,7 @@ class Kind(NamedTuple):
         return groups
 
 
-REFERRER, UTM = "Referrer", "UTM"
+REFERRER, UTM, NAMES, VERSIONS = "Referrer", "UTM", "Clients", "Versions"
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -64,6 +64,7 @@ KINDS: dict[str, Kind] = {
             (
                 Choice("top", "pages", "Top", "Path", "visited", count_heading="Views"),
                 Choice("entry", "entryPages", "Entry", "Entry page", "entered", count_heading="Visits"),
+                Choice("exit", "exitPages", "Exit", "Exit page", "left from", count_heading="Visits"),
             ),
             "No page was viewed in this timespan.",
         ),
@@ -87,9 +88,21 @@ KINDS: dict[str, Kind] = {
         Kind(
             "events",
             "Events",
-            "",
+            "e",
             "ep",
-            (Choice("", "events", "Events", "Name", "names", count_heading="Count", found_one="name"),),
+            (
+                Choice("events", "events", "Events", "Name", "names", count_heading="Count", found_one="name"),
+                Choice(
+                    "properties",
+                    "properties",
+                    "Properties",
+                    "Property",
+                    "properties",
+                    count_heading="Count",
+                    found_one="property",
+                ),
+                Choice("values", "values", "Values", "Value", "values", count_heading="Count", found_one="value"),
+            ),
             "No custom event in this timespan. Send one with trackEvent(name).",
         ),
         Kind(
@@ -109,9 +122,13 @@ KINDS: dict[str, Kind] = {
             "u",
             "up",
             (
-                Choice("browsers", "browsers", "Browsers", "Browser", "browsers", found_one="browser"),
-                Choice("devices", "devices", "Devices", "Device", "kinds", found_one="kind"),
-                Choice("os", "os", "Systems", "Operating system", "systems", found_one="system"),
+                Choice("browsers", "browsers", "Browsers", "Browser", "browsers", NAMES, found_one="browser"),
+                Choice("devices", "devices", "Devices", "Device", "kinds", NAMES, found_one="kind"),
+                Choice("os", "os", "Systems", "Operating system", "systems", NAMES, found_one="system"),
+                Choice(
+                    "bv", "browserVersions", "Browser versions", "Version", "versions", VERSIONS, found_one="version"
+                ),
+                Choice("ov", "osVersions", "System versions", "Version", "versions", VERSIONS, found_one="version"),
             ),
             "No browser was seen in this timespan.",
         ),
@@ -122,6 +139,7 @@ DIRECT = "Direct / None"
 # Longer addresses are shown, cut, and not linked.
 LINK_LENGTH_MAX = 2048
 UNKNOWN = "Unknown"
+EMPTY = "(empty)"
 REFERRER_TYPES = {
     "search": "Search",
     "email": "E-mail",
@@ -159,10 +177,10 @@ class Line(NamedTuple):
 
 def lines(kind: Kind, choice: Choice, card: Card, domain: str) -> list[Line]:
     """A card's rows as they are drawn."""
-    return [_line(kind, choice, row, card.users_max, domain) for row in card.rows]
+    return [_line(kind, choice, row, card.measure_max, domain) for row in card.rows]
 
 
-def _line(kind: Kind, choice: Choice, row: Row, users_max: int, domain: str) -> Line:
+def _line(kind: Kind, choice: Choice, row: Row, measure_max: int, domain: str) -> Line:
     label, mark, badge, link = row.key, "", "", ""
     if kind.name == "pages":
         badge, link = _page(row, domain)
@@ -170,13 +188,15 @@ def _line(kind: Kind, choice: Choice, row: Row, users_max: int, domain: str) -> 
     elif kind.name == "sources":
         label, mark = _source(choice, row.key)
         link = row.detail if row.detail.startswith(("https://", "http://")) else ""
+    elif kind.name == "events" and choice.dimension != "events":
+        label = row.key or EMPTY
     elif kind.name == "events":
         label, mark = EVENT_NAMES.get(row.key, row.key), f"icon:{EVENT_ICONS.get(row.key, 'bolt')}"
     elif kind.name == "locations":
         label, mark = _place(choice, row)
     else:
         label, mark = _client(choice, row.key)
-    width = f"{max(row.users / users_max * 100, 1.5):.4g}%" if users_max else "0%"
+    width = f"{max(row.users / measure_max * 100, 1.5):.4g}%" if measure_max else "0%"
     if len(link) > LINK_LENGTH_MAX:
         link = ""
     return Line(text.shown(label), mark, text.shown(badge), link, width, row.users, row.count)

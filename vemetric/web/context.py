@@ -7,7 +7,7 @@ from aiohttp import web
 from vemetric import errors
 from vemetric.accounts import access
 from vemetric.model.account import Account, Login
-from vemetric.model.organization import Role
+from vemetric.model.organization import Organization, Role
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web import forms
@@ -65,13 +65,18 @@ async def project_of(request: web.Request) -> Project:
     """The project of the path, if the account may see it; NotFound alike for one that does not exist."""
     context = of(request)
     text = request.match_info["project"]
-    is_number = text.isascii() and text.isdigit() and len(text) <= PROJECT_ID_DIGITS_MAX
-    if not is_number or int(text) >= PROJECT_IDS:
+    if not is_project_id(text):
         raise errors.NotFound
     project = await access.project_for(context.services.database, context.signed_in, int(text))
     if project is None:
         raise errors.NotFound
     return project
+
+
+def is_project_id(text: str) -> bool:
+    """Whether the text is the number of a project that may exist."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= PROJECT_ID_DIGITS_MAX
+    return is_number and int(text) < PROJECT_IDS
 
 
 async def may_change(request: web.Request, organization_id: str) -> bool:
@@ -86,3 +91,26 @@ async def project_to_change(request: web.Request) -> Project:
     if not await may_change(request, project.organization_id):
         raise errors.Forbidden("Only an admin of the organization can change this.")
     return project
+
+
+async def organization_of(request: web.Request) -> Organization:
+    """The organization of the path, if the account is in it; NotFound alike for one that does not exist."""
+    context = of(request)
+    for organization in await access.organizations_of(context.services.database, context.signed_in):
+        if organization.id == request.match_info["organization"]:
+            return organization
+    raise errors.NotFound
+
+
+async def organization_to_change(request: web.Request) -> Organization:
+    """The organization of the path, for one of its admins; Forbidden for its members."""
+    organization = await organization_of(request)
+    if not await may_change(request, organization.id):
+        raise errors.Forbidden("Only an admin of the organization can see and change this.")
+    return organization
+
+
+def for_operator(request: web.Request) -> None:
+    """Let nobody on but the operator; for others the page does not exist."""
+    if not of(request).signed_in.is_operator:
+        raise errors.NotFound

@@ -16,7 +16,7 @@ from vemetric.model.text import well_formed
 # Every form of ours is far smaller; a larger body is refused before it is read.
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 15
-FIELDS_MAX = 100
+FIELDS_MAX = 1000
 FIELD_CHARACTERS_MAX = 2000
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 CSRF_FIELD = "csrf"
@@ -40,14 +40,23 @@ async def read(request: web.Request, kind: type[Form]) -> Form:
 
 async def text_fields(request: web.Request) -> dict[str, str]:
     """The posted fields, the first of each name. Nothing of a body that is no form of ours, whatever it holds."""
+    return dict(reversed(await _pairs(request)))
+
+
+async def choices(request: web.Request, name: str) -> list[str]:
+    """Every posted value of a name: the ticked boxes of a list."""
+    return [value for posted, value in await _pairs(request) if posted == name]
+
+
+async def _pairs(request: web.Request) -> list[tuple[str, str]]:
     if request.content_type != CONTENT_TYPE:
-        return {}
+        return []
     text = (await body(request)).decode("utf-8", "replace")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
         raise errors.Invalid("There are too many fields.") from error
-    return {name: well_formed(value) for name, value in reversed(pairs)}
+    return [(name, well_formed(value)) for name, value in pairs]
 
 
 async def body(request: web.Request) -> bytes:

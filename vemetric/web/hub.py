@@ -7,83 +7,38 @@ and for all that is rare, there is `handle`. Both take the same steps.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
-from email.utils import formatdate
-from functools import lru_cache
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET
-from multidict import CIMultiDict
 
 from vemetric import errors
 from vemetric.enrich import bots, client
 from vemetric.ingest import hit as hits
-from vemetric.ingest import refuse, who
+from vemetric.ingest import refuse
 from vemetric.ingest.accept import Accepted, Left, Prepared
 from vemetric.ingest.hit import EventHit, Gate
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import NO_PROJECT
-from vemetric.ingest.who import Sender
 from vemetric.model import geo
-from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web.ask import Answer, Ask, Headers, keep_headers, latin1_text
+from vemetric.web.hub_answers import Asked, Refused, Seen, answer, bad_body, plain_answer, preflight
+from vemetric.web.hub_cookies import Cookies
+from vemetric.web.hub_users import UserPaths
 from vemetric.web.tracker import Tracker
 
 # The exact paths of the hub on the shared port; on a listener of its own its rules hold for every path.
-EVENT_PATH, LEAVE_PATH, UP_PATH, TRACKER_PATH = "/e", "/l", "/up", "/main.js"
-PATHS = (EVENT_PATH, LEAVE_PATH, UP_PATH, TRACKER_PATH)
+EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH = "/e", "/l", "/i", "/u", "/r"
+UP_PATH, TRACKER_PATH = "/up", "/main.js"
+PATHS = (EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH, UP_PATH, TRACKER_PATH)
 
-CONTENT_TYPES_MAX = 256
-ORIGINS_MAX = 1_024
 BODY_SECONDS_MAX = 15
 RETRY_SECONDS = 5
-PREFLIGHT_SECONDS = 86_400
-COOKIE_SECONDS = 34_550_000
-TEXT = "text/plain; charset=UTF-8"
-REASON_HEADER = "Vemetric-Refused"
-METHODS = "GET,HEAD,PUT,POST,DELETE,PATCH"
-JSON_CONTENT_TYPE = re.compile(r"application/([a-z-.]+\+)?json(;\s*[a-zA-Z0-9-]+=[^;]+)*$")
-PLAIN_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 
 log = logging.getLogger(__name__)
-
-
-class Seen(msgspec.Struct, gc=False):
-    """What can be told of a request before its project is known. hit: None if the body is no good event."""
-
-    gate: Gate
-    hit: EventHit | None
-    token: object
-    ip: str
-    place: Geo
-    is_bot: bool
-
-
-class Asked(msgspec.Struct, gc=False):
-    """A request past the gate: whose project it is, and from where."""
-
-    ask: Ask
-    gate: Gate
-    hit: EventHit | None
-    project: Project
-    ip: str
-    place: Geo
-
-    def sender(self) -> Sender:
-        headers, identifier, backend = self.ask.headers, self.gate.identifier, self.gate.user_identifier
-        return Sender(
-            project_id=self.project.id,
-            ip=self.ip,
-            user_agent=self.ask.kept_headers.get("user-agent"),
-            cookie_user_id=who.cookie_user_id(headers),
-            user_identifier=backend if isinstance(backend, str) else None,
-            identifier=identifier if isinstance(identifier, str) else None,
-            allow_cookies=cookies_allowed(headers, self.gate),
-        )
 
 
 class UnderWay(msgspec.Struct):
@@ -95,24 +50,21 @@ class UnderWay(msgspec.Struct):
     written: "asyncio.Future[None]"
 
 
-class Refused(Exception):
-    """The request is answered here and goes no further."""
-
-    def __init__(self, refusal: Refusal, status: int = 200, body: str = "", project_id: int = NO_PROJECT) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
-        self.status = status
-        self.body = body
-        self.project_id = project_id
-
-
 class Hub:
     """The handlers of the hub's paths."""
 
     def __init__(self, services: Services, tracker: Tracker) -> None:
         self._services = services
         self._tracker = tracker
-        self._handlers = {EVENT_PATH: self._event, LEAVE_PATH: self._leave}
+        self._cookies = Cookies(services.trusted_proxies, services.clock)
+        users = UserPaths(services, self._cookies)
+        self._handlers = {
+            EVENT_PATH: self._event,
+            LEAVE_PATH: self._leave,
+            IDENTIFY_PATH: users.identify,
+            UPDATE_PATH: users.update,
+            RESET_PATH: users.reset,
+        }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request by the hub's rules; nothing a client sends makes a 5xx but a full or broken store."""
@@ -249,7 +201,7 @@ class Hub:
             self._services.tap.accepted(asked.project.id, hit.name, hit.url if isinstance(hit.url, str) else "")
         if accepted.new_cookie_user_id is None:
             return plain_answer(ask.headers.get("origin"))
-        return answer(ask.headers, 200, cookie=self._cookie(ask, accepted.new_cookie_user_id))
+        return answer(ask.headers, 200, cookie=self._cookies.set(ask, accepted.new_cookie_user_id))
 
     async def _leave(self, asked: Asked) -> Answer:
         """POST /l: a page is left, the visit lasts until now."""
@@ -268,13 +220,6 @@ class Hub:
         if LOCAL_REFERRER.match(referrer):
             self._services.tap.refused(NO_PROJECT, Refusal.LOCALHOST, url=referrer)
         return self._tracker.response(request)
-
-    def _cookie(self, ask: Ask, user_id: int) -> str:
-        _, host = client.scheme_and_host(ask.peer, ask.headers, self._services.trusted_proxies, ask.scheme, ask.host)
-        domain = cookie_domain(ask.headers.get("v-host"), host)
-        expires = formatdate(self._services.clock.now_ms() // 1000 + COOKIE_SECONDS, usegmt=True)
-        scope = f" Domain={domain};" if domain else ""
-        return f"{who.COOKIE_NAME}={user_id};{scope} Path=/; Expires={expires}; HttpOnly; Secure; SameSite=None"
 
     def _refusal(self, ask: Ask, refused: Refused) -> Answer:
         origin = ask.headers.get("origin", "")
@@ -329,19 +274,9 @@ def decode(path: str, body: bytes) -> tuple[EventHit | None, Gate]:
 
 def check_event(asked: Asked) -> EventHit:
     """The event, or Refused with the words SDKs know."""
-    project_id = asked.project.id
-    if not is_json_type(asked.ask.headers.get("content-type", "")):
-        raise Refused(Refusal.INVALID, 400, "Invalid!", project_id)
-    if asked.hit is not None:
-        return asked.hit
-    if not hits.is_json(asked.ask.body):
-        raise Refused(Refusal.MALFORMED, 400, "Malformed JSON in request body", project_id)
-    raise Refused(Refusal.INVALID, 400, "Invalid!", project_id)
-
-
-@lru_cache(CONTENT_TYPES_MAX)
-def is_json_type(content_type: str) -> bool:
-    return JSON_CONTENT_TYPE.match(content_type) is not None
+    if asked.hit is None:
+        raise bad_body(asked)
+    return asked.hit
 
 
 def check_special_event(hit: EventHit, project: Project) -> None:
@@ -352,75 +287,6 @@ def check_special_event(hit: EventHit, project: Project) -> None:
         raise Refused(Refusal.INVALID, 400, f"Missing URL for {hit.name} event", project.id)
     if hit.name == hits.OUTBOUND_LINK and hits.custom_data_href(hit) is None:
         raise Refused(Refusal.INVALID, 400, f"Missing HREF for {hit.name} event", project.id)
-
-
-def cookies_allowed(headers: Mapping[str, str], gate: Gate) -> bool:
-    """Only the exact text `true` allows cookies; the body is asked where there is no header."""
-    header = headers.get("allow-cookies")
-    return header == "true" if header is not None else gate.allow_cookies == "true"
-
-
-def cookie_domain(v_host: str | None, request_host: str) -> str | None:
-    """The Domain of the cookie: V-Host where it names the host asked or a domain above it, else none (defect 5)."""
-    host = request_host.rpartition(":")[0] if re.search(r":\d+$", request_host) else request_host
-    domain = re.sub(r":\d+$", "", v_host or "").lower()
-    if PLAIN_HOST.match(domain) is None:
-        return None
-    return domain if f".{host.lower()}".endswith(f".{domain}") else None
-
-
-def cors_headers(asked_with: Mapping[str, str]) -> CIMultiDict[str]:
-    """Credentialed requests need the origin named; an origin that is no plain text is not echoed."""
-    headers: CIMultiDict[str] = CIMultiDict()
-    origin = asked_with.get("origin")
-    if origin is not None and origin.isascii() and origin.isprintable():
-        headers["Access-Control-Allow-Origin"] = origin
-        headers["Vary"] = "Origin"
-    else:
-        headers["Access-Control-Allow-Origin"] = "*"
-    headers["Access-Control-Allow-Credentials"] = "true"
-    return headers
-
-
-def answer(
-    asked_with: Mapping[str, str],
-    status: int,
-    body: str = "",
-    *,
-    refusal: Refusal | None = None,
-    cookie: str | None = None,
-    retry_seconds: int | None = None,
-) -> Answer:
-    """An answer with CORS headers, whatever became of the request (defect 18). asked_with: the request's headers."""
-    headers = cors_headers(asked_with)
-    headers["Content-Type"] = TEXT
-    if refusal is not None:
-        headers[REASON_HEADER] = refusal
-    if cookie is not None:
-        headers["Set-Cookie"] = cookie
-    if retry_seconds is not None:
-        headers["Retry-After"] = str(retry_seconds)
-    return Answer(status, headers, body.encode())
-
-
-@lru_cache(ORIGINS_MAX)
-def plain_answer(origin: str | None) -> Answer:
-    """What nearly every hit is answered: 200 and nothing to say. The same object for the same origin."""
-    return answer({} if origin is None else {"origin": origin}, 200)
-
-
-def preflight(asked_with: Mapping[str, str]) -> Answer:
-    """The answer to OPTIONS: asked headers are allowed, and a browser may remember it for a day."""
-    headers = cors_headers(asked_with)
-    headers["Access-Control-Allow-Methods"] = METHODS
-    headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
-    asked = asked_with.get("access-control-request-headers", "")
-    names = [name.strip() for name in asked.split(",") if name.strip()] if asked.isascii() else []
-    if names and all(name.isprintable() for name in names):
-        headers["Access-Control-Allow-Headers"] = ",".join(names)
-        # The original appends to Vary only what it has set: with an Origin both names, else this one.
-        headers["Vary"] = ", ".join([*headers.getall("Vary", []), "Access-Control-Request-Headers"])
-    return Answer(204, headers)
 
 
 def response(made: Answer) -> web.Response:

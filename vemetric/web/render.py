@@ -9,6 +9,7 @@ import jinja2
 from aiohttp import web
 
 from vemetric import errors
+from vemetric.model import calendar
 from vemetric.web import figures
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import CONTEXT, of
@@ -47,7 +48,7 @@ def set_up(app: web.Application) -> None:
     )
     assets = app[ASSETS]
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
-    environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour)
+    environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour, day=day)
 
 
 def text(request: web.Request, template: str, **values: Any) -> str:
@@ -91,6 +92,12 @@ def problems_of(error: errors.VemetricError, field: str = "") -> dict[str, str]:
 def figure_of(value: float | None, key: str) -> str:
     """A metric's value as people read it."""
     return figures.figure(key, value)
+
+
+def day(at_ms: int) -> str:
+    """The UTC day of an instant: `9 Mar 2026`."""
+    shown = calendar.local(at_ms, calendar.zone("UTC"))
+    return f"{shown.day} {shown:%b %Y}"
 
 
 def flag_url(assets: Assets, country_code: str) -> str:

@@ -8,6 +8,8 @@ from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
 from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages.organization import creation, features, invitation, people, usage
+from vemetric.web.pages.organization import general as organization
 from vemetric.web.pages.project import exclusions, general, installation
 
 
@@ -46,6 +48,27 @@ ROUTES = (
     Route("GET", "/o/{organization}", overview.show, Access.ACCOUNT),
     Route("GET", "/o/{organization}/projects/new", overview.new_project, Access.ACCOUNT),
     Route("POST", "/o/{organization}/projects/new", overview.create_project, Access.ACCOUNT),
+    Route("GET", "/organizations/new", creation.show, Access.ACCOUNT),
+    Route("POST", "/organizations/new", creation.create, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings", organization.show, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings", organization.save, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/leave", organization.ask_to_leave, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/leave", organization.leave, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/delete", organization.ask_to_delete, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/delete", organization.delete, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/members", people.show, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/members/{account}", people.show_member, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/members/{account}", people.change_member, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/members/{account}/remove", people.ask_to_remove, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/members/{account}/remove", people.remove, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/invitations", people.invite, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/invitations/{token}/revoke", people.revoke, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/usage", usage.show, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/usage", usage.save, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/features", features.show, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/features", features.save, Access.ACCOUNT),
+    Route("GET", "/invite/{token}", invitation.show, Access.ANYBODY),
+    Route("POST", "/invite/{token}", invitation.accept, Access.ACCOUNT),
     Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),

@@ -2,20 +2,27 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 
 from vemetric.accounts import errands
 from vemetric.ingest import jobs
+from vemetric.model import erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
 from vemetric.queues.schedule import Entry, Schedule, daily, hourly
 from vemetric.services import Services
+from vemetric.workers import first_event
+from vemetric.workers.create_user import CreateUserWorker
 from vemetric.workers.device import DeviceWorker
 from vemetric.workers.email import EmailWorker
+from vemetric.workers.enrich_user import EnrichUserWorker
+from vemetric.workers.erase import EraseWorker
 from vemetric.workers.event import EventWorker
 from vemetric.workers.session import SessionWorker
+from vemetric.workers.update_user import UpdateUserWorker
 
 Handler = Callable[[Sequence[Job], Lease], Awaitable[Write]]
 
@@ -26,6 +33,10 @@ def handlers(services: Services) -> dict[str, Handler]:
         jobs.EVENT_QUEUE: EventWorker(services).handle,
         jobs.SESSION_QUEUE: SessionWorker(services).handle,
         jobs.DEVICE_QUEUE: DeviceWorker(services).handle,
+        jobs.CREATE_USER_QUEUE: CreateUserWorker(services).handle,
+        jobs.UPDATE_USER_QUEUE: UpdateUserWorker(services).handle,
+        jobs.ENRICH_USER_QUEUE: EnrichUserWorker(services).handle,
+        erasure.ERASE_QUEUE: EraseWorker(services).handle,
         errands.QUEUE: EmailWorker(services).handle,
     }
 
@@ -44,6 +55,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
     """What recurs. The salts of the day change at midnight UTC; what was missed is caught up at the start."""
     return (
         Entry("salt-rotation", daily, services.salts.rotate),
+        Entry("first-event", first_event.quarterly, partial(first_event.note, services)),
         Entry("mail", hourly, services.post.sweep),
         Entry("tips", hourly, services.tips.put_due),
     )

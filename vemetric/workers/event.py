@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
 from vemetric.ingest import jobs
+from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.ingest.jobs import EventJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
@@ -44,6 +45,7 @@ class EventWorker:
             redelivered=redelivered,
             may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
+        sourceless = await self._sourceless(events, users)
         by_event = iter(enriched)
         devices = [each.device for each in enriched]
         again = [each.device for each in enriched if each.row[EVENT_ID] in redelivered]
@@ -51,10 +53,26 @@ class EventWorker:
             next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
             for payload in payloads
         )
-        return Write(jobs=[*session_jobs(sessions), *device_jobs(self._new_devices(devices, again))])
+        new_devices = device_jobs(self._new_devices(devices, again))
+        sources = [jobs.enrich_job(*key) for key in sourceless]
+        return Write(jobs=[*session_jobs(sessions), *new_devices, *sources])
 
     async def _users(self, events: Iterable[EventJob]) -> dict[UserKey, KnownUser]:
-        return await self._services.sink.users({UserKey(event.project_id, event.user_id) for event in events})
+        """What is known of the users; of those identified a moment ago, whose rows are still to be made, the name."""
+        keys = {UserKey(event.project_id, event.user_id) for event in events}
+        users = await self._services.sink.users(keys)
+        claimed = await self._services.identities.claimed(key for key in keys if key not in users)
+        return users | {UserKey(*key): KnownUser(identifier) for key, identifier in claimed.items()}
+
+    async def _sourceless(self, events: Iterable[EventJob], users: dict[UserKey, KnownUser]) -> set[UserKey]:
+        """Known users who have now seen a page, and of whom it is not known where they came from.
+
+        Who was identified only after `users` was read may have been given a row before these events could be seen.
+        """
+        viewers = {UserKey(event.project_id, event.user_id) for event in events if event.name == PAGE_VIEW}
+        unknown = {key for key in viewers if key not in users}
+        known = {key for key in viewers - unknown if not users[key].has_source}
+        return known | {UserKey(*key) for key in await self._services.identities.claimed(unknown)}
 
     def _new_devices(self, devices: Iterable[SeenDevice], again: Iterable[SeenDevice]) -> Iterable[SeenDevice]:
         """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.

@@ -3,13 +3,14 @@ SELECT
     window,
     bucket,
     uniqExact(userId) AS users,
-    countIf(isPageView = 1) AS pageViews,
-    countIf(isPageView = 0) AS events
+    countIf(isView) AS pageViews,
+    countIf(isEvent) AS events
 FROM
 (
     SELECT
         userId,
-        isPageView,
+        isPageView = 1 AND /*pageRows{*/ true /*}*/ AS isView,
+        isPageView = 0 AND /*eventRows{*/ true /*}*/ AS isEvent,
         roundDown(toUnixTimestamp64Milli(createdAt), {starts:Array(Int64)}) AS bucket,
         if(bucket >= {start:Int64}, 'current', 'previous') AS window
     FROM event FINAL
@@ -18,6 +19,7 @@ FROM
         AND createdAt < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
         AND (createdAt >= fromUnixTimestamp64Milli({start:Int64}, 'UTC')
             OR createdAt < fromUnixTimestamp64Milli({previousEnd:Int64}, 'UTC'))
+        AND /*users{*/ true /*}*/
 )
 GROUP BY window, bucket WITH ROLLUP
 SETTINGS max_block_size = 8192

@@ -6,7 +6,7 @@ SELECT
     uniqExact(userId) AS users,
     count() AS count,
     count() OVER () AS total,
-    max(users) OVER () AS usersMax
+    max(users) OVER () AS measureMax
 FROM
 (
     SELECT
@@ -20,7 +20,10 @@ FROM
         AND startedAt < fromUnixTimestamp64Milli({end:Int64}, 'UTC')
         AND deleted = 0
         AND /*rows{*/ true /*}*/
+        AND /*users{*/ true /*}*/
+        AND /*kept{*/ true /*}*/
 )
+WHERE /*found{*/ true /*}*/
 GROUP BY key, part
 ORDER BY users DESC, count DESC, key, part
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -43,7 +43,7 @@ class Tile(NamedTuple):
 
 
 async def home(request: web.Request) -> web.Response:
-    """The only project, or the overview of the first organization."""
+    """The only project, or the overview of the first organization; who is in none makes one."""
     page = context.of(request)
     database, account = page.services.database, page.signed_in
     found = await access.projects_of(database, account)
@@ -52,15 +52,16 @@ async def home(request: web.Request) -> web.Response:
     organizations = await access.organizations_of(database, account)
     if organizations:
         return render.redirect(f"/o/{organizations[0].id}")
-    frame = await shell.values(request, None, "overview")
-    return render.page(request, "pages/nowhere.html", **frame)
+    return render.redirect("/organizations/new")
 
 
 async def show(request: web.Request) -> web.Response:
     """The organization's projects with the last 24 hours, the busiest first."""
-    page, organization = context.of(request), await _organization(request)
+    page, organization = context.of(request), await context.organization_of(request)
     found = await access.projects_of(page.services.database, page.signed_in)
     own = [project for project in found if project.organization_id == organization.id]
+    if not own and await context.may_change(request, organization.id):
+        return render.redirect(f"/o/{organization.id}/projects/new")
     turns = asyncio.Semaphore(SPARKLINES_AT_ONCE_MAX)
     tiles = await asyncio.gather(*(_tile(page, project, turns, n < SPARKLINES_MAX) for n, project in enumerate(own)))
     frame = await shell.values(request, None, "overview")
@@ -74,14 +75,14 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def new_project(request: web.Request) -> web.Response:
-    organization = await _organization_to_change(request)
+    organization = await context.organization_to_change(request)
     time_zone = context.of(request).services.config.time_zone
     return await _form(request, organization, Form("", "", time_zone), {})
 
 
 async def create_project(request: web.Request) -> web.Response:
     """Make the project and show its snippets."""
-    organization, form = await _organization_to_change(request), await forms.read(request, Form)
+    organization, form = await context.organization_to_change(request), await forms.read(request, Form)
     services = context.of(request).services
     try:
         project = await projects.create(
@@ -91,21 +92,6 @@ async def create_project(request: web.Request) -> web.Response:
         return await _form(request, organization, form, render.problems_of(error, "domain"))
     services.projects.forget()
     return render.redirect(f"/p/{project.id}")
-
-
-async def _organization(request: web.Request) -> Organization:
-    page = context.of(request)
-    for organization in await access.organizations_of(page.services.database, page.signed_in):
-        if organization.id == request.match_info["organization"]:
-            return organization
-    raise errors.NotFound
-
-
-async def _organization_to_change(request: web.Request) -> Organization:
-    organization = await _organization(request)
-    if not await context.may_change(request, organization.id):
-        raise errors.Forbidden("Only an admin of the organization can add projects.")
-    return organization
 
 
 async def _form(request: web.Request, organization: Organization, form: Form, problems: dict[str, str]) -> web.Response:

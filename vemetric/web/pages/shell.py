@@ -50,7 +50,19 @@ PROJECT_AREAS = (
     Area("installation", "Installation", "/installation"),
     Area("exclusions", "Exclusions", "/exclusions"),
 )
-ORGANIZATION_AREAS: tuple[Area, ...] = ()
+ORGANIZATION_AREAS = (
+    Area("general", "General", ""),
+    Area("members", "Members", "/members", Role.ADMIN),
+    Area("usage", "Usage", "/usage", Role.ADMIN),
+    Area("features", "Features", "/features", Role.ADMIN, operator_only=True),
+)
+
+ACCOUNT_AREAS = (
+    Area("general", "General", ""),
+    Area("sign-in", "Sign-in", "/sign-in"),
+    Area("notifications", "Notifications", "/notifications"),
+    Area("letters", "Letters", "/letters", operator_only=True),
+)
 
 
 async def values(request: web.Request, project: Project | None, section: str) -> dict[str, Any]:
@@ -84,6 +96,14 @@ async def organization_settings(request: web.Request, organization: Organization
     frame = await values(request, None, "organization")
     base, name = f"/o/{organization.id}/settings", organization.name
     return frame | _areas(request, frame, ORGANIZATION_AREAS, base, area, "Organization", name)
+
+
+async def account_settings(request: web.Request, area: str) -> dict[str, Any]:
+    """What a page of one's own settings needs around it."""
+    frame = await values(request, None, "account")
+    return frame | _areas(
+        request, frame, ACCOUNT_AREAS, "/account", area, "Your account", context.of(request).signed_in.name
+    )
 
 
 def _current(request: web.Request, project: Project | None, organizations: list[Organization]) -> Organization | None:

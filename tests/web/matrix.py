@@ -1,0 +1,102 @@
+"""Who gets what from every route: data that test_matrix.py holds the product to. A route without a row fails there.
+
+A row's answers are those to, in this order: nobody, a stranger, a member with access to the project, a member without,
+an admin, the operator. `login` stands for being sent there. An API key, of this project or of another one, opens no
+page: whoever sends one with nothing else is nobody, unless the row says otherwise under `key` and `other_key`.
+
+The names in braces of a path stand for things of the organization Acme, its project and its people (see PLACES in
+test_matrix.py); a row may name others under `places`. `form` is filled in well enough to be taken.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+ASKERS = ("nobody", "stranger", "member", "member without", "admin", "operator")
+
+
+class Row(NamedTuple):
+    """What a route answers. `answers`: one word per asker."""
+
+    answers: str
+    form: Mapping[str, str] = NOTHING
+    places: Mapping[str, str] = NOTHING
+    key: str = ""
+    other_key: str = ""
+    # Streams without an end are asked for their head only.
+    is_stream: bool = False
+
+
+# Of whom a page asks nothing.
+OPEN = "200 200 200 200 200 200"
+# Where everybody is sent to the login once set-up is done.
+TO_LOGIN = "login login login login login login"
+# What every account may do for itself: the answer is a page, or another page afterwards.
+OWN = "login 200 200 200 200 200"
+DONE = "login 303 303 303 303 303"
+# What an organization's members see and its admins change.
+MEMBERS = "login 404 200 200 200 200"
+ADMINS = "login 404 403 403 200 200"
+CHANGE = "login 404 403 403 303 303"
+# The same of a project, which a member without access to it does not see.
+SEEN = "login 404 200 404 200 200"
+PROJECT_ADMINS = "login 404 403 404 200 200"
+PROJECT_CHANGE = "login 404 403 404 303 303"
+OPERATOR = "login 404 404 404 404 200"
+OPERATOR_CHANGE = "login 404 404 404 404 303"
+
+ACCOUNT_FORM = {"role": "member"}
+PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"}
+
+ROWS = {
+    "GET /static/{version}/{name:.+}": Row(OPEN),
+    "GET /robots.txt": Row(OPEN),
+    "POST /csp-report": Row("204 204 204 204 204 204"),
+    "GET /setup": Row(TO_LOGIN),
+    "GET /setup/{token}": Row(TO_LOGIN),
+    "POST /setup/{token}": Row(TO_LOGIN),
+    "GET /login": Row("200 303 303 303 303 303"),
+    "POST /login": Row("401 401 401 401 401 401", {"email": "alice@example.com", "password": "wrong password"}),
+    "POST /logout": Row(TO_LOGIN),
+    "POST /theme": Row("303 303 303 303 303 303", {"theme": "dark", "next": "/"}),
+    "GET /": Row(DONE),
+    "GET /organizations/new": Row(OWN),
+    "POST /organizations/new": Row(DONE, {"name": "Another"}),
+    "GET /o/{organization}": Row(MEMBERS),
+    "GET /o/{organization}/projects/new": Row(ADMINS),
+    "POST /o/{organization}/projects/new": Row(CHANGE, PROJECT_FORM),
+    "GET /o/{organization}/settings": Row(MEMBERS),
+    "POST /o/{organization}/settings": Row(CHANGE, {"name": "Acme 2"}),
+    "GET /o/{organization}/leave": Row(MEMBERS),
+    # The last admin cannot, and the operator is in no organization.
+    "POST /o/{organization}/leave": Row("login 404 303 303 409 404"),
+    "GET /o/{organization}/delete": Row(ADMINS),
+    "POST /o/{organization}/delete": Row(CHANGE, {"typed": "Acme"}),
+    "GET /o/{organization}/settings/members": Row(ADMINS),
+    "GET /o/{organization}/settings/members/{account}": Row(ADMINS),
+    "POST /o/{organization}/settings/members/{account}": Row(CHANGE, ACCOUNT_FORM),
+    "GET /o/{organization}/settings/members/{account}/remove": Row(ADMINS),
+    "POST /o/{organization}/settings/members/{account}/remove": Row(CHANGE),
+    "POST /o/{organization}/settings/invitations": Row(CHANGE, ACCOUNT_FORM),
+    "POST /o/{organization}/settings/invitations/{token}/revoke": Row(CHANGE, places={"token": "{invitation}"}),
+    "GET /o/{organization}/settings/usage": Row(ADMINS),
+    "POST /o/{organization}/settings/usage": Row(CHANGE, {"limit": "1000"}),
+    "GET /o/{organization}/settings/features": Row(OPERATOR),
+    "POST /o/{organization}/settings/features": Row(OPERATOR_CHANGE, {"flags": "beta"}),
+    "GET /invite/{token}": Row(OPEN, places={"token": "{invitation}"}),
+    "POST /invite/{token}": Row("login 303 409 409 409 303", places={"token": "{invitation}"}),
+    "GET /p/{project}": Row(SEEN),
+    "GET /p/{project}/panels/{panel}": Row(SEEN),
+    "GET /p/{project}/waiting": Row(SEEN, is_stream=True),
+    "GET /p/{project}/settings": Row(SEEN),
+    "POST /p/{project}/settings": Row(PROJECT_CHANGE, {"name": "Shop 2", "domain": "two.example", "time_zone": "UTC"}),
+    "POST /p/{project}/settings/public": Row(PROJECT_CHANGE, {"is_public": "on"}),
+    "GET /p/{project}/settings/token": Row(PROJECT_ADMINS),
+    "POST /p/{project}/settings/token": Row(PROJECT_CHANGE),
+    "GET /p/{project}/settings/installation": Row(SEEN),
+    "GET /p/{project}/settings/exclusions": Row(SEEN),
+    "POST /p/{project}/settings/exclusions": Row(
+        PROJECT_CHANGE, {"action": "exclude", "kind": "ip", "value": "203.0.113.9"}
+    ),
+}

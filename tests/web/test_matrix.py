@@ -1,0 +1,197 @@
+"""Every route and method, asked by everybody who may come along, against the answers of matrix.py.
+
+Forms are sent with fields that nobody asked for, and without their token: neither may change anything.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy
+
+from tests.web.conftest import Browser, Cast, Site
+from tests.web.matrix import ASKERS, ROWS, Row
+from vemetric.accounts import invitations, logins, projects, signup
+from vemetric.database import accounts as stored_accounts
+from vemetric.database import organizations as stored_organizations
+from vemetric.database import tables
+from vemetric.model.account import Account
+from vemetric.model.organization import Membership, Role
+from vemetric.web import cookies, forms
+from vemetric.web.routes import ROUTES
+
+LOGIN = "login"
+REFUSALS = (LOGIN, "401", "403", "404", "405", "409")
+KEYS = ("key", "other key")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+# Fields that no form has, by the names that columns and other forms go by.
+SURPLUS = {
+    "id": "1",
+    "is_operator": "on",
+    "operator": "1",
+    "organization_id": "other",
+    "organization": "other",
+    "account_id": "dora",
+    "project_id": "1",
+    "created_at_ms": "5",
+    "first_event_at_ms": "5",
+    "email_verified_at_ms": "5",
+    "events_per_month_max": "5",
+}
+
+
+class Stage(NamedTuple):
+    """The site, its people by what they are called in the matrix, and what the names in paths stand for."""
+
+    site: Site
+    people: dict[str, Account | None]
+    places: dict[str, str]
+
+    async def browser(self, asker: str) -> tuple[Browser, str]:
+        """Somebody's browser with a token for any form."""
+        services, account = self.site.services, self.people[asker]
+        browser = self.site.browser()
+        if account is None:
+            browser.cookies[cookies.FORMS] = "nobodys-secret"
+            return browser, forms.csrf_token(forms.csrf_key(services.secret, browser.cookies[cookies.FORMS]))
+        token, login = await logins.open_login(services.database, services.clock, account, logins.Browser())
+        browser.cookies[cookies.LOGIN] = token
+        return browser, forms.csrf_token(forms.csrf_key(services.secret, login.id))
+
+    def path(self, path: str, row: Row) -> str:
+        """The address of a route."""
+        places = self.places | {name: value.format(**self.places) for name, value in row.places.items()}
+        return path.replace(":.+}", "}").format(**places)
+
+    async def state(self) -> dict[str, list[Any]]:
+        """Everything in the relational store but logins."""
+        found = {}
+        async with self.site.services.database.connect() as connection:
+            for table in tables.metadata.sorted_tables:
+                if table.name not in ("login", "salt"):
+                    rows = await connection.rows(sqlalchemy.select(table))
+                    found[table.name] = sorted(repr(tuple(row)) for row in rows)
+        return found
+
+
+@pytest.fixture
+async def stage(site: Site, cast: Cast) -> Stage:
+    services = site.services
+    database, clock = services.database, services.clock
+    dora = signup.new_account("dora@example.com", "Dora", False, 1)
+    blog = await projects.create(database, clock, "acme", "Journal", "journal.example.com")
+    elsewhere = await projects.create(database, clock, "other", "Elsewhere", "elsewhere.example.com")
+    async with database.begin() as connection:
+        await stored_accounts.create(connection, dora, "no hash")
+        await stored_organizations.add_member(connection, Membership(dora.id, "acme", Role.MEMBER), 1)
+        await stored_organizations.set_access(connection, "acme", dora.id, (blog.id,))
+    invited = await invitations.create(database, clock, "acme", cast.alice, Role.MEMBER)
+    people = (None, cast.charlie, cast.bob, dora, cast.alice, cast.olga)
+    places = {
+        "organization": "acme",
+        "project": str(cast.shop.id),
+        "elsewhere": str(elsewhere.id),
+        "account": cast.bob.id,
+        "invitation": invited.token,
+        "token": "t",
+        "panel": "pages",
+        "version": "x",
+        "name": "css/base.css",
+    }
+    return Stage(site, dict(zip(ASKERS, people, strict=True)), places)
+
+
+def answers(row: Row) -> dict[str, str]:
+    """The answer by asker."""
+    return dict(zip(ASKERS, row.answers.split(), strict=True))
+
+
+def groups() -> Iterator[Any]:
+    """Routes with askers who may share a site, since what they ask changes nothing; others have one of their own."""
+    for name, row in ROWS.items():
+        told = answers(row)
+        calm = [asker for asker in ASKERS if name.startswith("GET ") or told[asker] in REFUSALS]
+        yield pytest.param(name, calm, id=f"{name} - {len(calm)}")
+        for asker in ASKERS:
+            if asker not in calm:
+                yield pytest.param(name, [asker], id=f"{name} - {asker}")
+
+
+async def ask(stage: Stage, name: str, asker: str, *, headers: dict[str, str] | None = None, token: bool = True) -> str:
+    """What a route answers: a status, or that one is sent to the login."""
+    method, _, path = name.partition(" ")
+    row = ROWS[name]
+    browser, csrf = await stage.browser(asker)
+    rest = {}
+    if method == "POST":
+        rest["data"] = SURPLUS | dict(row.form) | ({"csrf": csrf} if token else {})
+    method = "HEAD" if row.is_stream else method
+    page = await browser.ask(method, stage.path(path, row), headers, **rest)
+    is_login = page.status == 303 and page.location.partition("?")[0] == "/login"
+    return LOGIN if is_login else str(page.status)
+
+
+def test_every_route_has_a_row() -> None:
+    there_are = {f"{route.method} {route.path}" for route in ROUTES}
+    assert there_are - set(ROWS) == set(), "add them to tests/web/matrix.py"
+    assert set(ROWS) - there_are == set(), "these are gone: take them out of tests/web/matrix.py"
+
+
+@pytest.mark.parametrize(("name", "askers"), list(groups()))
+async def test_answers(stage: Stage, name: str, askers: list[str]) -> None:
+    wanted, before = answers(ROWS[name]), await stage.state()
+    found = {asker: await ask(stage, name, asker) for asker in askers}
+    assert found == {asker: wanted[asker] for asker in askers}
+    after = await stage.state()
+    if all(wanted[asker] in REFUSALS for asker in askers) or name.startswith("GET "):
+        assert after == before
+    # Whatever was posted besides: nobody is more than before, and nothing has moved elsewhere.
+    assert [row for row in after["account"] if "Olga" not in row] == [
+        row for row in after["account"] if ", False, " in row or ", 0, " in row
+    ]
+    assert [row for row in after["project"] if "'other'" in row] == [
+        row for row in before["project"] if "'other'" in row
+    ]
+    assert [row for row in after["membership"] if "'other'" in row] == [
+        row for row in before["membership"] if "'other'" in row
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("GET ")])
+async def test_no_form_is_taken_without_its_token(stage: Stage, name: str) -> None:
+    before = await stage.state()
+    for asker in ASKERS:
+        found = await ask(stage, name, asker, token=False)
+        assert found in ("403", LOGIN) or name == "POST /csp-report", asker
+    assert await stage.state() == before
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+async def test_an_api_key_opens_no_page(stage: Stage, name: str) -> None:
+    row = ROWS[name]
+    for key, said in (("vem_" + "a" * 32, row.key), ("vem_" + "b" * 32, row.other_key)):
+        headers = {"Authorization": f"Bearer {key}"}
+        assert await ask(stage, name, "nobody", headers=headers) == (said or answers(row)["nobody"])
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+async def test_no_other_method_is_answered(stage: Stage, path: str) -> None:
+    known = {route.method for route in ROUTES if route.path == path}
+    known |= {"HEAD"} if "GET" in known else set()
+    row = next(row for name, row in ROWS.items() if name.partition(" ")[2] == path)
+    browser, csrf = await stage.browser("operator")
+    for method in METHODS:
+        if method not in known:
+            page = await browser.ask(method, stage.path(path, row), data={"csrf": csrf})
+            assert page.status == 405, method
+            assert set(page.headers["Allow"].split(",")) == known
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name.startswith("GET ")])
+async def test_a_head_says_what_its_page_would(stage: Stage, name: str) -> None:
+    row, path = ROWS[name], name.partition(" ")[2]
+    for asker in ("nobody", "admin"):
+        browser, _ = await stage.browser(asker)
+        page = await browser.ask("HEAD", stage.path(path, row))
+        status = 303 if answers(row)[asker] == LOGIN else int(answers(row)[asker])
+        assert (page.status, page.text) == (status, "")

@@ -1,0 +1,97 @@
+"""Deleting a project and erasing a user take their rows from the analytics store, and nobody else's."""
+
+from tests.kit import visits
+from vemetric import workers
+from vemetric.accounts import projects, removal
+from vemetric.clickhouse import eraser
+from vemetric.clock import FrozenClock
+from vemetric.database import identities
+from vemetric.model import erasure
+from vemetric.model.erasure import Erasure
+from vemetric.model.project import Project
+from vemetric.queues.lease import Lease
+from vemetric.services import Services
+
+
+async def rows_left(services: Services, project: Project) -> dict[str, int]:
+    """How many rows of the project each table holds."""
+    found = {}
+    for table in eraser.TABLES:
+        sql = f"SELECT count() FROM {table} FINAL WHERE projectId = {{project:UInt64}}"
+        [[found[table]]] = await services.engine.query(sql, {"project": project.id})
+    return found
+
+
+async def settle_later(services: Services, clock: FrozenClock) -> None:
+    await visits.settle(services)
+    clock.advance(erasure.DELAY_MS)
+    await visits.settle(services)
+
+
+async def test_a_deleted_project_leaves_no_rows(services_at_noon: Services, clock: FrozenClock) -> None:
+    services = services_at_noon
+    gone, kept = [await visits.a_project(services) for _ in range(2)]
+    for project in (gone, kept):
+        await visits.event(services, project)
+        await visits.leave(services, project)
+    await visits.settle(services)
+    before = await rows_left(services, kept)
+    # Accepted, not stored yet when the project is deleted.
+    await visits.event(services, gone, "Signup")
+    await removal.delete_project(services.database, services.queue, clock, gone.id)
+    await settle_later(services, clock)
+    assert set((await rows_left(services, gone)).values()) == {0}
+    assert await rows_left(services, kept) == before
+    assert [project.id for project in await projects.everything(services.database)] == [kept.id]
+
+
+async def test_a_project_that_was_not_deleted_in_the_end_keeps_its_rows(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await visits.event(services, project)
+    await visits.settle(services)
+    before = await rows_left(services, project)
+    await removal._put(services.queue, clock, [Erasure(project.id)])
+    await settle_later(services, clock)
+    assert await rows_left(services, project) == before
+
+
+async def test_deleting_an_organization_takes_all_its_projects(services_at_noon: Services, clock: FrozenClock) -> None:
+    services = services_at_noon
+    found = [await visits.a_project(services) for _ in range(2)]
+    for project in found:
+        await visits.event(services, project)
+    await removal.delete_organization(services.database, services.queue, clock, found[0].organization_id)
+    await settle_later(services, clock)
+    for project in found:
+        assert set((await rows_left(services, project)).values()) == {0}
+    assert await projects.everything(services.database) == []
+
+
+async def test_an_erased_user_leaves_no_rows_and_others_stay(services_at_noon: Services, clock: FrozenClock) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    first, second = (visits.sender(project, ip=f"203.0.113.{number}") for number in (1, 2))
+    for who in (first, second):
+        await visits.event(services, project, who=who)
+    await visits.settle(services)
+    sql = "SELECT DISTINCT userId FROM event FINAL WHERE projectId = {project:UInt64} ORDER BY 1"
+    users = [row[0] for row in await services.engine.query(sql, {"project": project.id})]
+    async with services.database.begin() as connection:
+        for number, user_id in enumerate(users):
+            await identities.insert_if_absent(connection, project.id, user_id, f"user-{number}", 1)
+    await removal.erase_users(services.queue, clock, project.id, users[:1])
+    await settle_later(services, clock)
+    assert [row[0] for row in await services.engine.query(sql, {"project": project.id})] == users[1:]
+    async with services.database.connect() as connection:
+        assert await identities.by_user(connection, project.id, users[0]) is None
+        assert await identities.by_user(connection, project.id, users[1]) == "user-1"
+    # Once more changes nothing: the job may be delivered again.
+    await removal.erase_users(services.queue, clock, project.id, users[:1])
+    clock.advance(erasure.DELAY_MS)
+    [job] = await services.queue.claim(erasure.ERASE_QUEUE, 10, 60)
+    handler = workers.handlers(services)[erasure.ERASE_QUEUE]
+    await handler([job], Lease(clock, job.lease_until_ms))
+    assert [row[0] for row in await services.engine.query(sql, {"project": project.id})] == users[1:]

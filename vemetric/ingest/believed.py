@@ -1,0 +1,38 @@
+"""A bounded memory of what a store said, each entry believed for a time. Used where several processes share a store."""
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from vemetric.clock import Clock
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Believed(Generic[Key, Value]):
+    """At most `entries_max` entries; the oldest goes first. believed_ms: how long one is told, None for ever."""
+
+    def __init__(self, clock: Clock, entries_max: int, believed_ms: int | None) -> None:
+        self._clock = clock
+        self._entries_max = entries_max
+        self._believed_ms = believed_ms
+        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+
+    def get(self, key: Key) -> Value | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        value, told_ms = entry
+        if self._believed_ms is not None and not 0 <= self._clock.now_ms() - told_ms < self._believed_ms:
+            return None
+        return value
+
+    def put(self, key: Key, value: Value) -> None:
+        self._entries[key] = value, self._clock.now_ms()
+        while len(self._entries) > self._entries_max:
+            self._entries.popitem(last=False)
+
+    def pop(self, key: Key) -> Value | None:
+        """Forget an entry; returns it, however old."""
+        value, _ = self._entries.pop(key, (None, 0))
+        return value

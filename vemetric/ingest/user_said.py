@@ -1,0 +1,44 @@
+"""What hits say of users, as the jobs that carry it. Pure; used by accept.py and identify.py."""
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
+from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.model.geo import Geo
+from vemetric.model.user import UserData
+
+
+def creation(hit: IdentifyHit, project_id: int, user_id: int, place: Geo, now_ms: int) -> CreateUserJob:
+    return CreateUserJob(
+        project_id, user_id, hit.identifier, now_ms, place, text(hit.display_name) or "", text(hit.avatar_url) or ""
+    )
+
+
+def update(
+    hit: IdentifyHit | UpdateHit, project_id: int, user_id: int, identifier: str, now_ms: int
+) -> UpdateUserJob | None:
+    """What a hit says of its user; None if that is nothing."""
+    display_name, avatar_url, data = text(hit.display_name), text(hit.avatar_url), data_text(hit.data)
+    if display_name is None and avatar_url is None and data is None:
+        return None
+    return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, avatar_url, data)
+
+
+def with_event(hit: EventHit, project_id: int, user_id: int, now_ms: int) -> UpdateUserJob | None:
+    """What an event says of its user besides; None if nothing. An empty name with an event says nothing."""
+    display_name, data = text(hit.display_name) or None, data_text(hit.user_data)
+    if display_name is None and data is None:
+        return None
+    return UpdateUserJob(project_id, user_id, "", now_ms, display_name, data=data)
+
+
+def text(value: str | UnsetType) -> str | None:
+    return None if value is UNSET else value
+
+
+def data_text(data: UserData | UnsetType) -> bytes | None:
+    """The data's JSON text; None if it changes nothing, whatever the user's data is."""
+    if isinstance(data, UnsetType) or not (data.set or data.set_once or data.unset):
+        return None
+    return msgspec.json.encode(data)

@@ -1,0 +1,3 @@
+-- Delete expired keys, some at a time; answers how many. ARGV: time.
+
+return purge(CHUNK)

@@ -1,0 +1,79 @@
+"""The rows of the cards, counted. Called by dashboard.py, the cards' fragments and the exports."""
+
+from typing import Any
+
+import msgspec
+
+from vemetric.enrich import countries
+from vemetric.model.dashboard import Card, Row
+from vemetric.stats import dimensions
+from vemetric.stats.dimensions import Dimension
+from vemetric.stats.query import Query, Reader
+
+CARD_ROWS = 7
+CARD_PAGE_MAX = 1_000_000
+# The rows of an export.
+EXPORT_ROWS_MAX = 100_000
+SEARCH_CHARACTERS_MAX = 200
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What a person looks at in a card: a key of dimensions.CARDS[card], '' for the default; pages count from 1.
+
+    event, property: whose properties or values are counted. search: what rows must contain, in any case of letters.
+    """
+
+    dimension: str = ""
+    page: int = 1
+    event: str = ""
+    property: str = ""
+    search: str = ""
+
+
+async def count_page(reader: Reader, query: Query, card: str, choice: Choice) -> Card:
+    """A page of rows. A page beyond the last one is the first one: rows may have become fewer since it was linked."""
+    name, dimension = dimensions.find(card, choice.dimension)
+    page = min(max(choice.page, 1), CARD_PAGE_MAX)
+    found = await _count(reader, query, name, choice, CARD_ROWS, (page - 1) * CARD_ROWS)
+    if not found and page > 1:
+        return await count_page(reader, query, card, msgspec.structs.replace(choice, page=1))
+    return Card(
+        dimension=name,
+        rows=_rows(dimension, found),
+        total_rows=found[0][4] if found else 0,
+        page=page,
+        measure_max=found[0][5] if found else 0,
+    )
+
+
+async def count_all(reader: Reader, query: Query, card: str, choice: Choice) -> list[Row]:
+    """Every row of a card in its order, EXPORT_ROWS_MAX at most."""
+    name, dimension = dimensions.find(card, choice.dimension)
+    return _rows(dimension, await _count(reader, query, name, choice, EXPORT_ROWS_MAX, 0))
+
+
+async def _count(reader: Reader, query: Query, name: str, choice: Choice, limit: int, offset: int) -> list[list[Any]]:
+    dimension = next(choices[name] for choices in dimensions.CARDS.values() if name in choices)
+    time = "startedAt" if dimension.statement != dimensions.EVENT else "createdAt"
+    expressions = dimension.expressions() | {"users": query.conditions.users(time)}
+    if dimension.types:
+        expressions["kept"] = query.conditions.rows(*dimension.types)
+    parameters = query.parameters() | {"limit": limit, "offset": offset}
+    parameters |= {need: getattr(choice, need) for need in dimension.needs}
+    if choice.search:
+        text, values = _search(name, dimension, choice.search[:SEARCH_CHARACTERS_MAX])
+        expressions["found"], parameters = text, parameters | values
+    return await reader.rows(dimension.statement, parameters, expressions)
+
+
+def _search(name: str, dimension: Dimension, search: str) -> tuple[str, dict[str, Any]]:
+    """Rows whose text contains the search; countries are looked up by the names that people know."""
+    if name == "countries":
+        wanted = search.lower()
+        codes = [code for code, country in countries.names().items() if wanted in country.lower()]
+        return "key IN {codes:Array(String)}", {"codes": codes + [""] * (wanted in "unknown")}
+    return f"position(lowerUTF8({dimension.searched}), lowerUTF8({{search:String}})) > 0", {"search": search}
+
+
+def _rows(dimension: Dimension, found: list[list[Any]]) -> list[Row]:
+    return [Row(key, users, count if dimension.counts else None, detail) for key, detail, users, count, *_ in found]

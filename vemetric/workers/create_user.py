@@ -1,0 +1,108 @@
+"""The `create-user` queue: write the identity and the first row of users who became known.
+
+The job is the durable fact: whatever of both is missing is written. Who is known already is adopted.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from vemetric.clickhouse import users
+from vemetric.clickhouse.sink import UserKey
+from vemetric.database import identities
+from vemetric.database.database import Connection
+from vemetric.database.tables import project
+from vemetric.ingest import jobs
+from vemetric.ingest.identities import Claim
+from vemetric.ingest.jobs import CreateUserJob
+from vemetric.model import ids
+from vemetric.queues.job import Job, NewJob, Write
+from vemetric.queues.lease import Lease
+from vemetric.services import Services
+from vemetric.workers import user_rows
+
+# One transaction of the relational store writes so many identities; pages wait for it.
+IDENTITIES_PER_WRITE_MAX = 500
+
+
+class Settled(NamedTuple):
+    """A job and the user who bears its identifier now: the one it names, or the one that was first.
+
+    is_same_person: whether the user that the job names was nobody else, and so belongs to that one.
+    """
+
+    job: CreateUserJob
+    user_id: int
+    is_same_person: bool
+
+    @property
+    def key(self) -> UserKey:
+        return UserKey(self.job.project_id, self.user_id)
+
+
+class CreateUserWorker:
+    """Handles batches of create-user jobs. A batch that comes again changes nothing."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
+        """Write identities, then the rows that are missing; merges of users that turned out to be known follow."""
+        wanted = [jobs.decode_create(job.payload) for job in claimed]
+        settled: list[Settled] = []
+        for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
+            settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
+        await self._insert_missing(settled, lease)
+        claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
+        return Write(jobs=self._merges(settled), keys=self._services.identities.settle(claims))
+
+    async def _identified(self, wanted: Sequence[CreateUserJob]) -> list[Settled]:
+        """Identities of projects that were deleted meanwhile are none."""
+        async with self._services.database.begin() as connection:
+            existing = set(await _existing_projects(connection, {job.project_id for job in wanted}))
+            return [await _identity(connection, job) for job in wanted if job.project_id in existing]
+
+    async def _insert_missing(self, settled: Sequence[Settled], lease: Lease) -> None:
+        by_key = {each.key: each for each in reversed(settled)}
+        stored = await users.rows(self._services.engine, by_key)
+        missing = [key for key in by_key if key not in stored or stored[key].deleted]
+        if not missing:
+            return
+        page_views = await users.first_page_views(self._services.engine, missing)
+        rows = [
+            user_rows.created(
+                by_key[key].job,
+                key.id,
+                stored.get(key),
+                user_rows.source_of(page_views[key]) if key in page_views else None,
+            )
+            for key in missing
+        ]
+        await self._services.sink.insert_users(
+            rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+        )
+
+    def _merges(self, settled: Sequence[Settled]) -> list[NewJob]:
+        """Whoever lost the race for an identifier was the same person all along."""
+        put = []
+        for job, user_id, is_same_person in settled:
+            if user_id != job.user_id and is_same_person:
+                merge = jobs.merge_job(job.project_id, job.user_id, user_id, self._services.clock.now_ms())
+                put += [merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
+        return put
+
+
+async def _existing_projects(connection: Connection, project_ids: set[int]) -> list[int]:
+    rows = await connection.rows(select(project.c.id).where(project.c.id.in_(project_ids)))
+    return [row.id for row in rows]
+
+
+async def _identity(connection: Connection, job: CreateUserJob) -> Settled:
+    """Make the user of the job's identifier, if nobody is known by it."""
+    named = await identities.by_user(connection, job.project_id, job.user_id)
+    is_same_person = named is None or named == job.identifier
+    # At one browser two people may have got names at once. Then the id is the same however often this comes.
+    user_id = job.user_id if is_same_person else ids.siphash(ids.USER_KEY, f"{job.project_id}:{job.identifier}")
+    user_id = await identities.insert_if_absent(connection, job.project_id, user_id, job.identifier, job.created_ms)
+    return Settled(job, user_id, is_same_person)
