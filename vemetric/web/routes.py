@@ -10,7 +10,8 @@ from vemetric.web import assets, headers
 from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
 from vemetric.web.pages.organization import creation, features, invitation, people, usage
 from vemetric.web.pages.organization import general as organization
-from vemetric.web.pages.project import exclusions, general, installation
+from vemetric.web.pages.project import deletion, exclusions, general, icons, installation, keys
+from vemetric.web.pages.project import people as tracked
 
 
 class Access(Enum):
@@ -80,6 +81,18 @@ ROUTES = (
     Route("GET", "/p/{project}/settings/installation", installation.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings/exclusions", exclusions.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/exclusions", exclusions.change, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/icons", icons.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/icons", icons.save, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/keys", keys.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/keys", keys.create, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/keys/{key}/revoke", keys.ask_to_revoke, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/keys/{key}/revoke", keys.revoke, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people", tracked.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people/{user}/export", tracked.export, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people/{user}/erase", tracked.ask_to_erase, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/people/{user}/erase", tracked.erase, Access.ACCOUNT),
+    Route("GET", "/p/{project}/delete", deletion.ask, Access.ACCOUNT),
+    Route("POST", "/p/{project}/delete", deletion.delete, Access.ACCOUNT),
 )
 BY_HANDLER = {route.handler: route.access for route in ROUTES}
 
