@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vemetric import errors, public_url
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
-from vemetric.clickhouse import directory, loader, migrate
+from vemetric.clickhouse import directory, loader, migrate, user_merges
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
@@ -25,6 +25,7 @@ from vemetric.ingest.identify import Users
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
+from vemetric.ingest.merged import Merged
 from vemetric.ingest.project_cache import ProjectCache
 from vemetric.ingest.salts import Salts
 from vemetric.ingest.tap import Tap
@@ -70,6 +71,7 @@ class Services:
     intake: Intake
     identities: Identities
     users: Users
+    merged: Merged
     post: Post
     tips: Tips
     probe: Probe
@@ -113,6 +115,9 @@ async def open_services(
         await sessions.load()
         identities = Identities(database, queue, queue, clock, exclusive=True)
         await identities.load()
+        await user_merges.prepare_readers(engine, always=False)
+        merged = Merged(database, clock, exclusive=True)
+        await merged.load()
         resolver = Resolver(salts, sessions, identities)
         secret = load_secret(config.data_dir / SECRET_NAME)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
@@ -135,6 +140,7 @@ async def open_services(
             intake=Intake(queue, sessions, resolver, clock),
             identities=identities,
             users=Users(queue, resolver, identities, clock),
+            merged=merged,
             post=post,
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,

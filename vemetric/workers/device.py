@@ -32,7 +32,10 @@ class DeviceWorker:
             )
 
         refused = await apart.insert(write, new, may_part=len(claimed) == 1)
-        return Write(jobs=[NewJob(jobs.DEVICE_QUEUE, jobs.encode([device])) for device in refused])
+        merges = await self._services.merged.again(
+            (device.project_id, device.user_id, device.created_ms) for device in new
+        )
+        return Write(jobs=[*(NewJob(jobs.DEVICE_QUEUE, jobs.encode([device])) for device in refused), *merges])
 
 
 def key_of(device: SeenDevice) -> DeviceKey:

@@ -1,7 +1,7 @@
 """The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
@@ -25,6 +25,7 @@ class EventWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._seen_devices: OrderedDict[DeviceKey, None] = OrderedDict()
+        services.merged.on_moved(self._forget_devices)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
@@ -53,9 +54,12 @@ class EventWorker:
             next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
             for payload in payloads
         )
+        merges = await self._services.merged.again(
+            (event.project_id, event.user_id, event.created_ms) for event in events
+        )
         new_devices = device_jobs(self._new_devices(devices, again))
         sources = [jobs.enrich_job(*key) for key in sourceless]
-        return Write(jobs=[*session_jobs(sessions), *new_devices, *sources])
+        return Write(jobs=[*session_jobs(sessions), *new_devices, *sources, *merges])
 
     async def _users(self, events: Iterable[EventJob]) -> dict[UserKey, KnownUser]:
         """What is known of the users; of those identified a moment ago, whose rows are still to be made, the name."""
@@ -73,6 +77,10 @@ class EventWorker:
         unknown = {key for key in viewers if key not in users}
         known = {key for key in viewers - unknown if not users[key].has_source}
         return known | {UserKey(*key) for key in await self._services.identities.claimed(unknown)}
+
+    def _forget_devices(self, users: Collection[tuple[int, int]]) -> None:
+        for key in [key for key in self._seen_devices if key[:2] in users]:
+            del self._seen_devices[key]
 
     def _new_devices(self, devices: Iterable[SeenDevice], again: Iterable[SeenDevice]) -> Iterable[SeenDevice]:
         """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.

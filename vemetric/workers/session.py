@@ -1,7 +1,7 @@
 """The `session` queue: fold what batches of events say into the sessions' rows."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
@@ -27,21 +27,33 @@ class SessionWorker:
         self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
         self._remembered: OrderedDict[SessionKey, SessionRow] = OrderedDict()
         self._begun_projects: set[int] = set()
+        services.merged.on_moved(self._forget)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
         parts = [part for job in claimed for part in jobs.decode_sessions(job.payload)]
         keys = [session_rows.key_of(part) async for part in slices.each(parts)]
+        # A merge of users reads and writes the same rows.
+        async with self._services.merged.session_turn:
+            refused = await self._fold(keys, parts, lease, may_part=len(claimed) == 1)
+        await self._note_first_events(parts)
+        merges = await self._services.merged.again((part.project_id, part.user_id, part.ended_ms) for part in parts)
+        alone = [_alone(part) for key, part in zip(keys, parts, strict=True) if key in refused]
+        return Write(jobs=[*alone, *merges])
+
+    async def _fold(
+        self, keys: Sequence[SessionKey], parts: Sequence[SessionPart], lease: Lease, *, may_part: bool
+    ) -> set[SessionKey]:
+        """Read, fold and write; returns which the store refuses."""
         rows = await self._rows(keys)
         changed: dict[SessionKey, SessionRow] = {}
         async for key, part in slices.each(list(zip(keys, parts, strict=True))):
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
-        refused = await self._insert(changed, lease, may_part=len(claimed) == 1)
+        refused = await self._insert(changed, lease, may_part=may_part)
         self._remember({key: row for key, row in changed.items() if key not in refused})
-        await self._note_first_events(parts)
-        return Write(jobs=[_alone(part) for key, part in zip(keys, parts, strict=True) if key in refused])
+        return refused
 
     async def _insert(self, changed: dict[SessionKey, SessionRow], lease: Lease, *, may_part: bool) -> set[SessionKey]:
         """Write the rows; returns which the store refuses, when those of a single job may part."""
@@ -57,6 +69,10 @@ class SessionWorker:
     async def _rows(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
         rows = {key: self._remembered[key] for key in keys if key in self._remembered}
         return rows | await self._services.sink.sessions([key for key in keys if key not in rows])
+
+    def _forget(self, users: Collection[tuple[int, int]]) -> None:
+        for key in [key for key in self._remembered if key[:2] in users]:
+            del self._remembered[key]
 
     def _remember(self, rows: dict[SessionKey, SessionRow]) -> None:
         self._remembered |= rows
