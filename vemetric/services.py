@@ -43,7 +43,6 @@ from vemetric.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
     from vemetric.clickhouse.server import ServerEngine
-    from vemetric.queues.redis import RedisQueue
 
 ANALYTICS_NAME = "analytics"
 DATABASE_NAME = "vemetric.db"
@@ -104,9 +103,11 @@ async def open_services(
         make_private_directory(config.data_dir)
         # The analytics store is first: who owns it owns the data directory.
         engine = engine or await open_engine(config, stack)
-        database = await open_database(config)
+        database = await Database.open(file_url(config.data_dir / DATABASE_NAME))
         stack.push_async_callback(database.close)
-        queue = await open_queue(config, clock)
+        queue = await SqliteQueue.open(
+            config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True
+        )
         stack.push_async_callback(queue.close)
         places = Places.open(config.geo_database or DEFAULT_DATABASE)
         stack.callback(places.close)
@@ -116,11 +117,9 @@ async def open_services(
             )
         salts = Salts(database, clock)
         await salts.rotate()
-        # A queue in a file is one process's, and so is what follows from its jobs.
-        is_alone = config.redis_url is None
-        sessions = LiveSessions(queue, config.session_minutes, exclusive=is_alone)
+        sessions = LiveSessions(queue, config.session_minutes, exclusive=True)
         await sessions.load()
-        identities = Identities(database, queue, queue, clock, exclusive=is_alone)
+        identities = Identities(database, queue, queue, clock, exclusive=True)
         await identities.load()
         await user_merges.prepare_readers(engine, always=False)
         merged = Merged(database, clock, exclusive=True)
@@ -153,31 +152,8 @@ async def open_services(
             pictures=store.of(config),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,
-            owns_stores=is_alone,
+            owns_stores=True,
         )
-async def open_database(config: Config) -> Database:
-    """The relational store with its tables."""
-    if not config.database_url:
-        return await Database.open(file_url(config.data_dir / DATABASE_NAME))
-    return await Database.open(
-        config.database_url,
-        replica_url=config.database_replica_url,
-        connections_max=config.database_connections_max,
-    )
-async def open_queue(config: Config, clock: Clock) -> "SqliteQueue | RedisQueue":
-    """Queue and keys."""
-    if config.redis_url is None:
-        path = config.data_dir / QUEUE_NAME
-        return await SqliteQueue.open(path, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True)
-    # Here, for its client takes time and memory that a queue in a file does without.
-    from vemetric.queues.redis import RedisQueue
-    return await RedisQueue.open(
-        config.redis_url,
-        clock,
-        prefix=config.redis_prefix,
-        jobs_max=config.queue_jobs_max,
-        may_lose=config.redis_may_lose,
-    )
 
 
 async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
