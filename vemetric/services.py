@@ -1,5 +1,6 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -125,7 +126,7 @@ async def open_services(
         merged = Merged(database, clock, exclusive=True)
         await merged.load()
         resolver = Resolver(salts, sessions, identities)
-        secret = load_secret(config.data_dir / SECRET_NAME)
+        secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
         yield Services(
             config=config,
@@ -211,6 +212,13 @@ def make_private_directory(path: Path) -> None:
             f"VEMETRIC_DATA_DIR is {str(path)!r}: it cannot be written ({error.strerror}); "
             "it must be the path of a directory that may be written."
         ) from error
+
+
+def secret_of(config: Config) -> bytes:
+    """The instance's secret: of the setting, which several processes share, or of the data directory."""
+    if config.secret:
+        return hashlib.sha256(config.secret.encode()).digest()
+    return load_secret(config.data_dir / SECRET_NAME)
 
 
 def load_secret(path: Path) -> bytes:
