@@ -1,7 +1,7 @@
 """The `session` queue: fold what batches of events say into the sessions' rows."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
@@ -26,15 +26,18 @@ class SessionWorker:
         self._services = services
         self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
         self._remembered: OrderedDict[SessionKey, SessionRow] = OrderedDict()
-        self._begun_projects: set[int] = set()
+        # The earliest start of a visit this process has seen, by project.
+        self._begun_ms: dict[int, int] = {}
         services.merged.on_moved(self._forget)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
         parts = [part for job in claimed for part in jobs.decode_sessions(job.payload)]
-        keys = [session_rows.key_of(part) async for part in slices.each(parts)]
-        # A merge of users reads and writes the same rows.
+        # A merge of users reads and writes the same rows, an erasure takes them away.
         async with self._services.merged.session_turn:
+            erased = await self._services.erased.among((part.project_id, part.user_id, part.ended_ms) for part in parts)
+            parts = [part for position, part in enumerate(parts) if position not in erased]
+            keys = [session_rows.key_of(part) async for part in slices.each(parts)]
             refused = await self._fold(keys, parts, lease, may_part=len(claimed) == 1)
         await self._note_first_events(parts)
         merges = await self._services.merged.again((part.project_id, part.user_id, part.ended_ms) for part in parts)
@@ -70,7 +73,7 @@ class SessionWorker:
         rows = {key: self._remembered[key] for key in keys if key in self._remembered}
         return rows | await self._services.sink.sessions([key for key in keys if key not in rows])
 
-    def _forget(self, users: Collection[tuple[int, int]]) -> None:
+    def _forget(self, users: Container[tuple[int, int]]) -> None:
         for key in [key for key in self._remembered if key[:2] in users]:
             del self._remembered[key]
 
@@ -86,12 +89,16 @@ class SessionWorker:
 
         Here and not with the events: only now does its dashboard show everything, sources and places too.
         """
-        for project_id in {part.project_id for part in parts} - self._begun_projects:
-            first_ms = min(part.started_ms for part in parts if part.project_id == project_id)
+        earlier: dict[int, int] = {}
+        for part in parts:
+            known_ms = earlier.get(part.project_id) or self._begun_ms.get(part.project_id)
+            if known_ms is None or part.started_ms < known_ms:
+                earlier[part.project_id] = part.started_ms
+        for project_id, first_ms in earlier.items():
             async with self._services.database.begin() as connection:
                 if await projects.set_first_event_at(connection, project_id, first_ms):
                     self._services.projects.forget()
-            self._begun_projects.add(project_id)
+            self._begun_ms[project_id] = first_ms
 
 
 def _alone(part: SessionPart) -> NewJob:
