@@ -140,6 +140,7 @@ VERIFY = (
     ("Stored", "stored"),
     ("In queue", "inQueue"),
     ("Dead", "dead"),
+    ("Erased", "erased"),
     ("Session and device jobs in queue", "behindInQueue"),
     ("Session and device jobs dead", "behindDead"),
 )

@@ -27,6 +27,7 @@ from vemetric.files import store
 from vemetric.files.store import FileStore
 from vemetric.ingest.accept import Intake
 from vemetric.ingest.identify import Users
+from vemetric.ingest.erased import Erased
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
@@ -77,6 +78,7 @@ class Services:
     identities: Identities
     users: Users
     merged: Merged
+    erased: Erased
     post: Post
     tips: Tips
     providers: dict[str, Provider]
@@ -125,6 +127,8 @@ async def open_services(
         await user_merges.prepare_readers(engine, always=False)
         merged = Merged(database, clock, exclusive=True)
         await merged.load()
+        erased = Erased(database, exclusive=True)
+        await erased.load()
         resolver = Resolver(salts, sessions, identities)
         secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
@@ -148,6 +152,7 @@ async def open_services(
             identities=identities,
             users=Users(queue, resolver, identities, clock),
             merged=merged,
+            erased=erased,
             post=post,
             providers=oauth.providers_of(config),
             pictures=store.of(config),

@@ -6,7 +6,7 @@ replayed. It is stored as it came; then `again` says which merge has to run once
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import groupby
 
 from vemetric.clock import Clock
@@ -38,7 +38,7 @@ class Merged:
         self._recent: dict[User, list[UserMerge]] = {}
         self._newest_until_ms = 0
         self._complete_from_ms = 0
-        self._listeners: list[Callable[[Collection[User]], None]] = []
+        self._listeners: list[Callable[[Container[User]], None]] = []
 
     async def load(self) -> None:
         """Fill the memory from the store."""
@@ -87,11 +87,11 @@ class Merged:
                 further.update(list(later)[:1])
         return [job_again(merge) for merge in sorted(further)]
 
-    def on_moved(self, listener: Callable[[Collection[User]], None]) -> None:
+    def on_moved(self, listener: Callable[[Container[User]], None]) -> None:
         """Have somebody told, by (project, user), whose rows were changed behind their back."""
         self._listeners.append(listener)
 
-    def moved(self, users: Collection[User]) -> None:
+    def moved(self, users: Container[User]) -> None:
         for listener in self._listeners:
             listener(users)
 
