@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from vemetric.accounts import errands
-from vemetric.ingest import jobs
+from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
@@ -58,6 +58,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
     return (
         Entry("salt-rotation", daily, services.salts.rotate),
         Entry("first-event", first_event.quarterly, partial(first_event.note, services)),
+        Entry("counts", daily, partial(counts.add_up, services.keys, services.clock)),
         Entry("mail", hourly, services.post.sweep),
         Entry("tips", hourly, services.tips.put_due),
     )
