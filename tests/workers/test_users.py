@@ -13,7 +13,7 @@ from vemetric.clock import FrozenClock
 from vemetric.database import identities, projects
 from vemetric.ingest import identities as known
 from vemetric.ingest import jobs
-from vemetric.ingest.hit import IdentifyHit, UpdateHit
+from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
 from vemetric.ingest.identify import Identified
 from vemetric.ingest.jobs import CreateUserJob
 from vemetric.ingest.who import Sender
@@ -98,6 +98,19 @@ async def test_updates_are_merged_by_one_rule_on_first_and_later_calls(services_
     await update(services, project, display_name="", avatar_url="")
     await visits.settle(services)
     assert await users(services, project, "displayName, avatarUrl") == [["", ""]]
+
+
+async def test_a_page_repeating_a_name_does_not_bring_it_back(services_at_noon: Services) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    page, server = visits.sender(project, identifier="u"), visits.sender(project, user_identifier="u")
+    await identify(services, project, "u", display_name="Ada")
+    await update(services, project, display_name="Ada L")
+    for who, name, expected in ((page, "Ada", "Ada L"), (server, "", "Ada L"), (server, "Ada M", "Ada M")):
+        hit = EventHit("Bought", display_name=name)
+        await services.intake.event(hit, project, who, {}, geo.UNKNOWN)
+        await visits.settle(services)
+        assert await users(services, project, "displayName") == [[expected]]
 
 
 async def test_an_update_waits_for_the_user_to_be_made(services_at_noon: Services) -> None:
