@@ -22,6 +22,6 @@ VOLUME /data
 EXPOSE 4000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:4000/up', timeout=4)"]
+    CMD ["vemetric", "healthcheck"]
 ENTRYPOINT ["vemetric"]
 CMD ["serve"]

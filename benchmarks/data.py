@@ -171,7 +171,7 @@ def session_insert(plan: Plan) -> str:
         countryCode, city, userAgent, referrer, referrerUrl, referrerType,
         concat('https://site', toString(project), '.example') AS origin, {page_path("0")} AS pathname, queryParams,
         '' AS urlHash, utmSource, utmMedium, utmCampaign, '' AS utmContent, '' AS utmTerm, latitude, longitude,
-        '' AS importSource, steps AS version
+        '' AS importSource, steps AS version, 0 AS mergeId
     FROM (SELECT *, 1 AS landing, {place_columns()}, {landing_columns()} FROM ({session_sql(plan)}) AS visit {joins()})
     WHERE startedAt < fromUnixTimestamp64Milli({plan.until_ms}, 'UTC')
     """

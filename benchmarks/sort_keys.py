@@ -154,7 +154,7 @@ async def compare_sessions(engine: Engine, newest_ms: int) -> None:
     took = []
     for name in names:
         sql = (
-            f"SELECT {', '.join(rows.SESSION_COLUMNS)} FROM session_{name} WHERE {VISITS} AND {CURRENT[name]} "
+            f"SELECT {', '.join(rows.SESSION_COLUMNS[:-1])} FROM session_{name} WHERE {VISITS} AND {CURRENT[name]} "
             "ORDER BY version DESC LIMIT 1 BY projectId, userId, id"
         )
         took.append(await milliseconds(engine, sql, {**values, "keys": keys[name]}))

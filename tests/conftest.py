@@ -16,6 +16,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock, SystemClock
 
 if TYPE_CHECKING:
+    from tests.kit.mail_server import MailServer
     from vemetric.services import Services
 
 # 2026-03-10 12:00 UTC, a Tuesday.
@@ -83,3 +84,12 @@ async def live_services(environ: dict[str, str], engine: Engine) -> AsyncIterato
 
     async with services.open_services(config.load(environ)[0], SystemClock(), engine) as opened:
         yield opened
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator["MailServer"]:
+    """A mail server that keeps what it is sent."""
+    from tests.kit import mail_server
+
+    async with mail_server.running() as server:
+        yield server

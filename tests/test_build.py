@@ -13,7 +13,7 @@ import pytest
 
 from building import archive, commands, environment, frontend
 from building.paths import EXECUTABLE, PACKAGE, ROOT, STATIC_DIST, files_below
-from vemetric import config
+from vemetric import cli, config
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = [environment.lock_of(group) for group in environment.GROUPS]
@@ -167,7 +167,10 @@ def test_dockerfile_fits_the_code() -> None:
     assert instructions.index("USER") < instructions.index("ENTRYPOINT")
     port = config.load({})[0].listen.port
     assert f"EXPOSE {port}\n" in text
-    assert f"http://127.0.0.1:{port}/up" in text
+    check = re.search(r'^HEALTHCHECK .*--timeout=(\d+)s .*\\\n +CMD \["vemetric", "(\w+)"\]$', text, re.MULTILINE)
+    assert check is not None
+    assert cli._parser().parse_args([check[2]]).command == "healthcheck"
+    assert int(check[1]) > cli.HEALTH_SECONDS_MAX
     settings = dict(re.findall(r"^ENV (\w+)=(\S+)$", text, re.MULTILINE))
     known = {option.name for option in config.OPTIONS} | {"SHIV_ROOT"}
     assert set(settings) <= known

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 
 from tests.kit.process import Server, wait_for
 from vemetric import __version__, cli, control
@@ -201,6 +202,27 @@ class TestRealProcess:
             assert server.stop() == 0
         finally:
             server.kill()
+
+    def test_its_health_can_be_asked_with_tls_and_without(self, tmp_path: Path) -> None:
+        authority = trustme.CA().issue_cert("stats.example.com")
+        authority.private_key_pem.write_to_path(tmp_path / "key.pem")
+        authority.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+        files = {
+            "VEMETRIC_TLS_CERTIFICATE": str(tmp_path / "certificate.pem"),
+            "VEMETRIC_TLS_KEY": str(tmp_path / "key.pem"),
+        }
+        for scheme, settings in (("http", {}), ("https", files)):
+            server = started(tmp_path / "data", **settings)
+            try:
+                url = f"{scheme}://127.0.0.1:{server.port}/up"
+                assert server.run("healthcheck") == {"isHealthy": True, "url": url}
+                assert server.command("healthcheck").stdout == f"{url} answers.\n"
+                assert server.stop() == 0
+            finally:
+                server.kill()
+            ended = server.command("healthcheck", "--json")
+            assert ended.returncode == 3
+            assert json.loads(ended.stdout)["error"].startswith(f"{url} does not answer")
 
     def test_the_fullest_log_holds_no_statement_with_its_values(self, tmp_path: Path) -> None:
         server = started(tmp_path / "data", VEMETRIC_LOG_LEVEL="debug")

@@ -21,7 +21,7 @@ def a_row(name: str, users: int, count: int | None = None, detail: str = "") -> 
 
 
 def test_every_command_has_a_text() -> None:
-    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config"}
+    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config", "healthcheck"}
 
 
 def test_accounts() -> None:
@@ -99,13 +99,14 @@ def test_stats() -> None:
 
 
 def test_verify() -> None:
-    counted = {"accepted": 5, "stored": 3, "inQueue": 1, "dead": 1, "behindInQueue": 2, "behindDead": 0}
+    counted = {"accepted": 5, "stored": 3, "inQueue": 1, "dead": 1, "erased": 0, "behindInQueue": 2, "behindDead": 0}
     result = {**counted, "missing": 0, "surplus": 0, "difference": 0}
     assert cli_text.of("verify", result).splitlines() == [
         "Accepted                          5",
         "Stored                            3",
         "In queue                          1",
         "Dead                              1",
+        "Erased                            0",
         "Session and device jobs in queue  2",
         "Session and device jobs dead      0",
         "Nothing is missing and nothing is there twice.",

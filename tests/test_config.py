@@ -121,6 +121,28 @@ def test_a_clickhouse_server_that_is_named_wrongly_is_told(environ: dict[str, st
     assert "secret" not in caught.value.message
 
 
+def test_roles_are_read_in_any_order() -> None:
+    assert str(config.load({})[0].roles) == "hub,web,worker"
+    assert config.load({"VEMETRIC_ROLES": " Worker, web,hub "})[0].roles == config.ROLES
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"VEMETRIC_ROLES": "hub"}, "DATABASE_URL and REDIS_URL and CLICKHOUSE_URL are not set"),
+        ({"VEMETRIC_ROLES": "web,worker"}, "only where all stores are servers"),
+        ({"VEMETRIC_ROLES": "hub", "CLICKHOUSE_URL": "http://ch"}, "DATABASE_URL and REDIS_URL are not set"),
+        ({"VEMETRIC_ROLES": "hubs"}, "a comma list of hub, web and worker"),
+        ({"VEMETRIC_ROLES": "hub,"}, "a comma list of hub, web and worker"),
+        ({"VEMETRIC_SECRET": "short"}, "VEMETRIC_SECRET is (hidden): it must be text of at least 32 characters"),
+    ],
+)
+def test_roles_that_cannot_be_are_told(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(errors.Misconfigured) as caught:
+        config.load(environ)
+    assert sentence in caught.value.message
+
+
 def test_every_option_fills_a_field() -> None:
     assert [option.field for option in config.OPTIONS] == list(config.Config.__struct_fields__)
 

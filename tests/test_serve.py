@@ -39,6 +39,25 @@ async def site(live_services: Services) -> AsyncIterator[Services]:
         yield live_services
 
 
+def with_roles(services: Services, *roles: str) -> Services:
+    return dataclasses.replace(services, config=msgspec.structs.replace(services.config, roles=config.Roles(roles)))
+
+
+@pytest.mark.parametrize(
+    ("roles", "hub", "pages"), [(("hub",), 401, 404), (("web",), 404, 200), (("worker",), 404, 404)]
+)
+async def test_a_process_answers_what_its_roles_are_for_and_how_it_is(
+    live_services: Services, ports: tuple[int, int], roles: tuple[str, ...], hub: int, pages: int
+) -> None:
+    async with serve.site(with_roles(live_services, *roles)):
+        answers = {path: await http.exchange(ports[0], "GET", path, []) for path in ("/e", "/login", "/up", "/ready")}
+    assert answers["/e"].status == hub
+    assert answers["/login"].status in (pages, 303)
+    assert answers["/up"].status == 200
+    needed = {"database": "ok", "queue": "ok"} | ({} if roles == ("hub",) else {"analytics": "ok"})
+    assert msgspec.json.decode(answers["/ready"].body) == {"roles": list(roles)} | needed
+
+
 def has_cors(answer: http.Answer) -> bool:
     return any(name.startswith("access-control-") for name, _ in answer.headers)
 

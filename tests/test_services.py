@@ -30,6 +30,15 @@ def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert services.load_secret(path) == made
 
 
+def test_a_secret_of_the_settings_is_the_same_everywhere(tmp_path: Path) -> None:
+    said = {"VEMETRIC_SECRET": "x" * config.SECRET_CHARACTERS_MIN}
+    secrets = {
+        services.secret_of(config.load(said | {"VEMETRIC_DATA_DIR": str(tmp_path / name)})[0]) for name in ("a", "b")
+    }
+    assert [len(secret) for secret in secrets] == [services.SECRET_BYTES]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_damaged_secret_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "secret.key"
     path.write_bytes(b"short")

@@ -25,6 +25,11 @@ OK, FAILED, WRONG_INPUT, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # How long a command waits for a process that starts or stops and so neither answers nor lets go of its data.
 BUSY_SECONDS_MAX = 15
 BUSY_LOOK_SECONDS = 0.25
+# Less than the image's health check allows.
+HEALTH_SECONDS_MAX = 4
+HEALTH_PATH = "/up"
+# Whoever listens on every interface is asked on the machine's own.
+OF_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104
 QUIET_LIBRARIES = ("aiosqlite", "asyncio")
 
 Result = dict[str, Any]
@@ -74,6 +79,8 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
             return _serve(settings, warnings, probe)
         if options.command == "config":
             result = _config(settings)
+        elif options.command == "healthcheck":
+            result = _healthcheck(settings)
         else:
             result = _do(settings, options.command, _arguments(options))
     except errors.VemetricError as error:
@@ -148,6 +155,36 @@ def _config(settings: "Config") -> Result:
             for option in OPTIONS
         ]
     }
+
+
+def _healthcheck(settings: "Config") -> Result:
+    """Ask the process on its own listener, as a visitor's browser would; Unavailable says why it is not well."""
+    import http.client
+    import ssl
+
+    from vemetric import errors
+
+    host = OF_EVERY_INTERFACE.get(settings.listen.host, settings.listen.host)
+    scheme = "http" if settings.tls_certificate is None else "https"
+    url = f"{scheme}://{settings.listen._replace(host=host)}{HEALTH_PATH}"
+    connection = http.client.HTTPConnection(host, settings.listen.port, timeout=HEALTH_SECONDS_MAX)
+    if scheme == "https":
+        # What it is to prove is that it answers; the certificate is for names that do not lead here.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            host, settings.listen.port, timeout=HEALTH_SECONDS_MAX, context=context
+        )
+    try:
+        connection.request("GET", HEALTH_PATH)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise errors.Unavailable(f"{url} does not answer ({error}).") from error
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        raise errors.Unavailable(f"{url} answers {status}.")
+    return {"isHealthy": True, "url": url}
 
 
 def _masked(value: object, secret: bool) -> str:
@@ -236,6 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--all", action="store_true", help="every dead letter")
     one.add_argument("--queue", help="with --all: only of this queue")
     leaf(top, "config", "Print every setting and its value in force.")
+    leaf(top, "healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
     leaf(top, "setup-link", "Print a new link to make the first account with; earlier ones end.")
     leaf(top, "version", "Print the version.")
     return parser

@@ -117,6 +117,10 @@ def config(result: Result) -> str:
     )
 
 
+def healthcheck(result: Result) -> str:
+    return f"{result['url']} answers."
+
+
 def setup_link(result: Result) -> str:
     return f"Create the first account within {result['validHours']} hours: {result['url']}"
 
@@ -136,6 +140,7 @@ VERIFY = (
     ("Stored", "stored"),
     ("In queue", "inQueue"),
     ("Dead", "dead"),
+    ("Erased", "erased"),
     ("Session and device jobs in queue", "behindInQueue"),
     ("Session and device jobs dead", "behindDead"),
 )
@@ -150,5 +155,6 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "dead list": dead,
     "dead revive": revived,
     "config": config,
+    "healthcheck": healthcheck,
     "setup-link": setup_link,
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from vemetric import errors, public_url
 from vemetric.accounts import logins, passwords, projects, setup, signup
+from vemetric.database import erasures
 from vemetric.ingest import jobs
 from vemetric.model import timespan
 from vemetric.model.account import Account
@@ -119,9 +120,10 @@ async def stats(services: Services, arguments: Arguments) -> Result:
 async def verify(services: Services, _: Arguments) -> Result:
     """Compare what was accepted with what became of it, beside the running traffic.
 
-    difference: events that are neither stored, nor waiting, nor dead, plus those stored that nobody accepted. Page
-    leaves wait in the same line as events; while any do, as many missing events could hide behind them, so the answer
-    is final once inQueue is 0. behind: the jobs that follow from stored events, of sessions and devices.
+    difference: events that are neither stored, nor waiting, nor dead, nor erased with their user or project, plus those
+    stored that nobody accepted. Page leaves wait in the same line as events; while any do, as many missing events could
+    hide behind them, so the answer is final once inQueue is 0. behind: the jobs that follow from stored events, of
+    sessions and devices.
     """
     # In the order in which an event moves on: one that moves meanwhile is seen twice rather than never.
     accepted = await _accepted(services)
@@ -130,7 +132,8 @@ async def verify(services: Services, _: Arguments) -> Result:
     in_queue = line.ready + line.delayed + line.claimed if line else 0
     dead = await _dead_events(services.queue)
     stored: dict[int, int] = dict(await services.engine.query(STORED_EVENTS))
-    not_stored = sum((accepted - Counter(stored)).values())
+    erased = await _erased(services)
+    not_stored = sum((accepted - Counter(stored) - erased).values())
     by_now = await _accepted(services)
     missing = max(0, not_stored - in_queue - dead)
     surplus = sum(max(0, stored.get(project_id, 0) - count) for project_id, count in by_now.items())
@@ -139,6 +142,7 @@ async def verify(services: Services, _: Arguments) -> Result:
         "stored": sum(stored.get(project_id, 0) for project_id in by_now),
         "inQueue": in_queue,
         "dead": dead,
+        "erased": erased.total(),
         "behindInQueue": sum(behind.ready + behind.delayed + behind.claimed for behind in lines.values()),
         "behindDead": sum(behind.dead for behind in lines.values()),
         "missing": missing,
@@ -208,6 +212,15 @@ async def run(services: Services, command: str, arguments: Arguments) -> Result:
     if function is None:
         raise errors.Invalid(f"There is no command {command}.")
     return await function(services, arguments)
+
+
+async def _erased(services: Services) -> Counter[int]:
+    """By project: events that were removed, and those that were dropped because they came later."""
+    async with services.database.connect() as connection:
+        erased = Counter(await erasures.events_by_project(connection))
+    for name, count in (await services.keys.counters(jobs.ERASED_PREFIX)).items():
+        erased[int(name.split(":")[1])] += count
+    return erased
 
 
 async def _accepted(services: Services) -> Counter[int]:

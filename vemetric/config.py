@@ -24,7 +24,12 @@ NEARNESS = 0.8
 # So much of a known name is that name cut short, as TLS_CERT is.
 CUT_MIN = 6
 # Settings of the server stores: not in this version, so naming one must not look as if it had worked.
-NOT_YET = ("DATABASE_URL", "REDIS_URL", "VEMETRIC_ROLES")
+NOT_YET = ("DATABASE_URL", "REDIS_URL")
+HUB, WEB, WORKER = "hub", "web", "worker"
+ROLES = (HUB, WEB, WORKER)
+# Where roles are split over processes, each of these names a server that all of them reach.
+SHARED_STORES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL")
+SECRET_CHARACTERS_MIN = 32
 # Of a server whose CLICKHOUSE_HOST is said; CLICKHOUSE_URL holds them all.
 CLICKHOUSE_PARTS = ("CLICKHOUSE_DB", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
 CLUSTER_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -40,10 +45,19 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Roles(tuple[str, ...]):
+    """What a process does, in the order of ROLES."""
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
 class Config(msgspec.Struct, frozen=True):
     """The settings in force. The doc of each field stands in OPTIONS."""
 
     data_dir: Path
+    roles: Roles
+    secret: str
     listen: Address
     hub_listen: Address | None
     public_url: str
@@ -154,6 +168,19 @@ def parse_public_url(text: str) -> str:
         raise ValueError(text)
     _ = parts.port  # raises ValueError on a bad port
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def parse_roles(text: str) -> Roles:
+    named = {name.strip().lower() for name in text.split(",")}
+    if not named <= set(ROLES):
+        raise ValueError(text)
+    return Roles(role for role in ROLES if role in named)
+
+
+def parse_secret(text: str) -> str:
+    if 0 < len(text) < SECRET_CHARACTERS_MIN:
+        raise ValueError(text)
+    return text
 
 
 def parse_clickhouse_url(text: str) -> ClickHouseUrl | None:
@@ -273,6 +300,23 @@ OPTIONS: tuple[Option, ...] = (
         parse_path,
         "the path of a directory that may be written",
         "Where everything is kept: accounts, queue, analytics, secrets. Made on first start.",
+    ),
+    Option(
+        "VEMETRIC_ROLES",
+        ",".join(ROLES),
+        parse_roles,
+        "a comma list of hub, web and worker",
+        "What this process does: take hits, show pages, work on what was taken. Any number of processes can share the "
+        "work, each with a data directory of its own, once all three stores are servers.",
+    ),
+    Option(
+        "VEMETRIC_SECRET",
+        "",
+        parse_secret,
+        f"text of at least {SECRET_CHARACTERS_MIN} characters",
+        "What forms and links are signed with, the same for all processes. One alone makes its own and keeps it in the "
+        "data directory.",
+        secret=True,
     ),
     Option(
         "VEMETRIC_LISTEN",
@@ -567,6 +611,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     config = Config(**values)
     _check_together(config)
     _check_clickhouse(config)
+    _check_roles(config)
     # An insert begins only where the lease outlasts it, and a lease is prolonged when a third of it is over.
     if config.queue_lease_seconds < 2 * config.engine_insert_seconds:
         raise errors.Misconfigured(
@@ -599,6 +644,25 @@ def _check_clickhouse(config: Config) -> None:
                 raise errors.Misconfigured(f"{option.name} is only allowed beside CLICKHOUSE_HOST.")
     if config.clickhouse_cluster and config.clickhouse is None:
         raise errors.Misconfigured("VEMETRIC_CLICKHOUSE_CLUSTER needs CLICKHOUSE_URL: one of the cluster's servers.")
+
+
+def _check_roles(config: Config) -> None:
+    if config.roles == ROLES:
+        return
+    fields = {option.name: option.field for option in OPTIONS}
+    named = {name for name in SHARED_STORES if name in fields and getattr(config, fields[name])}
+    if config.clickhouse is not None:
+        named.add("CLICKHOUSE_URL")
+    missing = [name for name in SHARED_STORES if name not in named]
+    if missing:
+        raise errors.Misconfigured(
+            f"VEMETRIC_ROLES is '{config.roles}': roles can be split over processes only where all stores are servers; "
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set."
+        )
+    if not config.secret:
+        raise errors.Misconfigured(
+            f"VEMETRIC_ROLES is '{config.roles}': several processes need one VEMETRIC_SECRET, the same for all of them."
+        )
 
 
 def _parse(option: Option, text: str) -> Any:

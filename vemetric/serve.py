@@ -17,11 +17,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from vemetric import control, errors, public_url, services, workers
 from vemetric.accounts import setup
 from vemetric.clock import SystemClock
-from vemetric.config import Address, Config
+from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
 from vemetric.web import app
+from vemetric.web.health import PATHS as health_paths
+from vemetric.web.health import Health
 from vemetric.web.hub import PATHS, Hub
 from vemetric.web.hub_protocol import HubSite
 from vemetric.web.tracker import Tracker
@@ -31,6 +33,8 @@ BUSY_SECONDS_MAX = 15
 BUSY_LOOK_SECONDS = 0.25
 TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
+# What another process changed is known within a second.
+SALTS_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
 # How long a connection waits for its next request to be there with its whole head, however slowly it comes: an idle one
 # is closed then, and one that keeps a place by sending a byte now and again. Longer than proxies keep theirs.
@@ -63,7 +67,10 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
                 "Use it only behind a proxy that removes such headers."
             )
         warn_of_open_directory(config.data_dir)
-        await stack.enter_async_context(workers.running(opened))
+        if WORKER in config.roles:
+            await stack.enter_async_context(workers.running(opened))
+        if not opened.owns_stores:
+            await stack.enter_async_context(task(follow_salts(opened)))
         await stack.enter_async_context(control.listening(opened))
         url = await stack.enter_async_context(site(opened))
         log.info(await ready_line(opened, url))
@@ -124,26 +131,26 @@ def warm_up() -> None:
 
 @asynccontextmanager
 async def site(opened: Services) -> AsyncIterator[str]:
-    """The listeners, while the block runs. Yields the address to show to people."""
+    """The listeners, while the block runs, for the roles of this process. Yields the address to show to people."""
     config = opened.config
     context = tls_context(config)
-    hub = Hub(opened, Tracker())
+    hub = Hub(opened, Tracker()) if HUB in config.roles else None
     warm_up()
     async with AsyncExitStack() as stack:
         if context is not None:
             await stack.enter_async_context(task(reload_certificate(context, config)))
         await stack.enter_async_context(task(flush_tap(opened)))
         pages = web.AppRunner(
-            app.make_app(opened),
+            app.make_app(opened) if WEB in config.roles else app.make_bare_app(),
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             shutdown_timeout=config.drain_seconds,
         )
         await pages.setup()
         stack.push_async_callback(pages.cleanup)
-        put_hub_first(pages, hub)
+        put_first(pages, hub, Health(opened))
         port = await listen(pages, hub, config.listen, "VEMETRIC_LISTEN", context)
-        if config.hub_listen is not None:
+        if config.hub_listen is not None and hub is not None:
             server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
             await alone.setup()
@@ -152,16 +159,20 @@ async def site(opened: Services) -> AsyncIterator[str]:
         yield public_url.of(config, port)
 
 
-def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
-    """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are."""
+def put_first(pages: web.AppRunner, hub: Hub | None, health: Health) -> None:
+    """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are. Then those
+    by which machines look whether this process lives.
+    """
     server = pages.server
     if server is None:
         raise RuntimeError("the runner is not set up")
     rest = server.request_handler
 
     async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path in PATHS:
+        if hub is not None and request.path in PATHS:
             return await hub.handle(request)
+        if request.path in health_paths:
+            return await health.handle(request)
         if not request.headers.get("Expect", "").isascii():
             # The router would quote it in its refusal, which then cannot be written.
             return web.Response(status=417)
@@ -171,12 +182,17 @@ def put_hub_first(pages: web.AppRunner, hub: Hub) -> None:
 
 
 async def listen(
-    runner: web.BaseRunner, hub: Hub, address: Address, setting: str, context: ssl.SSLContext | None
+    runner: web.BaseRunner, hub: Hub | None, address: Address, setting: str, context: ssl.SSLContext | None
 ) -> int:
     """Listen, and return the port; Misconfigured says why it cannot be."""
     # Every IPv6 interface means every interface: a socket for IPv4 too, so that the address shown can be opened.
     host = None if address.host == "::" else address.host
-    where = HubSite(runner, hub, host, address.port, ssl_context=context, backlog=CONNECTIONS_WAITING_MAX)
+    options: dict[str, Any] = {"ssl_context": context, "backlog": CONNECTIONS_WAITING_MAX}
+    where: web.BaseSite
+    if hub is None:
+        where = web.TCPSite(runner, host, address.port, **options)
+    else:
+        where = HubSite(runner, hub, host, address.port, **options)
     try:
         await where.start()
     except OSError as error:
@@ -238,6 +254,16 @@ def modified(*paths: Path) -> tuple[int, ...]:
     return tuple(times)
 
 
+async def follow_salts(opened: Services) -> None:
+    """Take a new day's salts as soon as another process has made them."""
+    while True:
+        await asyncio.sleep(SALTS_SECONDS)
+        try:
+            await opened.salts.refresh()
+        except errors.Unavailable as error:
+            log.warning("The salts could not be read again: %s", error.message)
+
+
 async def flush_tap(opened: Services) -> None:
     try:
         while True:
@@ -264,7 +290,9 @@ async def task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def ready_line(opened: Services, url: str) -> str:
     """The one line a person needs: where it is, and on first start how to get in."""
-    link = await setup.new_link(opened.database, opened.clock, url)
+    roles = opened.config.roles
+    # Every new link ends the one before, so only who shows pages makes one.
+    link = await setup.new_link(opened.database, opened.clock, url) if WEB in roles else None
     if link is None:
-        return f"Vemetric is ready at {url}"
+        return f"Vemetric is ready at {url}" + ("" if roles == ROLES else f" as {roles}")
     return f"Vemetric is ready at {url} - create the first account within 24 hours: {link}"

@@ -1,5 +1,6 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vemetric import errors, public_url
+from vemetric.accounts import oauth
+from vemetric.accounts.oauth import Provider
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
-from vemetric.clickhouse import directory, loader, migrate
+from vemetric.clickhouse import directory, loader, migrate, user_merges
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
@@ -20,11 +23,15 @@ from vemetric.config import Config
 from vemetric.database.database import Database, file_url
 from vemetric.enrich.client import TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
+from vemetric.files import store
+from vemetric.files.store import FileStore
 from vemetric.ingest.accept import Intake
 from vemetric.ingest.identify import Users
+from vemetric.ingest.erased import Erased
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
+from vemetric.ingest.merged import Merged
 from vemetric.ingest.project_cache import ProjectCache
 from vemetric.ingest.salts import Salts
 from vemetric.ingest.tap import Tap
@@ -70,8 +77,12 @@ class Services:
     intake: Intake
     identities: Identities
     users: Users
+    merged: Merged
+    erased: Erased
     post: Post
     tips: Tips
+    providers: dict[str, Provider]
+    pictures: FileStore
     probe: Probe
     # Whether this process alone writes to the stores, so that it may remember what it wrote.
     owns_stores: bool
@@ -113,8 +124,13 @@ async def open_services(
         await sessions.load()
         identities = Identities(database, queue, queue, clock, exclusive=True)
         await identities.load()
+        await user_merges.prepare_readers(engine, always=False)
+        merged = Merged(database, clock, exclusive=True)
+        await merged.load()
+        erased = Erased(database, exclusive=True)
+        await erased.load()
         resolver = Resolver(salts, sessions, identities)
-        secret = load_secret(config.data_dir / SECRET_NAME)
+        secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
         yield Services(
             config=config,
@@ -135,7 +151,11 @@ async def open_services(
             intake=Intake(queue, sessions, resolver, clock),
             identities=identities,
             users=Users(queue, resolver, identities, clock),
+            merged=merged,
+            erased=erased,
             post=post,
+            providers=oauth.providers_of(config),
+            pictures=store.of(config),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,
             owns_stores=True,
@@ -197,6 +217,13 @@ def make_private_directory(path: Path) -> None:
             f"VEMETRIC_DATA_DIR is {str(path)!r}: it cannot be written ({error.strerror}); "
             "it must be the path of a directory that may be written."
         ) from error
+
+
+def secret_of(config: Config) -> bytes:
+    """The instance's secret: of the setting, which several processes share, or of the data directory."""
+    if config.secret:
+        return hashlib.sha256(config.secret.encode()).digest()
+    return load_secret(config.data_dir / SECRET_NAME)
 
 
 def load_secret(path: Path) -> bytes:

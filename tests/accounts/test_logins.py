@@ -4,7 +4,7 @@ import argon2
 import pytest
 
 from vemetric import errors
-from vemetric.accounts import logins, signup
+from vemetric.accounts import limits, logins, signup
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database.database import Database

@@ -21,6 +21,7 @@ from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web import app
+from vemetric.web.health import Health
 from vemetric.web.hub import Hub
 from vemetric.web.tracker import Tracker
 
@@ -85,7 +86,7 @@ async def url(services_at_noon: Services) -> AsyncIterator[str]:
     """The address of the site over empty stores, the hub before it as in the real process."""
     runner = web.AppRunner(app.make_app(services_at_noon))
     await runner.setup()
-    serve.put_hub_first(runner, Hub(services_at_noon, Tracker()))
+    serve.put_first(runner, Hub(services_at_noon, Tracker()), Health(services_at_noon))
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()

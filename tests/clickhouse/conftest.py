@@ -77,7 +77,7 @@ def an_event(project_id: int) -> Callable[..., tuple[Any, ...]]:
 @pytest.fixture
 def a_session(project_id: int) -> Callable[..., rows.SessionRow]:
     def make(**columns: Any) -> rows.SessionRow:
-        values = {"projectId": project_id, **SESSION, **columns}
+        values = {"projectId": project_id, "mergeId": 0, **SESSION, **columns}
         return rows.SessionRow(*(values.get(column, "") for column in rows.SESSION_COLUMNS))
 
     return make

@@ -38,7 +38,8 @@ async def test_the_tables_have_the_columns_that_rows_are_written_in(store: Engin
         "WHERE database = currentDatabase() ORDER BY table, position) GROUP BY table"
     )
     columns = {table: set(names) for table, names in found}
-    assert columns["event"] == set(rows.EVENT_COLUMNS)
+    # Only merges of users say who wrote an event, in the store itself.
+    assert columns["event"] == {*rows.EVENT_COLUMNS, "mergeId"}
     assert columns["session"] == set(rows.SESSION_COLUMNS)
     assert columns["device"] == set(rows.DEVICE_COLUMNS)
 

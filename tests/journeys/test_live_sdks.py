@@ -91,11 +91,14 @@ class Certificate:
 
     def __init__(self, folder: Path) -> None:
         self._files = folder / "certificate.pem", folder / "key.pem"
+        self.authority = folder / "authority.pem"
         self.settings = {"VEMETRIC_TLS_CERTIFICATE": str(self._files[0]), "VEMETRIC_TLS_KEY": str(self._files[1])}
         self.renew()
 
     def renew(self) -> None:
-        made = trustme.CA().issue_cert("127.0.0.1", "*.shop.test")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.authority)
+        made = authority.issue_cert("127.0.0.1", "*.shop.test")
         self.text = made.cert_chain_pems[0].bytes().decode()
         self.write(self.text)
         made.private_key_pem.write_to_path(self._files[1])

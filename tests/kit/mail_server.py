@@ -9,6 +9,12 @@ from email.message import EmailMessage
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from vemetric.accounts import errands
+from vemetric.services import Services
+from vemetric.workers.email import EmailWorker
+
+PUBLIC_URL = "https://stats.example.com"
+
 
 class MailServer:
     """`answer`: what it says to the next letters, '' to take them. `attempts` counts those it was offered."""
@@ -62,14 +68,14 @@ def text_of(letter: EmailMessage) -> str:
     """The plain text of a letter."""
     part = letter.get_body(("plain",))
     assert part is not None
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def html_of(letter: EmailMessage) -> str:
     """The HTML of a letter."""
     part = letter.get_body(("html",))
     assert part is not None
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 @asynccontextmanager
@@ -79,3 +85,25 @@ async def running() -> AsyncIterator[MailServer]:
     await server.start()
     yield server
     await server.stop()
+
+
+def settings(server: MailServer) -> dict[str, str]:
+    """The settings that send letters to a server."""
+    return {
+        "VEMETRIC_MAIL_FROM": "Vemetric <stats@example.com>",
+        "VEMETRIC_PUBLIC_URL": PUBLIC_URL,
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(server.port),
+        "SMTP_TLS": "none",
+    }
+
+
+async def do_errands(services: Services) -> int:
+    """Do what the `email` queue holds, and what that puts there; returns how many jobs there were."""
+    worker, done = EmailWorker(services), 0
+    while claimed := await services.queue.claim(errands.QUEUE, 100, 60):
+        for job in claimed:
+            await worker.handle([job], None)  # type: ignore[arg-type] # it takes no notice of the lease
+            await services.queue.ack([job])
+            done += 1
+    return done

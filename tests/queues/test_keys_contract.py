@@ -107,6 +107,19 @@ async def test_scans_by_prefix_in_order_and_up_to_the_limit(queue, settle):
     assert everything == sorted({*names, "tap:1:c"} - {"tap:1:b"})
 
 
+async def test_a_counter_that_comes_to_nothing_is_gone(queue, settle):
+    await queue.add({"hits:1": 2, "hits:2": 1, "hits:3": 4})
+    await settle()
+    await queue.add({"hits:1": -2, "hits:4": 7})
+    await queue.add({"hits:3": -3, "hits:4": -7})
+    assert await queue.counters("hits:") == {"hits:2": 1, "hits:3": 1}
+    await settle()
+    assert await queue.counters("hits:") == {"hits:2": 1, "hits:3": 1}
+    await queue.add({"hits:1": 1})
+    await settle()
+    assert await queue.counters("hits:1") == {"hits:1": 1}
+
+
 async def test_counters_add_up(queue, settle):
     await queue.add({"hits:1": 2, "hits:2": 1, "other": 5})
     await settle()

@@ -124,6 +124,7 @@ class Rows:
             "latitude": None,
             "longitude": None,
             "version": version,
+            "mergeId": 0,
         }
         self._add(batch, "session", tuple(values.get(column, "") for column in rows.SESSION_COLUMNS))
 

@@ -46,6 +46,12 @@ PROJECT_CHANGE = "login 404 403 404 303 303"
 OPERATOR = "login 404 404 404 404 200"
 OPERATOR_CHANGE = "login 404 404 404 404 303"
 
+# A link or a service that there is none of.
+GONE = "404 404 404 404 404 404"
+OWN_GONE = "login 404 404 404 404 404"
+# A form that asks for proof, without it.
+UNPROVED = "login 400 400 400 400 400"
+
 ACCOUNT_FORM = {"role": "member"}
 PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"}
 
@@ -59,6 +65,43 @@ ROWS = {
     "GET /login": Row("200 303 303 303 303 303"),
     "POST /login": Row("401 401 401 401 401 401", {"email": "alice@example.com", "password": "wrong password"}),
     "POST /logout": Row(TO_LOGIN),
+    # Sign-up is closed unless a setting opens it.
+    "GET /signup": Row("403 303 303 303 303 303"),
+    "POST /signup": Row("403 403 403 403 403 403", {"name": "Eve", "email": "e@example.com", "password": "12345678"}),
+    "GET /verify": Row(TO_LOGIN),
+    "POST /verify": Row("400 400 400 400 400 400", {"email": "alice@example.com", "code": "123456"}),
+    "POST /verify-again": Row("303 303 303 303 303 303", {"email": "alice@example.com"}),
+    "GET /verify/{token}": Row(GONE),
+    "POST /verify/{token}": Row(GONE),
+    "GET /forgot": Row(OPEN),
+    "POST /forgot": Row(OPEN, {"email": "alice@example.com"}),
+    "GET /reset/{token}": Row(GONE),
+    "POST /reset/{token}": Row(GONE, {"password": "a new password"}),
+    "GET /new-address/{token}": Row(GONE),
+    "POST /new-address/{token}": Row(GONE),
+    "POST /oauth/{provider}": Row(GONE, {"next": "/"}),
+    "GET /oauth/{provider}/callback": Row(GONE),
+    "GET /unsubscribe/{token}": Row(GONE),
+    "POST /unsubscribe/{token}": Row(GONE),
+    "GET /avatars/{name}": Row(GONE, places={"name": "x.png"}),
+    "GET /account": Row(OWN),
+    "POST /account": Row(DONE, {"name": "Olga Another"}),
+    "POST /account/picture": Row(UNPROVED),
+    "POST /account/picture/remove": Row(DONE),
+    "GET /account/delete": Row(OWN),
+    "POST /account/delete": Row(UNPROVED, {"typed": "alice@example.com", "password": "wrong password"}),
+    "GET /account/sign-in": Row(OWN),
+    "POST /account/email": Row(UNPROVED, {"email": "new@example.com", "email_password": "wrong password"}),
+    "POST /account/password": Row(UNPROVED, {"current_password": "wrong", "new_password": "a new password"}),
+    "POST /account/password-link": Row(DONE),
+    "POST /account/logins/end-others": Row(DONE),
+    "POST /account/logins/{login}/end": Row(DONE),
+    "POST /account/identities/{provider}": Row(OWN_GONE),
+    "POST /account/identities/{provider}/remove": Row(OWN_GONE),
+    "GET /account/notifications": Row(OWN),
+    "POST /account/notifications": Row(DONE, {"tips": "on"}),
+    "GET /account/letters": Row(OPERATOR),
+    "GET /account/letters/{letter}": Row(OWN_GONE),
     "POST /theme": Row("303 303 303 303 303 303", {"theme": "dark", "next": "/"}),
     "GET /": Row(DONE),
     "GET /organizations/new": Row(OWN),
@@ -99,4 +142,17 @@ ROWS = {
     "POST /p/{project}/settings/exclusions": Row(
         PROJECT_CHANGE, {"action": "exclude", "kind": "ip", "value": "203.0.113.9"}
     ),
+    "GET /p/{project}/settings/icons": Row(SEEN),
+    "POST /p/{project}/settings/icons": Row(PROJECT_CHANGE, {"event_name": "Signup", "icon": "🎉"}),
+    "GET /p/{project}/settings/keys": Row(PROJECT_ADMINS),
+    # The new key is in the answer itself.
+    "POST /p/{project}/settings/keys": Row(PROJECT_ADMINS, {"name": "Reports"}),
+    "GET /p/{project}/settings/keys/{key}/revoke": Row(PROJECT_ADMINS),
+    "POST /p/{project}/settings/keys/{key}/revoke": Row(PROJECT_CHANGE),
+    "GET /p/{project}/settings/people": Row(PROJECT_ADMINS),
+    "GET /p/{project}/settings/people/{user}/export": Row(PROJECT_ADMINS),
+    "GET /p/{project}/settings/people/{user}/erase": Row(PROJECT_ADMINS),
+    "POST /p/{project}/settings/people/{user}/erase": Row(PROJECT_CHANGE, {"typed": "7"}),
+    "GET /p/{project}/delete": Row(PROJECT_ADMINS),
+    "POST /p/{project}/delete": Row(PROJECT_CHANGE, {"typed": "shop.example.com"}),
 }

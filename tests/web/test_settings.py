@@ -1,10 +1,17 @@
 """The settings of a project: its details, its token, and whose visits do not count."""
 
+import json
+import re
+
 import pytest
 
+from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Page, Site
-from vemetric.accounts import access, exclusions, projects
+from vemetric.accounts import access, api_keys, exclusions, projects
+from vemetric.clock import FrozenClock
+from vemetric.database import identities
 from vemetric.ingest.refuse import Refusal
+from vemetric.model import erasure
 from vemetric.model.project import Project
 
 DETAILS = {"name": "New shop", "domain": "new.example.com", "time_zone": "America/Lima"}
@@ -157,3 +164,89 @@ async def test_members_see_and_admins_change(site: Site, cast: Cast) -> None:
     assert '<button class="btn btn--primary">Save' not in shown.text
     assert "New token" not in shown.text
     assert '<button class="btn">Exclude' not in (await bob.get(f"{path(cast)}/exclusions")).text
+
+
+class TestKeys:
+    async def test_a_new_key_is_shown_once_and_revoked(self, site: Site, cast: Cast, alice: Browser) -> None:
+        page = f"{path(cast)}/keys"
+        made = await alice.fill(page, {"name": "Reports"})
+        assert made.status == 200
+        found = re.search(r'id="new-key">(vem_[a-z0-9]{32})<', made.text)
+        assert found is not None
+        services = site.services
+        known = await api_keys.by_key(services.database, services.clock, found.group(1))
+        assert known is not None
+        shown = (await alice.get(page)).text
+        assert found.group(1) not in shown
+        assert f"{found.group(1)[:12]}..." in shown
+        assert "last used" in shown
+        asked = await alice.get(f"{page}/{known.id}/revoke")
+        assert "Revoke Reports" in asked.text
+        assert (await alice.fill(f"{page}/{known.id}/revoke", {})).location == f"{page}?saved=1"
+        assert await api_keys.by_key(services.database, services.clock, found.group(1)) is None
+        assert "Reports" not in (await alice.get(page)).text
+        assert "Revoked" in (await alice.get(f"{page}?revoked=1")).text
+        assert (await alice.get(f"{page}/{known.id}/revoke")).status == 404
+
+    async def test_a_name_is_needed(self, site: Site, cast: Cast, alice: Browser) -> None:
+        wrong = await alice.fill(f"{path(cast)}/keys", {"name": ""})
+        assert (wrong.status, 'id="name-error"' in wrong.text) == (400, True)
+
+
+class TestIcons:
+    async def test_come_and_go(self, site: Site, cast: Cast, alice: Browser) -> None:
+        page = f"{path(cast)}/icons"
+        assert (await alice.fill(page, {"event_name": "Signup", "icon": "🎉"})).status == 303
+        assert "🎉" in (await alice.get(page)).text
+        wrong = await alice.fill(page, {"event_name": "Signup", "icon": "<b>"})
+        assert (wrong.status, 'id="icon-error"' in wrong.text) == (400, True)
+        assert (await alice.fill(page, {"event_name": "Signup", "icon": ""})).status == 303
+        assert "🎉" not in (await alice.get(page)).text
+
+
+class TestPeople:
+    async def test_a_persons_data_is_handed_over_and_erased(
+        self, site: Site, cast: Cast, alice: Browser, clock: FrozenClock
+    ) -> None:
+        services, page = site.services, f"{path(cast)}/people"
+        await visits.event(services, cast.shop, "Signup", data={"plan": "pro"})
+        await visits.event(services, cast.shop, "Other", who=visits.sender(cast.shop, ip="203.0.113.99"))
+        await visits.settle(services)
+        sql = "SELECT userId FROM event FINAL WHERE projectId = {project:UInt64} AND name = {name:String}"
+        [[user]] = await services.engine.query(sql, {"project": cast.shop.id, "name": "Signup"})
+        async with services.database.begin() as connection:
+            await identities.insert_if_absent(connection, cast.shop.id, user, "mara", 1)
+        for asked in ("mara", str(user)):
+            assert f"{page}/{user}/export" in (await alice.get(f"{page}?who={asked}")).text
+        missing = await alice.get(f"{page}?who=nobody")
+        assert 'id="who-error"' in missing.text
+        exported = await alice.get(f"{page}/{user}/export")
+        rows = [json.loads(line) for line in exported.text.splitlines()]
+        assert [row["table"] for row in rows] == ["identity", "event", "session", "device"]
+        assert rows[0]["row"]["identifier"] == "mara"
+        assert json.loads(rows[1]["row"]["customData"]) == {"plan": "pro"}
+        assert "attachment" in exported.headers["Content-Disposition"]
+        wrong = await alice.fill(f"{page}/{user}/erase", {"typed": "8"})
+        assert (wrong.status, 'id="typed-error"' in wrong.text) == (400, True)
+        assert (await alice.fill(f"{page}/{user}/erase", {"typed": str(user)})).location == f"{page}?erased=1"
+        clock.advance(erasure.DELAY_MS)
+        await visits.settle(services)
+        assert 'id="who-error"' in (await alice.get(f"{page}?who={user}")).text
+        left = await services.engine.query(sql, {"project": cast.shop.id, "name": "Other"})
+        assert len(left) == 1
+
+    async def test_numbers_that_are_none(self, site: Site, cast: Cast, alice: Browser) -> None:
+        for number in ("0", "x", str(2**64), "9" * 30, "²"):
+            assert (await alice.get(f"{path(cast)}/people/{number}/export")).status == 404
+            assert 'id="who-error"' in (await alice.get(f"{path(cast)}/people?who={number}")).text
+
+
+async def test_deleting_a_project_asks_for_its_domain(site: Site, cast: Cast, alice: Browser) -> None:
+    page = f"/p/{cast.shop.id}/delete"
+    wrong = await alice.fill(page, {"typed": "shop"})
+    assert (wrong.status, 'id="typed-error"' in wrong.text) == (400, True)
+    assert (await alice.fill(page, {"typed": " Shop.Example.com "})).location == "/o/acme"
+    assert (await alice.get(page)).status == 404
+    assert await site.services.projects.by_token(cast.shop.token) is None
+    [stats] = [one for one in await site.services.queue.stats() if one.queue == erasure.ERASE_QUEUE]
+    assert stats.delayed == 1

@@ -89,7 +89,8 @@ async def test_leads_back(site: Site) -> None:
 
 
 async def test_says_how_a_password_is_reset(site: Site) -> None:
-    assert "vemetric account reset-password" in (await site.browser().get("/login")).text
+    assert 'href="/forgot"' in (await site.browser().get("/login")).text
+    assert "vemetric account reset-password" in (await site.browser().get("/forgot")).text
 
 
 async def test_use_prolongs_the_login_and_its_cookie(site: Site, clock: FrozenClock) -> None:

@@ -1,4 +1,4 @@
-"""A row that the store refuses costs nothing but itself, wherever it stands in its job."""
+"""Jobs of many rows: one that is refused costs only itself; a project begins with its earliest visit."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import pytest
 
 from tests.kit import visits
 from vemetric import errors, workers
+from vemetric.database import projects
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import SeenDevice, SessionAttributes, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
@@ -69,6 +70,23 @@ async def test_a_refused_session_is_not_remembered_as_stored(services_at_noon: S
     mended = msgspec.structs.replace(claimed[0], payload=jobs.encode([session(project_id, 1)]))
     await handler([mended], lease)
     assert await ids(services_at_noon, "session", project_id) == ["session-0", "session-1"]
+
+
+@pytest.mark.parametrize("starts", [(10_000, 9_000), (9_000, 10_000)])
+async def test_a_project_began_with_its_earliest_visit_whichever_is_handled_first(
+    services_at_noon: Services, starts: tuple[int, int]
+) -> None:
+    project_id = (await visits.a_project(services_at_noon)).id
+    handler = workers.handlers(services_at_noon)[jobs.SESSION_QUEUE]
+    for number, started_ms in enumerate(starts):
+        part = msgspec.structs.replace(session(project_id, number), started_ms=started_ms)
+        await services_at_noon.queue.put(Write(jobs=[NewJob(jobs.SESSION_QUEUE, jobs.encode([part]))]))
+        claimed = await services_at_noon.queue.claim(jobs.SESSION_QUEUE, 10, 600)
+        await services_at_noon.queue.ack(claimed, await handler(claimed, Lease(services_at_noon.clock, 2**50)))
+    async with services_at_noon.database.connect() as connection:
+        project = await projects.by_id(connection, project_id)
+    assert project is not None
+    assert project.first_event_at_ms == 9_000
 
 
 async def test_a_session_refused_alone_is_the_pools(services_at_noon: Services) -> None:

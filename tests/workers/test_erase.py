@@ -1,12 +1,18 @@
 """Deleting a project and erasing a user take their rows from the analytics store, and nobody else's."""
 
+import pytest
+
 from tests.kit import visits
-from vemetric import workers
+from vemetric import commands, config, workers
+from vemetric import services as opening
 from vemetric.accounts import projects, removal
 from vemetric.clickhouse import eraser
+from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
-from vemetric.model import erasure
+from vemetric.ingest import jobs
+from vemetric.ingest.who import Sender
+from vemetric.model import erasure, ids
 from vemetric.model.erasure import Erasure
 from vemetric.model.project import Project
 from vemetric.queues.lease import Lease
@@ -95,3 +101,79 @@ async def test_an_erased_user_leaves_no_rows_and_others_stay(services_at_noon: S
     handler = workers.handlers(services)[erasure.ERASE_QUEUE]
     await handler([job], Lease(clock, job.lease_until_ms))
     assert [row[0] for row in await services.engine.query(sql, {"project": project.id})] == users[1:]
+
+
+async def verified(services: Services) -> tuple[int, ...]:
+    told = await commands.run(services, "verify", {})
+    return tuple(told[key] for key in ("accepted", "stored", "inQueue", "dead", "erased", "difference"))
+
+
+async def test_what_was_accepted_before_and_comes_late_is_dropped_and_explained(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    gone, kept = (visits.sender(project, ip=f"203.0.113.{number}") for number in (1, 2))
+    for who in (gone, kept):
+        await visits.event(services, project, who=who)
+        await visits.leave(services, project, who=who)
+    await visits.settle(services)
+    await visits.event(services, project, "Buried", who=gone)
+    await visits.event(services, project, "Other", who=kept)
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    await services.queue.bury(claimed, "it failed")
+    await visits.event(services, project, "Waiting", who=gone)
+    assert await verified(services) == (5, 2, 1, 2, 0, 0)
+    waiting = await services.queue.claim(jobs.EVENT_QUEUE, 10, 600)
+    await removal.erase_users(services.queue, clock, project.id, [user_of(services, project, gone)])
+    clock.advance(erasure.DELAY_MS)
+    await visits.settle(services)
+    assert await verified(services) == (5, 1, 1, 1, 2, 0)
+    await services.queue.release(waiting)
+    await visits.settle(services)
+    assert await verified(services) == (5, 1, 0, 1, 3, 0)
+    assert await users_rows(services, project) == [[user_of(services, project, kept)]]
+    sessions = "SELECT DISTINCT userId FROM session FINAL WHERE projectId = {project:UInt64} AND deleted = 0"
+    assert await services.engine.query(sessions, {"project": project.id}) == await users_rows(services, project)
+    # Whoever uses that browser next is somebody new, and a restart knows what was erased.
+    await visits.event(services, project, who=gone)
+    await services.erased.load()
+    await visits.settle(services)
+    assert await verified(services) == (6, 2, 0, 1, 3, 0)
+
+
+def user_of(services: Services, project: Project, who: Sender) -> int:
+    return ids.fingerprint_user_id(project.id, who.ip, who.user_agent or "", services.salts.pair.current)
+
+
+async def users_rows(services: Services, project: Project) -> list[list[int]]:
+    sql = "SELECT DISTINCT userId FROM event FINAL WHERE projectId = {project:UInt64} ORDER BY 1"
+    return await services.engine.query(sql, {"project": project.id})
+
+
+@pytest.mark.parametrize("moment", ["erase:counted", "erase:removed"])
+async def test_killed_anywhere_the_events_are_counted_once(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock, moment: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    armed = [moment]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        for _ in range(3):
+            await visits.event(services, project)
+        await visits.settle(services)
+        await removal.delete_project(services.database, services.queue, clock, project.id)
+        clock.advance(erasure.DELAY_MS)
+        with pytest.raises(Killed):
+            await visits.settle(services)
+        clock.advance(60_000)
+        await visits.settle(services)
+        assert await verified(services) == (3, 0, 0, 0, 3, 0)

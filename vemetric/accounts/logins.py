@@ -36,12 +36,24 @@ class Browser(msgspec.Struct, frozen=True):
     ip: str = ""
 
 
+class Unproved(errors.Forbidden):
+    """This address is not confirmed yet."""
+
+
 async def sign_in(
-    database: Database, keys: Keys, clock: Clock, email: str, password: str, browser: Browser, remember: bool = True
+    database: Database,
+    keys: Keys,
+    clock: Clock,
+    email: str,
+    password: str,
+    browser: Browser,
+    remember: bool = True,
+    needs_proof: bool = False,
 ) -> tuple[str, Login]:
     """Open a login; returns its token, for the cookie. Raises Unauthorized or TooManyRequests.
 
-    An unknown address takes as long and says the same as a wrong password.
+    An unknown address takes as long and says the same as a wrong password. needs_proof: let nobody in whose address
+    is not proved; raises Unproved, but only to somebody who knows the password.
     """
     try:
         email = fields.email(email)
@@ -58,6 +70,8 @@ async def sign_in(
         raise errors.Unauthorized("The e-mail address or the password is wrong.")
     for slot in slots:
         await limits.give_back(keys, slot)
+    if needs_proof and account.email_verified_at_ms is None:
+        raise Unproved
     if passwords.is_outdated(stored_hash):
         await _store_password(database, clock, account.id, await passwords.hashed(password))
     return await open_login(database, clock, account, browser, remember)

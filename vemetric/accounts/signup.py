@@ -1,22 +1,35 @@
-"""How accounts come to be at the word of who runs the machine; setup.py is the other way, for the first one.
+"""How accounts come to be: at the word of who runs the machine, or by signing up; setup.py makes the first one.
 
 The first account, however it is made, is the operator's and ends every set-up link.
 """
 
+import msgspec
+
 from vemetric import errors
-from vemetric.accounts import fields, passwords
+from vemetric.accounts import fields, passwords, verification
+from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
 from vemetric.database import setup_tokens
 from vemetric.database.database import Connection, Database
+from vemetric.mail import letters
 from vemetric.model import ids
 from vemetric.model.account import Account
 from vemetric.model.organization import Membership, Role
+from vemetric.model.verification import Purpose
 
 ACCOUNT_ID_LENGTH = 16
 # The name of the lock under which it is decided who is first.
 FIRST_ACCOUNT_LOCK = "first-account"
+
+
+class Form(msgspec.Struct, frozen=True):
+    """The sign-up form, as typed."""
+
+    name: str
+    email: str
+    password: str
 
 
 async def create_account(
@@ -44,6 +57,42 @@ async def create_account(
         await setup_tokens.erase(connection)
         await _join_the_only_organization(connection, account, Role.ADMIN if is_first else role, now_ms)
     return account
+
+
+async def sign_up(database: Database, clock: Clock, post: Post, form: Form) -> Account | None:
+    """Make an account at the word of whoever it is for. It is in no organization.
+
+    Where mail is set up the address has to be proved first: a letter goes there, and the answer is None, the same
+    for an address that has an account already (its owner is written so). Otherwise the account is ready at once.
+    Raises Invalid with what is wrong per field.
+    """
+    typed = fields.clean(
+        name=(fields.name, form.name), email=(fields.email, form.email), password=(passwords.allowed, form.password)
+    )
+    password_hash = await passwords.hashed(form.password)
+    now_ms = clock.now_ms()
+    async with database.begin() as connection:
+        existing = await stored_accounts.by_email(connection, typed["email"])
+        account = new_account(typed["email"], typed["name"], False, now_ms, is_verified=False)
+        if existing is None:
+            await stored_accounts.create(connection, account, password_hash)
+        if not post.is_set_up:
+            if existing is not None:
+                raise errors.Invalid(None, {"email": "There is an account with this address already."})
+            return account
+        if existing is None:
+            made = await verification.begin(connection, account.id, Purpose.SIGN_UP, account.email, now_ms)
+            words = verification.sign_up_words(post, made)
+        else:
+            words = letters.address_is_taken(f"{post.url}/login", f"{post.url}{verification.FORGOT_PATH}")
+        letter = await post.write(connection, words, typed["email"], (existing or account).id)
+    await post.dispatch(letter)
+    return None
+
+
+def is_open(rule: str, is_invited: bool) -> bool:
+    """Whether somebody may sign up. rule: the setting VEMETRIC_SIGN_UP."""
+    return rule == "open" or (rule == "invited" and is_invited)
 
 
 async def everyone(database: Database) -> list[Account]:

@@ -172,6 +172,11 @@ async def take_new_address(database: Database, clock: Clock, post: Post, token: 
     return changed
 
 
+async def end_all(connection: Connection, account_id: str) -> None:
+    """Let no code or link of the account work any more."""
+    await verifications.delete_of_account(connection, account_id)
+
+
 async def _used(connection: Connection, purpose: Purpose, token: str, now_ms: int) -> Verification:
     found = await verifications.by_token_hash(connection, purpose, tokens.hashed(token), now_ms)
     if found is None:

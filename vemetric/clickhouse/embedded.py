@@ -15,7 +15,7 @@ import msgspec
 from vemetric import errors
 from vemetric.clickhouse import failures, loader
 from vemetric.clickhouse.directory import Directory
-from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows
+from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows, left_out_setting
 from vemetric.clickhouse.parameters import as_texts
 
 MEMORY_BYTES_MAX = 700_000_000
@@ -49,6 +49,13 @@ class Connection:
         self._open_raw = open_raw
         self._settings = settings
         self._raw: Any = None
+        self._left_out = "{}"
+
+    def leave_out(self, conditions: str) -> None:
+        """Have the statements that follow leave rows out; see encoding.left_out_setting."""
+        if conditions != self._left_out:
+            self.run(f"SET additional_table_filters = {conditions}")
+            self._left_out = conditions
 
     def run(self, sql: str | bytes, values: Mapping[str, str] | None = None, *, inserting: bool = False) -> bytes:
         """Run one statement and return what it wrote as JSONCompactEachRow."""
@@ -114,6 +121,7 @@ class EmbeddedEngine:
         self._lookups = lookups
         self._inserts = inserts
         self._commands = commands
+        self._left_out = "{}"
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(list[Any])
 
@@ -169,6 +177,10 @@ class EmbeddedEngine:
         """See Engine.lookup. StoreBusy as for `query`, by a line of its own."""
         return await self._select(self._lookups, sql, parameters)
 
+    def leave_out(self, conditions: Mapping[str, str]) -> None:
+        """See Engine.leave_out."""
+        self._left_out = left_out_setting(conditions)
+
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then.
 
@@ -210,6 +222,8 @@ class EmbeddedEngine:
         def read(connection: Connection) -> Rows:
             if time.monotonic() > start_before:
                 raise errors.StoreBusy(f"A query waited longer than {READ_WAIT_SECONDS_MAX:g} s for its turn.")
+            if lane is self._reads:
+                connection.leave_out(self._left_out)
             return self._decoder.decode_lines(connection.run(sql, values))
 
         return await lane.run(read)

@@ -1,6 +1,6 @@
 """How rows travel to the engine and back, the same for both backends: a line of JSON per row, times as text in UTC."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ FORMAT = "JSONCompactEachRow"
 RESULT_ROWS_MAX = 500_000
 # The encoder keeps the interpreter to itself; between so many rows (half a millisecond) others have their turn.
 ENCODED_ROWS = 100
+QUOTED = str.maketrans({"\\": "\\\\", "'": "\\'"})
 
 READ_SETTINGS = {
     "max_result_rows": RESULT_ROWS_MAX,
@@ -41,6 +42,12 @@ def _encode(encoder: msgspec.json.Encoder, rows: Sequence[Sequence[Any]]) -> byt
         return encoder.encode_lines([_clean(row) for row in rows])
     except (TypeError, OverflowError) as error:
         raise errors.RowRejected(f"A row cannot be written as JSON: {error}") from error
+
+
+def left_out_setting(conditions: Mapping[str, str]) -> str:
+    """The value of the setting additional_table_filters; see Engine.leave_out."""
+    pairs = (f"'{table}': '{condition.translate(QUOTED)}'" for table, condition in conditions.items())
+    return "{" + ", ".join(pairs) + "}"
 
 
 def _clean(row: Sequence[Any]) -> list[Any]:

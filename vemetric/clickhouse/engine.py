@@ -16,6 +16,12 @@ class Engine(Protocol):
     async def lookup(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
         """As `query`, for what workers must know before they write: never waits behind what pages ask."""
 
+    def leave_out(self, conditions: Mapping[str, str]) -> None:
+        """Have `query`, not `lookup`, leave rows out of tables from now on: by table the SQL that a row must fulfil.
+
+        A condition may ask other tables; it is asked anew with every query.
+        """
+
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text."""
 

@@ -53,7 +53,9 @@ def milliseconds(timestamp: str) -> int:
 class SessionRow(msgspec.Struct, gc=False):
     """A row of `session`, for read, change and write. Times as the store's text; duration in whole seconds.
 
-    `version` decides which row of a session counts: the writer raises it with every write.
+    `version` decides which row of a session counts: the writer raises it with every write. mergeId: the merge of users
+    that made the row, 0 without one; only the last one's row is not deleted. A deleted row whose end is not after its
+    start was replaced by one that starts at that end.
     """
 
     deleted: int
@@ -84,6 +86,12 @@ class SessionRow(msgspec.Struct, gc=False):
     longitude: float | None
     importSource: str
     version: int
+    mergeId: int = 0
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another row stands for this session, one that starts at this row's `endedAt`."""
+        return self.deleted == 1 and self.endedAt <= self.startedAt
 
     def to_tuple(self) -> tuple[Any, ...]:
         return msgspec.structs.astuple(self)

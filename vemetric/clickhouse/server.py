@@ -23,7 +23,7 @@ from aiochclient.http_clients.abc import HttpClientABC  # type: ignore[import-un
 from vemetric import errors
 from vemetric.clickhouse import failures
 from vemetric.clickhouse.cluster import Cluster
-from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows
+from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows, left_out_setting
 from vemetric.clickhouse.parameters import as_texts
 from vemetric.model.clickhouse_url import ClickHouseUrl
 
@@ -230,6 +230,10 @@ class ServerEngine:
     async def lookup(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """See Engine.lookup. StoreBusy as for `query`, by a line of its own."""
         return await self._select(self._lookups, sql, parameters)
+
+    def leave_out(self, conditions: Mapping[str, str]) -> None:
+        """See Engine.leave_out."""
+        self._reads.client.params["additional_table_filters"] = left_out_setting(conditions)
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then. StoreBusy also

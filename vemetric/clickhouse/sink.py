@@ -14,6 +14,8 @@ from vemetric.clickhouse.user_row import USER_COLUMNS, UserRow
 
 INSERT_ROWS_MAX = 20_000
 LOOKUP_KEYS_MAX = 1_000
+# How often in a row a session is followed to the row that stands for it now.
+REPLACEMENTS_MAX = 20
 
 Row = Sequence[Any]
 Item = TypeVar("Item")
@@ -31,6 +33,13 @@ WHERE projectId IN {{projects:Array(UInt64)}} AND id IN {{ids:Array(String)}}
   AND startedAt BETWEEN {{first:DateTime64(3, 'UTC')}} AND {{last:DateTime64(3, 'UTC')}}
 ORDER BY version DESC LIMIT 1 BY projectId, userId, id
 """  # noqa: S608 - the text holds column names of ours only
+# What merges of users have put in the place of such rows.
+REPLACEMENTS = f"""
+SELECT {", ".join(row_columns.SESSION_COLUMNS)} FROM session FINAL
+WHERE projectId IN {{projects:Array(UInt64)}} AND id IN {{ids:Array(String)}}
+  AND startedAt BETWEEN {{first:DateTime64(3, 'UTC')}} AND {{last:DateTime64(3, 'UTC')}} AND mergeId != 0
+ORDER BY deleted DESC, startedAt DESC
+"""  # noqa: S608
 
 DEVICES = """
 SELECT projectId, userId, id FROM device
@@ -159,7 +168,30 @@ class Sink:
                 key = wanted.get((row.projectId, row.userId, row.id))
                 if key:
                     found[key] = row
-        return found
+        return found | await self._replacements(found)
+
+    async def _replacements(self, found: dict[SessionKey, SessionRow]) -> dict[SessionKey, SessionRow]:
+        """The rows that stand for those of `found` that a merge replaced, under the keys that were asked for."""
+        current = {key: row for key, row in found.items() if row.is_replaced}
+        for _ in range(REPLACEMENTS_MAX):
+            asked = {key[:3]: key for key, row in current.items() if row.is_replaced}
+            if not asked:
+                break
+            starts = [current[key].endedAt for key in asked.values()]
+            for values in await self._engine.lookup(
+                REPLACEMENTS,
+                {
+                    "projects": sorted({key.project_id for key in asked.values()}),
+                    "ids": [key.id for key in asked.values()],
+                    "first": min(starts),
+                    "last": max(starts),
+                },
+            ):
+                row = SessionRow.from_list(values)
+                key = asked.get((row.projectId, row.userId, row.id))
+                if key:
+                    current[key] = row
+        return current
 
     async def insert_sessions(self, rows: Sequence[SessionRow], *, may_insert: Callable[[], bool] = _always) -> None:
         """Write sessions; of each, the row with the highest version counts. Writing one twice changes nothing."""

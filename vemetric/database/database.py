@@ -147,6 +147,11 @@ class Database:
             finally:
                 await asyncio.shield(greenlet_spawn(connection.close))
 
+    async def check(self) -> None:
+        """Raise Unavailable unless it can be read now."""
+        async with self.connect() as connection:
+            await connection.value(sqlalchemy.select(sqlalchemy.literal(1)))
+
     async def close(self) -> None:
         """Close every connection."""
         await greenlet_spawn(self._engine.dispose)

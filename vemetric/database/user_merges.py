@@ -34,14 +34,27 @@ async def of_users(connection: Connection, project_id: int, user_ids: Sequence[i
         rows = await connection.rows(
             _COLUMNS.where(user_merge.c.project_id == project_id, user_merge.c.from_user_id.in_(some))
         )
-        found += [UserMerge(*row) for row in rows]
+        found += [UserMerge._make(row) for row in rows]
+    return sorted(found)
+
+
+async def into_user(connection: Connection, project_id: int, user_id: int) -> list[int]:
+    """The users that were merged into this one, directly or over others."""
+    found: set[int] = set()
+    asked = [user_id]
+    while asked:
+        where = (user_merge.c.project_id == project_id, user_merge.c.into_user_id.in_(asked[:USERS_PER_STATEMENT]))
+        rows = await connection.rows(select(user_merge.c.from_user_id).where(*where))
+        new = {row.from_user_id for row in rows} - found - {user_id}
+        found |= new
+        asked = asked[USERS_PER_STATEMENT:] + sorted(new)
     return sorted(found)
 
 
 async def since(connection: Connection, until_ms: int) -> list[UserMerge]:
     """The merges of all projects that hold until later than this, in order."""
     rows = await connection.rows(_COLUMNS.where(user_merge.c.until_ms > until_ms))
-    return sorted(UserMerge(*row) for row in rows)
+    return sorted(UserMerge._make(row) for row in rows)
 
 
 _COLUMNS = select(user_merge.c.until_ms, user_merge.c.from_user_id, user_merge.c.into_user_id, user_merge.c.project_id)

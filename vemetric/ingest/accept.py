@@ -135,7 +135,7 @@ class Intake:
         # The job that opens a session bears the session's name: page leaves wait for it.
         key = session.session_id if extended.is_new else None
         put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)]
-        update = user_said.with_event(hit, project.id, who.user_id, now_ms)
+        update = user_said.with_event(hit, sender, who.user_id, now_ms)
         if update is not None:
             put.append(jobs.update_job(update))
         write = Write(

@@ -24,6 +24,9 @@ MERGE_DELAY_MS = 6_000
 SAME_MERGE_MS = 5_000
 # What the names of all counters of accepted events begin with.
 ACCEPTED_PREFIX = "accepted:"
+# ... and those of events that were erased before they were stored.
+ERASED_PREFIX = "erased:"
+REFUSED_PREFIX = "refused:"
 
 
 class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
@@ -280,6 +283,16 @@ def accepted_counter(project_id: int, now_ms: int) -> str:
     return f"{ACCEPTED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
 
 
+def accepted_ms(job: EventJob | LeaveJob) -> int:
+    """When the hub accepted it."""
+    return job.created_ms if isinstance(job, EventJob) else job.left_ms
+
+
+def erased_counter(project_id: int, now_ms: int) -> str:
+    """Accepted events dropped in an hour because their user or project had been erased before they were stored."""
+    return f"{ERASED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
+
+
 def refused_counter(project_id: int, reason: str, now_ms: int) -> str:
     """Requests refused in an hour; project 0 stands for requests of no project."""
-    return f"refused:{project_id}:{reason}:{now_ms // HOUR_MS}"
+    return f"{REFUSED_PREFIX}{project_id}:{reason}:{now_ms // HOUR_MS}"

@@ -5,6 +5,7 @@ from msgspec import UNSET, UnsetType
 
 from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
 from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.ingest.who import Sender
 from vemetric.model.geo import Geo
 from vemetric.model.user import UserData
 
@@ -25,12 +26,17 @@ def update(
     return UpdateUserJob(project_id, user_id, identifier, now_ms, display_name, avatar_url, data)
 
 
-def with_event(hit: EventHit, project_id: int, user_id: int, now_ms: int) -> UpdateUserJob | None:
-    """What an event says of its user besides; None if nothing. An empty name with an event says nothing."""
-    display_name, data = text(hit.display_name) or None, data_text(hit.user_data)
+def with_event(hit: EventHit, sender: Sender, user_id: int, now_ms: int) -> UpdateUserJob | None:
+    """What an event says of its user besides; None if nothing. An empty name with an event says nothing.
+
+    A page that names its user repeats with every event the name that it gave when it identified: no news, and by now
+    perhaps not the user's name any more.
+    """
+    is_repeated = sender.user_identifier is None and bool(sender.identifier)
+    display_name, data = None if is_repeated else text(hit.display_name) or None, data_text(hit.user_data)
     if display_name is None and data is None:
         return None
-    return UpdateUserJob(project_id, user_id, "", now_ms, display_name, data=data)
+    return UpdateUserJob(sender.project_id, user_id, "", now_ms, display_name, data=data)
 
 
 def text(value: str | UnsetType) -> str | None:

@@ -26,7 +26,7 @@ class Keys(Protocol):
         """Live keys that start with the prefix, in key order."""
 
     async def add(self, counters: dict[str, int]) -> None:
-        """Add to counters; a missing one starts at 0."""
+        """Add to counters; a missing one starts at 0, and one that comes to 0 is gone."""
 
     async def counters(self, prefix: str) -> dict[str, int]:
         """Counters whose name starts with the prefix."""

@@ -68,7 +68,7 @@ class KeyLog:
             self._fresh.update((key, (value, expires_ms)) for key, value, expires_ms in sets)
             _add(self._fresh_counters, counters)
         _write_keys(self._db, self._fresh.items(), now_ms)
-        self._db.executemany(_UPSERT_COUNTER, self._fresh_counters.items())
+        _write_counters(self._db, self._fresh_counters)
         self._db.execute("DELETE FROM key_log")
         self._db.execute("COMMIT")
         self._fresh, self._fresh_counters = {}, {}
@@ -94,7 +94,7 @@ class KeyLog:
         found: dict[str, int] = dict(rows.fetchall())
         for layer in (self._folding_counters, self._fresh_counters, self._pending_counters):
             _add(found, {name: value for name, value in layer.items() if name.startswith(prefix)})
-        return found
+        return {name: value for name, value in found.items() if value}
 
     def check(self) -> None:
         """Raise if something pending could not be stored: one bad name must not spoil the log of all."""
@@ -199,7 +199,7 @@ class KeyLog:
         _write_keys(self._db, [(key, self._folding[key]) for key in reversed(portion)], now_ms)
         if not self._unfolded:
             # Adding is not repeatable, so counters and the log's rows go in one and the same transaction.
-            self._db.executemany(_UPSERT_COUNTER, self._folding_counters.items())
+            _write_counters(self._db, self._folding_counters)
             self._db.execute("DELETE FROM key_log WHERE id <= ?", (self._fold_until_id,))
             self._fold_ends = True
 
@@ -261,6 +261,14 @@ def _write_keys(db: sqlite3.Connection, entries: Iterable[tuple[str, Entry]], no
         chunk = upserts[start : start + KEYS_PER_STATEMENT]
         db.execute(_upsert(len(chunk)), list(chain.from_iterable(chunk)))
     db.executemany("DELETE FROM key WHERE key = ?", deletes)
+
+
+def _write_counters(db: sqlite3.Connection, counters: dict[str, int]) -> None:
+    db.executemany(_UPSERT_COUNTER, counters.items())
+    # Only what was not raised can have come to 0.
+    db.executemany(
+        "DELETE FROM counter WHERE name = ? AND value = 0", [(name,) for name, value in counters.items() if value <= 0]
+    )
 
 
 @lru_cache(KEYS_PER_STATEMENT)

@@ -31,6 +31,11 @@ def make_app(services: Services) -> web.Application:
     return app
 
 
+def make_bare_app() -> web.Application:
+    """What a process without pages answers beside its own paths: that there is nothing."""
+    return web.Application()
+
+
 async def _close_streams(app: web.Application) -> None:
     """Pages that watch would otherwise hold up the end of the process."""
     app[CLOSING].set()

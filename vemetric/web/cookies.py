@@ -1,5 +1,6 @@
 """The cookies of the pages: the login, the secret behind the form tokens, the theme. None is set by the hub."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from aiohttp import web
@@ -9,9 +10,13 @@ from vemetric.accounts.logins import LIFETIME_DAYS
 LOGIN = "vemetric_login"
 FORMS = "vemetric_forms"
 THEME = "vemetric_theme"
+METHOD = "vemetric_method"
+ATTEMPT = "vemetric_attempt"
 
 DAY_SECONDS = 86_400
 THEME_SECONDS = 365 * DAY_SECONDS
+METHOD_SECONDS = 30 * DAY_SECONDS
+ATTEMPT_SECONDS = 600
 LAX: Literal["Lax"] = "Lax"
 # Browsers take a cookie of such a name only over https, for this host alone: no other host can plant it.
 HOST_PREFIX = "__Host-"
@@ -46,3 +51,31 @@ def keep_theme(response: web.StreamResponse, theme: str) -> None:
         response.set_cookie(THEME, theme, max_age=THEME_SECONDS, path="/", samesite=LAX)
     else:
         response.del_cookie(THEME, path="/", samesite=LAX)
+
+
+def keep_method(response: web.StreamResponse, method: str, is_secure: bool) -> None:
+    """Remember how somebody came in, for the mark on the login page."""
+    name = named(METHOD, is_secure)
+    response.set_cookie(name, method, max_age=METHOD_SECONDS, path="/", httponly=True, secure=is_secure, samesite=LAX)
+
+
+def method_of(request: web.Request, methods: Sequence[str], is_secure: bool) -> str:
+    """How somebody came in last, one of the methods; '' if that is not known."""
+    method = request.cookies.get(named(METHOD, is_secure), "")
+    return method if method in methods else ""
+
+
+def keep_attempt(response: web.StreamResponse, state: str, is_secure: bool) -> None:
+    """Bind the way to another service to this browser, so that nobody can be led in by somebody else's link."""
+    name = named(ATTEMPT, is_secure)
+    response.set_cookie(name, state, max_age=ATTEMPT_SECONDS, path="/", httponly=True, secure=is_secure, samesite=LAX)
+
+
+def attempt_of(request: web.Request, is_secure: bool) -> str:
+    """The state of the browser's way to another service, '' if it is on none."""
+    return request.cookies.get(named(ATTEMPT, is_secure), "")
+
+
+def forget_attempt(response: web.StreamResponse, is_secure: bool) -> None:
+    """The way is over."""
+    response.del_cookie(named(ATTEMPT, is_secure), path="/", httponly=True, secure=is_secure, samesite=LAX)

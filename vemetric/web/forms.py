@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from vemetric import errors
 from vemetric.model.text import well_formed
@@ -21,8 +21,22 @@ FIELD_CHARACTERS_MAX = 2000
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 CSRF_FIELD = "csrf"
 NEXT_CHARACTERS_MAX = 500
+# Forms with a file, and how large all of such a form may be.
+UPLOADS = {"/account/picture": 6_000_000}
+UPLOAD_CONTENT_TYPE = "multipart/form-data"
+UPLOAD_SECONDS_MAX = 60
 
 Form = TypeVar("Form", bound=msgspec.Struct)
+
+
+class Upload(msgspec.Struct):
+    """A form with files: its fields, and the content of each file by its field."""
+
+    fields: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+
+
+UPLOAD = web.RequestKey("upload", Upload)
 
 
 async def read(request: web.Request, kind: type[Form]) -> Form:
@@ -57,6 +71,48 @@ async def _pairs(request: web.Request) -> list[tuple[str, str]]:
     except ValueError as error:
         raise errors.Invalid("There are too many fields.") from error
     return [(name, well_formed(value)) for name, value in pairs]
+
+
+async def posted_file(request: web.Request, field: str) -> bytes:
+    """The file of a field, b'' for none."""
+    return (await _uploaded(request)).files.get(field, b"")
+
+
+async def _uploaded(request: web.Request) -> Upload:
+    """The form with its files, read once. Raises Invalid when it is broken, an HTTP error when too large or slow."""
+    if request.content_type != UPLOAD_CONTENT_TYPE:
+        return Upload({}, {})
+    if UPLOAD not in request:
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS_MAX):
+                request[UPLOAD] = await _read_upload(request, UPLOADS[request.path])
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (ValueError, ConnectionError, web.RequestPayloadError) as error:
+            raise errors.Invalid("This form is broken.") from error
+    return request[UPLOAD]
+
+
+async def _read_upload(request: web.Request, bytes_max: int) -> Upload:
+    upload, size = Upload({}, {}), 0
+    parts = await request.multipart()
+    for _ in range(FIELDS_MAX):
+        part = await parts.next()
+        if part is None:
+            return upload
+        if not isinstance(part, BodyPartReader):
+            raise ValueError("a form within a form")
+        content = bytearray()
+        while chunk := await part.read_chunk():
+            size += len(chunk)
+            if size > bytes_max:
+                raise web.HTTPRequestEntityTooLarge(bytes_max, size)
+            content += chunk
+        if part.filename is None:
+            upload.fields.setdefault(part.name or "", well_formed(content.decode("utf-8", "replace")))
+        else:
+            upload.files.setdefault(part.name or "", bytes(content))
+    raise errors.Invalid("There are too many fields.")
 
 
 async def body(request: web.Request) -> bytes:

@@ -37,7 +37,10 @@ class Cookies:
 
 
 def cookie_domain(v_host: str | None, request_host: str) -> str | None:
-    """The Domain of the cookie: V-Host where it names the host asked or a domain above it, else none (defect 5)."""
+    """The Domain of the cookie: V-Host where it names the host asked or a domain above it, else none (defect 5).
+
+    Ports are left out on both sides: a V-Host with one is taken without it, whichever port was asked.
+    """
     host = request_host.rpartition(":")[0] if re.search(r":\d+$", request_host) else request_host
     domain = re.sub(r":\d+$", "", v_host or "").lower()
     if PLAIN_HOST.match(domain) is None:

@@ -8,9 +8,22 @@ from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
 from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages.account import (
+    access,
+    letters,
+    new_address,
+    notifications,
+    oauth,
+    password,
+    picture,
+    sign_up,
+    verify,
+)
+from vemetric.web.pages.account import general as account
 from vemetric.web.pages.organization import creation, features, invitation, people, usage
 from vemetric.web.pages.organization import general as organization
-from vemetric.web.pages.project import exclusions, general, installation
+from vemetric.web.pages.project import deletion, exclusions, general, icons, installation, keys
+from vemetric.web.pages.project import people as tracked
 
 
 class Access(Enum):
@@ -43,6 +56,42 @@ ROUTES = (
     Route("GET", "/login", sign_in.show, Access.ANYBODY),
     Route("POST", "/login", sign_in.sign_in, Access.ANYBODY),
     Route("POST", "/logout", sign_in.sign_out, Access.ACCOUNT),
+    Route("GET", "/signup", sign_up.show, Access.ANYBODY),
+    Route("POST", "/signup", sign_up.sign_up, Access.ANYBODY),
+    Route("GET", "/verify", verify.show, Access.ANYBODY),
+    Route("POST", "/verify", verify.by_code, Access.ANYBODY),
+    Route("POST", "/verify-again", verify.again, Access.ANYBODY),
+    Route("GET", "/verify/{token}", verify.show_link, Access.ANYBODY),
+    Route("POST", "/verify/{token}", verify.by_link, Access.ANYBODY),
+    Route("GET", "/forgot", password.show_forgot, Access.ANYBODY),
+    Route("POST", "/forgot", password.forgot, Access.ANYBODY),
+    Route("GET", "/reset/{token}", password.show_reset, Access.ANYBODY),
+    Route("POST", "/reset/{token}", password.reset, Access.ANYBODY),
+    Route("GET", "/new-address/{token}", new_address.show, Access.ANYBODY),
+    Route("POST", "/new-address/{token}", new_address.take, Access.ANYBODY),
+    Route("POST", "/oauth/{provider}", oauth.begin, Access.ANYBODY),
+    Route("GET", "/oauth/{provider}/callback", oauth.come_back, Access.ANYBODY),
+    Route("GET", "/unsubscribe/{token}", notifications.ask_to_unsubscribe, Access.ANYBODY),
+    Route("POST", "/unsubscribe/{token}", notifications.unsubscribe, Access.FILE),
+    Route("GET", "/avatars/{name}", picture.show, Access.FILE),
+    Route("GET", "/account", account.show, Access.ACCOUNT),
+    Route("POST", "/account", account.save, Access.ACCOUNT),
+    Route("POST", "/account/picture", account.save_picture, Access.ACCOUNT),
+    Route("POST", "/account/picture/remove", account.remove_picture, Access.ACCOUNT),
+    Route("GET", "/account/delete", account.ask_to_delete, Access.ACCOUNT),
+    Route("POST", "/account/delete", account.delete, Access.ACCOUNT),
+    Route("GET", "/account/sign-in", access.show, Access.ACCOUNT),
+    Route("POST", "/account/email", access.change_email, Access.ACCOUNT),
+    Route("POST", "/account/password", access.change_password, Access.ACCOUNT),
+    Route("POST", "/account/password-link", access.mail_password_link, Access.ACCOUNT),
+    Route("POST", "/account/logins/end-others", access.revoke_others, Access.ACCOUNT),
+    Route("POST", "/account/logins/{login}/end", access.revoke, Access.ACCOUNT),
+    Route("POST", "/account/identities/{provider}", oauth.connect, Access.ACCOUNT),
+    Route("POST", "/account/identities/{provider}/remove", oauth.disconnect, Access.ACCOUNT),
+    Route("GET", "/account/notifications", notifications.show, Access.ACCOUNT),
+    Route("POST", "/account/notifications", notifications.save, Access.ACCOUNT),
+    Route("GET", "/account/letters", letters.show, Access.ACCOUNT),
+    Route("GET", "/account/letters/{letter}", letters.show_one, Access.ACCOUNT),
     Route("POST", "/theme", theme.choose, Access.ANYBODY),
     Route("GET", "/", overview.home, Access.ACCOUNT),
     Route("GET", "/o/{organization}", overview.show, Access.ACCOUNT),
@@ -80,6 +129,18 @@ ROUTES = (
     Route("GET", "/p/{project}/settings/installation", installation.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings/exclusions", exclusions.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/exclusions", exclusions.change, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/icons", icons.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/icons", icons.save, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/keys", keys.show, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/keys", keys.create, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/keys/{key}/revoke", keys.ask_to_revoke, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/keys/{key}/revoke", keys.revoke, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people", tracked.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people/{user}/export", tracked.export, Access.ACCOUNT),
+    Route("GET", "/p/{project}/settings/people/{user}/erase", tracked.ask_to_erase, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/people/{user}/erase", tracked.erase, Access.ACCOUNT),
+    Route("GET", "/p/{project}/delete", deletion.ask, Access.ACCOUNT),
+    Route("POST", "/p/{project}/delete", deletion.delete, Access.ACCOUNT),
 )
 BY_HANDLER = {route.handler: route.access for route in ROUTES}
 

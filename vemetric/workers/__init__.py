@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from vemetric.accounts import errands
-from vemetric.ingest import jobs
+from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
@@ -21,6 +21,7 @@ from vemetric.workers.email import EmailWorker
 from vemetric.workers.enrich_user import EnrichUserWorker
 from vemetric.workers.erase import EraseWorker
 from vemetric.workers.event import EventWorker
+from vemetric.workers.merge_user import MergeUserWorker
 from vemetric.workers.session import SessionWorker
 from vemetric.workers.update_user import UpdateUserWorker
 
@@ -37,6 +38,7 @@ def handlers(services: Services) -> dict[str, Handler]:
         jobs.UPDATE_USER_QUEUE: UpdateUserWorker(services).handle,
         jobs.ENRICH_USER_QUEUE: EnrichUserWorker(services).handle,
         erasure.ERASE_QUEUE: EraseWorker(services).handle,
+        jobs.MERGE_USER_QUEUE: MergeUserWorker(services).handle,
         errands.QUEUE: EmailWorker(services).handle,
     }
 
@@ -56,6 +58,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
     return (
         Entry("salt-rotation", daily, services.salts.rotate),
         Entry("first-event", first_event.quarterly, partial(first_event.note, services)),
+        Entry("counts", daily, partial(counts.add_up, services.keys, services.clock)),
         Entry("mail", hourly, services.post.sweep),
         Entry("tips", hourly, services.tips.put_due),
     )
@@ -65,6 +68,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
 async def running(services: Services) -> AsyncIterator[None]:
     """The pools and the schedule, while the block runs; at its end running batches are finished."""
     config = services.config
+    await MergeUserWorker(services).recover()
     async with AsyncExitStack() as stack:
         for queue, handler in handlers(services).items():
             spec = PoolSpec(

@@ -23,7 +23,7 @@ class DeviceWorker:
         """Insert the devices that are new to the store."""
         devices = {key_of(device): device for job in claimed for device in jobs.decode_devices(job.payload)}
         known = await self._services.sink.known_devices(devices)
-        new = [device for key, device in devices.items() if key not in known]
+        unknown = [device for key, device in devices.items() if key not in known]
 
         async def write(some: Sequence[SeenDevice]) -> None:
             await self._services.sink.insert_devices(
@@ -31,8 +31,16 @@ class DeviceWorker:
                 may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
             )
 
-        refused = await apart.insert(write, new, may_part=len(claimed) == 1)
-        return Write(jobs=[NewJob(jobs.DEVICE_QUEUE, jobs.encode([device])) for device in refused])
+        async with self._services.erased.turn:
+            erased = await self._services.erased.among(
+                (device.project_id, device.user_id, device.created_ms) for device in unknown
+            )
+            new = [device for position, device in enumerate(unknown) if position not in erased]
+            refused = await apart.insert(write, new, may_part=len(claimed) == 1)
+        merges = await self._services.merged.again(
+            (device.project_id, device.user_id, device.created_ms) for device in new
+        )
+        return Write(jobs=[*(NewJob(jobs.DEVICE_QUEUE, jobs.encode([device])) for device in refused), *merges])
 
 
 def key_of(device: SeenDevice) -> DeviceKey:

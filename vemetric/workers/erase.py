@@ -1,21 +1,39 @@
-"""Erases from the analytics store what was deleted: whole projects, and single users. Put by accounts/removal.py.
+"""Erases from the stores what was deleted: whole projects, and single users. Put by accounts/removal.py.
 
 Every step may be repeated. A project that still exists was not deleted in the end: nothing of it is erased.
+What was accepted before and is still to be stored, in line or dead, is dropped and counted where it is stored.
 """
 
 import logging
 from collections.abc import Sequence
 
 from vemetric.clickhouse import eraser
-from vemetric.database import identities
+from vemetric.database import erasures, identities
 from vemetric.database import projects as stored_projects
+from vemetric.database.erasures import WHOLE_PROJECT
+from vemetric.ingest import jobs, live_session, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 
+# The queues whose dead letters speak of users.
+DEAD_OF_USERS = (jobs.EVENT_QUEUE, jobs.SESSION_QUEUE, jobs.DEVICE_QUEUE)
+DEAD_PAGE = 1_000
+KEYS_PAGE = 1_000
+
 log = logging.getLogger(__name__)
+
+
+class OfProject:
+    """All users of a project, as far as being among them goes."""
+
+    def __init__(self, project_id: int) -> None:
+        self._project_id = project_id
+
+    def __contains__(self, user: object) -> bool:
+        return isinstance(user, tuple) and user[0] == self._project_id
 
 
 class EraseWorker:
@@ -31,15 +49,78 @@ class EraseWorker:
         return Write()
 
     async def _erase(self, asked: Erasure) -> None:
-        engine, database = self._services.engine, self._services.database
+        database = self._services.database
         if asked.user_ids:
             async with database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids)
-            await eraser.erase_users(engine, asked.project_id, asked.user_ids)
-            log.info("Erased %d users of project %d", len(asked.user_ids), asked.project_id)
-            return
+        else:
+            async with database.connect() as connection:
+                if await stored_projects.by_id(connection, asked.project_id) is not None:
+                    return
+        user_ids = asked.user_ids or (WHOLE_PROJECT,)
+        now_ms = self._services.clock.now_ms()
+        await self._services.erased.record([erasures.Erased(asked.project_id, user_id, now_ms) for user_id in user_ids])
+        async with self._services.merged.session_turn:
+            await self._erase_rows(asked.project_id, asked.user_ids)
+            users = {(asked.project_id, user_id) for user_id in asked.user_ids}
+            self._services.merged.moved(users or OfProject(asked.project_id))
+        await self._drop_what_waits(asked)
+        log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+
+    async def _erase_rows(self, project_id: int, user_ids: Sequence[int]) -> None:
+        """Count the events, then remove all rows. A run that was killed in between has counted them already."""
+        engine, database = self._services.engine, self._services.database
+        noted = user_ids or (WHOLE_PROJECT,)
         async with database.connect() as connection:
-            exists = await stored_projects.by_id(connection, asked.project_id) is not None
-        if not exists:
-            await eraser.erase_project(engine, asked.project_id)
-            log.info("Erased project %d", asked.project_id)
+            was_counted = await erasures.leaving(connection, project_id, noted)
+        if not was_counted:
+            counts = await eraser.count_events(engine, project_id, user_ids)
+            async with database.begin() as connection:
+                await erasures.set_leaving(connection, project_id, counts)
+        self._services.probe("erase:counted")
+        if user_ids:
+            await eraser.erase_users(engine, project_id, user_ids)
+        else:
+            await eraser.erase_project(engine, project_id)
+        self._services.probe("erase:removed")
+        async with database.begin() as connection:
+            await erasures.settle(connection, project_id, noted)
+
+    async def _drop_what_waits(self, asked: Erasure) -> None:
+        """Put dead letters back in line, where they are dropped as erased; delete live visits and the tap."""
+        for queue in DEAD_OF_USERS:
+            before_id = None
+            while page := await self._services.queue.dead(queue, DEAD_PAGE, before_id):
+                before_id = page[-1].id
+                found = [job.id for job in page if _speaks_of(queue, job.payload, asked)]
+                if found:
+                    await self._services.queue.revive(found)
+        for user_id in asked.user_ids:
+            await self._services.keys.delete(live_session.key(asked.project_id, user_id))
+        if not asked.user_ids:
+            for prefix in (tap.key_prefix(asked.project_id), f"{live_session.KEY_PREFIX}{asked.project_id}:"):
+                while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
+                    for name, _ in keys:
+                        await self._services.keys.delete(name)
+
+
+def _speaks_of(queue: str, payload: bytes, asked: Erasure) -> bool:
+    """Whether a dead letter holds anything that is to be erased."""
+    try:
+        users = _users_of(queue, payload)
+    except ValueError:
+        # Written by a newer program; nobody can tell.
+        return False
+    return any(
+        project_id == asked.project_id and (not asked.user_ids or user_id in asked.user_ids)
+        for project_id, user_id in users
+    )
+
+
+def _users_of(queue: str, payload: bytes) -> set[tuple[int, int]]:
+    if queue == jobs.EVENT_QUEUE:
+        event = jobs.decode_event(payload)
+        return {(event.project_id, event.user_id)}
+    if queue == jobs.SESSION_QUEUE:
+        return {(part.project_id, part.user_id) for part in jobs.decode_sessions(payload)}
+    return {(device.project_id, device.user_id) for device in jobs.decode_devices(payload)}

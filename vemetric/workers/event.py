@@ -1,13 +1,13 @@
 """The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
 from vemetric.ingest import jobs
 from vemetric.ingest.hit import PAGE_VIEW
-from vemetric.ingest.jobs import EventJob, SeenDevice, SessionPart
+from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -25,10 +25,23 @@ class EventWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._seen_devices: OrderedDict[DeviceKey, None] = OrderedDict()
+        services.merged.on_moved(self._forget_devices)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
+        async with self._services.erased.turn:
+            erased = await self._services.erased.among(
+                (payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in payloads
+            )
+            kept = [position for position in range(len(payloads)) if position not in erased]
+            write = await self._store([claimed[at] for at in kept], [payloads[at] for at in kept], lease)
+        dropped = [payload for at in erased if isinstance(payload := payloads[at], EventJob)]
+        now_ms = self._services.clock.now_ms()
+        write.counters = dict(Counter(jobs.erased_counter(payload.project_id, now_ms) for payload in dropped))
+        return write
+
+    async def _store(self, claimed: Sequence[Job], payloads: Sequence[EventJob | LeaveJob], lease: Lease) -> Write:
         of_events = [
             (job, payload) for job, payload in zip(claimed, payloads, strict=True) if isinstance(payload, EventJob)
         ]
@@ -53,9 +66,12 @@ class EventWorker:
             next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
             for payload in payloads
         )
+        merges = await self._services.merged.again(
+            (event.project_id, event.user_id, event.created_ms) for event in events
+        )
         new_devices = device_jobs(self._new_devices(devices, again))
         sources = [jobs.enrich_job(*key) for key in sourceless]
-        return Write(jobs=[*session_jobs(sessions), *new_devices, *sources])
+        return Write(jobs=[*session_jobs(sessions), *new_devices, *sources, *merges])
 
     async def _users(self, events: Iterable[EventJob]) -> dict[UserKey, KnownUser]:
         """What is known of the users; of those identified a moment ago, whose rows are still to be made, the name."""
@@ -73,6 +89,10 @@ class EventWorker:
         unknown = {key for key in viewers if key not in users}
         known = {key for key in viewers - unknown if not users[key].has_source}
         return known | {UserKey(*key) for key in await self._services.identities.claimed(unknown)}
+
+    def _forget_devices(self, users: Container[tuple[int, int]]) -> None:
+        for key in [key for key in self._seen_devices if key[:2] in users]:
+            del self._seen_devices[key]
 
     def _new_devices(self, devices: Iterable[SeenDevice], again: Iterable[SeenDevice]) -> Iterable[SeenDevice]:
         """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.

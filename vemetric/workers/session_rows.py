@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from vemetric.clickhouse.rows import SessionRow, timestamp
+from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
 from vemetric.clickhouse.sink import SessionKey
 from vemetric.ingest.jobs import SessionAttributes, SessionPart
 
@@ -24,12 +24,23 @@ def fold(stored: SessionRow | None, part: SessionPart) -> SessionRow | None:
     """
     if stored is None:
         return None if part.attributes is None else _opened(part, part.attributes)
-    changes = _learned(stored, part)
     ended_at = timestamp(part.ended_ms)
+    if stored.deleted:
+        return _reopened(stored, part, ended_at)
+    changes = _learned(stored, part)
     # Times as text of one length sort as times.
     if ended_at > stored.endedAt:
-        changes |= {"endedAt": ended_at, "duration": whole_seconds(part.ended_ms - part.started_ms)}
+        # A merge of users may have given the visit an earlier start than its jobs know.
+        changes |= {"endedAt": ended_at, "duration": whole_seconds(part.ended_ms - milliseconds(stored.startedAt))}
     return msgspec.structs.replace(stored, version=stored.version + 1, **changes) if changes else None
+
+
+def _reopened(stored: SessionRow, part: SessionPart, ended_at: str) -> SessionRow | None:
+    """A visit that went to another user at the time its row ends with; what came later is its first user's again."""
+    if part.attributes is None or ended_at <= stored.endedAt:
+        return None
+    opened = _opened(part, part.attributes)
+    return msgspec.structs.replace(opened, version=stored.version + 1, mergeId=stored.mergeId)
 
 
 def _learned(stored: SessionRow, part: SessionPart) -> dict[str, Any]:

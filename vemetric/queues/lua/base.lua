@@ -194,7 +194,10 @@ local function apply(write, at)
     set_value(one[1], ARGV[at], one[2])
     at = at + 1
   end
-  for name, more in pairs(write[3]) do redis.pcall('HINCRBY', COUNTERS, name, string.format('%.0f', more)) end
+  for name, more in pairs(write[3]) do
+    local count = redis.pcall('HINCRBY', COUNTERS, name, string.format('%.0f', more))
+    if count == 0 then call('HDEL', COUNTERS, name) end
+  end
   return at
 end
 

@@ -4,10 +4,9 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import logins, setup
-from vemetric.accounts.logins import Browser
+from vemetric.accounts import limits, setup
 from vemetric.model import calendar
-from vemetric.web import context, cookies, forms, render
+from vemetric.web import context, entrance, forms, render
 
 
 async def show(request: web.Request) -> web.Response:
@@ -26,6 +25,7 @@ async def complete(request: web.Request) -> web.Response:
     """Make account, organization and project, and sign the account in."""
     page, token = context.of(request), request.match_info["token"]
     services, form = page.services, await forms.read(request, setup.Form)
+    await limits.take_for(services.keys, services.clock, limits.SET_UP, page.ip)
     try:
         made = await setup.complete(services.database, services.clock, token, form)
     except (errors.Invalid, errors.Conflict) as error:
@@ -34,11 +34,7 @@ async def complete(request: web.Request) -> web.Response:
     except errors.Forbidden:
         return await show(request)
     services.projects.forget()
-    browser = Browser(request.headers.get("User-Agent", ""), page.ip)
-    login_token, _ = await logins.open_login(services.database, services.clock, made.account, browser)
-    response = render.redirect(f"/p/{made.project.id}")
-    cookies.keep_login(response, login_token, remember=True, is_secure=page.is_secure)
-    return response
+    return await entrance.enter(request, made.account, f"/p/{made.project.id}", "password")
 
 
 def _form(request: web.Request, token: str, form: setup.Form, problems: dict[str, str]) -> web.Response:

@@ -49,6 +49,9 @@ PROJECT_AREAS = (
     Area("general", "General", ""),
     Area("installation", "Installation", "/installation"),
     Area("exclusions", "Exclusions", "/exclusions"),
+    Area("icons", "Event icons", "/icons"),
+    Area("keys", "API keys", "/keys", Role.ADMIN),
+    Area("people", "People", "/people", Role.ADMIN),
 )
 ORGANIZATION_AREAS = (
     Area("general", "General", ""),

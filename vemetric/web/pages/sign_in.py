@@ -1,12 +1,13 @@
 """GET and POST /login, POST /logout."""
 
+from urllib.parse import quote
+
 import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import logins, setup
-from vemetric.accounts.logins import Browser
-from vemetric.web import context, cookies, forms, render
+from vemetric.accounts import logins, oauth, setup, signup
+from vemetric.web import context, cookies, entrance, forms, render
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -26,27 +27,49 @@ async def show(request: web.Request) -> web.Response:
         return render.redirect(next_path)
     if not await setup.is_done(page.services.database):
         return render.page(request, "pages/setup_waiting.html", is_dead=False)
-    form = Form(email="", password="", remember="on", next=next_path)
-    return render.page(request, "pages/login.html", form=form, problem="")
+    return login_page(request, Form(email="", password="", remember="on", next=next_path))
 
 
 async def sign_in(request: web.Request) -> web.Response:
     """Open a login, or say that something of what was typed is wrong without saying what."""
     page, form = context.of(request), await forms.read(request, Form)
     services = page.services
-    browser = Browser(request.headers.get("User-Agent", ""), page.ip)
-    remember = form.remember == "on"
+    remember, next_path = form.remember == "on", forms.local_path(form.next)
     try:
         token, _ = await logins.sign_in(
-            services.database, services.keys, services.clock, form.email, form.password, browser, remember
+            services.database,
+            services.keys,
+            services.clock,
+            form.email,
+            form.password,
+            entrance.browser_of(request),
+            remember,
+            needs_proof=services.post.is_set_up,
         )
+    except logins.Unproved:
+        return render.redirect(f"/verify?email={quote(form.email.strip())}&next={quote(next_path)}")
     except (errors.Unauthorized, errors.TooManyRequests) as error:
-        shown = msgspec.structs.replace(form, password="", next=forms.local_path(form.next))
-        return render.page(request, "pages/login.html", status=error.status, form=shown, problem=error.message)
-    if page.login is not None:
-        await logins.sign_out(services.database, page.login)
-    response = render.redirect(forms.local_path(form.next))
-    cookies.keep_login(response, token, remember, page.is_secure)
+        shown = msgspec.structs.replace(form, password="", next=next_path)
+        return login_page(request, shown, error)
+    return await entrance.entered(request, token, next_path, "password", remember)
+
+
+def login_page(request: web.Request, form: Form, error: errors.VemetricError | None = None) -> web.Response:
+    """The login, with what was wrong."""
+    page = context.of(request)
+    services = page.services
+    response = render.page(
+        request,
+        "pages/login.html",
+        status=200 if error is None else error.status,
+        form=form,
+        problem="" if error is None else error.message,
+        providers=services.providers.values(),
+        may_sign_up=signup.is_open(services.config.sign_up, is_invited=form.next.startswith("/invite/")),
+        last_method=cookies.method_of(request, oauth.METHODS, page.is_secure),
+    )
+    if isinstance(error, errors.TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 

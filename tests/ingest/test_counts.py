@@ -1,0 +1,69 @@
+"""Counters stay few, and what they come to stays the same."""
+
+import pytest
+
+from vemetric import commands
+from vemetric.clock import FrozenClock
+from vemetric.ingest import counts, jobs
+from vemetric.services import Services
+
+DAY_MS = 24 * jobs.HOUR_MS
+
+
+@pytest.fixture
+def services(services_at_noon: Services) -> Services:
+    return services_at_noon
+
+
+async def test_old_hours_become_one_counter_and_the_others_stay(services: Services, clock: FrozenClock) -> None:
+    now_ms = clock.now_ms()
+    kept_ms = now_ms - counts.HOURS_KEPT * jobs.HOUR_MS
+    await services.keys.add(
+        {
+            jobs.accepted_counter(7, now_ms): 1,
+            jobs.accepted_counter(7, kept_ms): 2,
+            jobs.accepted_counter(7, kept_ms - jobs.HOUR_MS): 4,
+            jobs.accepted_counter(7, kept_ms - 500 * DAY_MS): 8,
+            jobs.accepted_counter(8, kept_ms - DAY_MS): 16,
+            jobs.refused_counter(7, "bot", kept_ms - DAY_MS): 32,
+            jobs.refused_counter(7, "bot", kept_ms - 2 * DAY_MS): 64,
+            jobs.refused_counter(0, "wrong-token", kept_ms - DAY_MS): 128,
+            "other:1": 3,
+        }
+    )
+    before = await commands.run(services, "verify", {})
+    expected = {
+        jobs.accepted_counter(7, now_ms): 1,
+        jobs.accepted_counter(7, kept_ms): 2,
+        jobs.accepted_counter(7, 0): 12,
+        jobs.accepted_counter(8, 0): 16,
+        jobs.refused_counter(7, "bot", 0): 96,
+        jobs.refused_counter(0, "wrong-token", 0): 128,
+        "other:1": 3,
+    }
+    for _ in range(2):
+        await counts.add_up(services.keys, clock)
+        assert await services.keys.counters("") == expected
+    assert await commands.run(services, "verify", {}) == before
+    clock.advance((counts.HOURS_KEPT + 1) * jobs.HOUR_MS)
+    await counts.add_up(services.keys, clock)
+    assert await services.keys.counters("accepted:7:") == {jobs.accepted_counter(7, 0): 15}
+
+
+async def test_many_hours_are_added_up_in_several_writes(
+    services: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTERS_PER_WRITE", 3)
+    await services.keys.add({f"accepted:{project}:{hour}": hour for project in (7, 8) for hour in range(1, 11)})
+    await counts.add_up(services.keys, clock)
+    assert await services.keys.counters("") == {"accepted:7:0": 55, "accepted:8:0": 55}
+
+
+async def test_adding_up_twice_at_once_loses_and_doubles_nothing(services: Services, clock: FrozenClock) -> None:
+    await services.keys.add({"accepted:7:5": 10})
+    # What a second process would write that had read the same.
+    await services.keys.add({"accepted:7:5": -10, "accepted:7:0": 10})
+    await services.keys.add({"accepted:7:5": -10, "accepted:7:0": 10})
+    assert sum((await services.keys.counters("accepted:7:")).values()) == 10
+    await counts.add_up(services.keys, clock)
+    assert await services.keys.counters("accepted:7:") == {"accepted:7:0": 10}

@@ -1,0 +1,25 @@
+"""axe-core over a page in Chromium: what keeps people with disabilities out."""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+
+AXE = Path(__file__).parents[1] / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+COUNTED = ("serious", "critical")
+# Colours in between are nobody's: what moves towards an end is waited for.
+MOTION_ENDS = """Promise.allSettled(document.getAnimations()
+    .filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished))"""
+VIOLATIONS = "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
+
+
+async def serious_issues(page: Page) -> list[str]:
+    """A line per serious issue: its rule, what it says, and where."""
+    await page.evaluate(MOTION_ENDS)
+    if not await page.evaluate("'axe' in window"):
+        # Evaluated by the debugger: the page's policy would refuse a script element.
+        await page.evaluate(AXE.read_text(encoding="utf-8") + "; true")
+    return [
+        f"{one['id']}: {one['help']} at {', '.join(str(node['target'][0]) for node in one['nodes'][:5])}"
+        for one in await page.evaluate(VIOLATIONS)
+        if one["impact"] in COUNTED
+    ]

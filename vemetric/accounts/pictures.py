@@ -1,0 +1,35 @@
+"""Pictures of people: taken from a form, kept in the file store, shown under names that nobody can guess."""
+
+import re
+
+from vemetric import errors
+from vemetric.accounts import picture_formats
+from vemetric.files.store import FileStore
+from vemetric.model import ids
+
+BYTES_MAX = 5_000_000
+NAME_LENGTH = 21
+NAME = re.compile(rf"[0-9A-Za-z]{{{NAME_LENGTH}}}\.(jpg|png|webp)")
+
+
+async def take(store: FileStore, content: bytes) -> str:
+    """Keep a picture; returns its name. Raises Invalid about the field `picture`."""
+    if len(content) > BYTES_MAX:
+        raise errors.Invalid(None, {"picture": f"Use a picture of at most {BYTES_MAX // 1_000_000} MB."})
+    if not content:
+        raise errors.Invalid(None, {"picture": "Choose a picture first."})
+    try:
+        picture = picture_formats.read(content)
+    except ValueError as error:
+        raise errors.Invalid(None, {"picture": str(error)}) from error
+    name = f"{ids.random_id(NAME_LENGTH)}.{picture.extension}"
+    await store.put(name, picture.content, picture.content_type)
+    return name
+
+
+async def show(store: FileStore, name: str) -> tuple[str, bytes]:
+    """A picture and its type. Raises NotFound."""
+    content = await store.get(name) if NAME.fullmatch(name) else None
+    if content is None:
+        raise errors.NotFound
+    return picture_formats.CONTENT_TYPES[name.rpartition(".")[2]], content

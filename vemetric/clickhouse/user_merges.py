@@ -1,0 +1,400 @@
+"""The statements of a merge of users, each repeatable, and what readers leave out meanwhile. For workers/merge_user.py.
+
+A plan: copy the old users' rows under the new ones, hidden; switch, by one insert; take the old rows back. `mergeId`
+marks the copies. Whatever is killed before the switch is discarded, whatever after it is finished.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from vemetric.clickhouse import rows as row_columns
+from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
+from vemetric.model import ids
+
+EVENTS_PER_PAGE = 200_000
+SESSIONS_PER_PAGE = 2_000
+COMMAND_SECONDS_MAX = 120
+
+COPIES: Final = "copies"
+FROM: Final = "from"
+SESSION: Final = "session"
+PLAN_COLUMNS: Final = (
+    "mergeId", "step", "projectId", "userId", "sessionId", "otherId", "startedAt", "replacedAt", "hidden", "version",
+)  # fmt: skip
+
+_SETTINGS = f"SETTINGS do_not_merge_across_partitions_select_final = 1, max_execution_time = {COMMAND_SECONDS_MAX}"
+_K0, _K1 = struct.unpack("<QQ", ids.DEVICE_KEY)
+_INTO = "transform(userId, {froms:Array(UInt64)}, {intos:Array(UInt64)}, userId)"
+# As ids.device_id: the parts without separators.
+_DEVICE_ID = (
+    f"sipHash64Keyed((toUInt64({_K0}), toUInt64({_K1})), concat(toString(projectId), toString({_INTO}), "
+    "osName, osVersion, clientName, clientVersion, clientType, deviceType))"
+)
+_IDENTIFIER = "transform(userId, {froms:Array(UInt64)}, {identifiers:Array(String)}, '')"
+_NAME = "transform(userId, {froms:Array(UInt64)}, {names:Array(String)}, '')"
+_SESSION_COLUMNS = ", ".join(row_columns.SESSION_COLUMNS)
+
+_EVENTS = """
+SELECT userId, sessionId, toUnixTimestamp64Milli(createdAt) AS at, id FROM event FINAL
+WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)}
+    AND (userId, toUnixTimestamp64Milli(createdAt), id) > ({user:UInt64}, {at:Int64}, {id:String})
+ORDER BY userId, at, id LIMIT {limit:UInt64}
+"""
+_SESSIONS = f"""
+SELECT {_SESSION_COLUMNS} FROM session FINAL
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0
+ORDER BY startedAt, id, mergeId
+"""  # noqa: S608 - the text holds column names of ours only
+_SESSIONS_BETWEEN = f"""
+SELECT {_SESSION_COLUMNS} FROM session FINAL
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0
+    AND (startedAt <= fromUnixTimestamp64Milli({{last:Int64}}, 'UTC')
+        AND endedAt >= fromUnixTimestamp64Milli({{first:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
+ORDER BY startedAt, id, mergeId
+"""  # noqa: S608
+_SESSIONS_BY_ID = f"""
+SELECT {_SESSION_COLUMNS} FROM session FINAL
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND id IN {{ids:Array(String)}}
+    AND deleted = 0
+"""  # noqa: S608
+_SESSIONS_WITH_EVENTS = """
+SELECT DISTINCT sessionId FROM event FINAL
+WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)} AND sessionId IN {ids:Array(String)}
+"""
+_COPY_EVENTS = f"""
+INSERT INTO event SELECT * REPLACE (
+    {{merge:UInt64}} AS mergeId,
+    {_INTO} AS userId,
+    transform(concat(toString(userId), ':', sessionId), {{old:Array(String)}}, {{new:Array(String)}}, sessionId)
+        AS sessionId,
+    {_DEVICE_ID} AS deviceId,
+    if({_IDENTIFIER} != '', {_IDENTIFIER}, userIdentifier) AS userIdentifier,
+    if(userDisplayName != '', userDisplayName, {_NAME}) AS userDisplayName)
+FROM (
+    SELECT * FROM event FINAL
+    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}}
+        AND toUnixTimestamp64Milli(createdAt) < transform(userId, {{froms:Array(UInt64)}}, {{untils:Array(Int64)}}, 0)
+)
+{_SETTINGS}
+"""  # noqa: S608
+_COUNT_COPIES = """
+SELECT count() FROM event FINAL
+WHERE projectId = {project:UInt64} AND userId IN {intos:Array(UInt64)} AND mergeId = {merge:UInt64}
+"""
+_COPY_DEVICES = f"""
+INSERT INTO device SELECT * REPLACE ({_INTO} AS userId, {_DEVICE_ID} AS id)
+FROM (SELECT * FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}})
+WHERE ({_INTO}, {_DEVICE_ID}) NOT IN (
+    SELECT userId, id FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}})
+"""  # noqa: S608
+_DISCARD_EVENTS = f"""
+INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
+FROM (
+    SELECT * FROM event FINAL
+    WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND mergeId = {{merge:UInt64}}
+)
+{_SETTINGS}
+"""  # noqa: S608
+_DISCARD_SESSIONS = """
+INSERT INTO session SELECT * REPLACE (1 AS deleted, version + 1 AS version)
+FROM (
+    SELECT * FROM session FINAL
+    WHERE projectId = {project:UInt64} AND userId IN {intos:Array(UInt64)} AND mergeId = {merge:UInt64} AND deleted = 0
+)
+"""
+# Only what was copied: an event of the old user that came later has to be merged by itself.
+_TAKE_EVENTS_BACK = f"""
+INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
+FROM (
+    SELECT * FROM event FINAL
+    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND id IN (
+        SELECT id FROM event FINAL
+        WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND mergeId = {{merge:UInt64}}
+    )
+)
+{_SETTINGS}
+"""  # noqa: S608
+_STAYING = """
+SELECT DISTINCT userId FROM event FINAL WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)}
+"""
+_TAKE_DEVICES_BACK = """
+INSERT INTO device SELECT * REPLACE (toInt8(-1) AS sign)
+FROM (SELECT * FROM device FINAL WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)})
+"""
+_LEFTOVERS = """
+SELECT (SELECT count() FROM device FINAL WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)})
+    + (SELECT count() FROM user FINAL
+        WHERE projectId = {project:UInt64} AND id IN {users:Array(UInt64)} AND deleted = 0)
+"""
+_TAKE_USERS_BACK = """
+INSERT INTO user SELECT * REPLACE (1 AS deleted, version + 1 AS version)
+FROM (SELECT * FROM user FINAL WHERE projectId = {project:UInt64} AND id IN {froms:Array(UInt64)} AND deleted = 0)
+"""
+_UNFINISHED = f"SELECT {', '.join(PLAN_COLUMNS)} FROM user_merge FINAL"  # noqa: S608
+
+_HIDDEN = "SELECT {columns} FROM user_merge FINAL WHERE step = '{step}' AND hidden = 1"
+_COPIED = f"mergeId NOT IN ({_HIDDEN.format(columns='mergeId', step=COPIES)})"
+_MOVED_USERS = _HIDDEN.format(columns="projectId, userId", step=FROM)
+# What readers add to every table while a merge is under way, in the words of the setting additional_table_filters.
+READER_FILTERS: Final = {
+    "event": f"{_COPIED} AND (projectId, userId) NOT IN ({_MOVED_USERS})",
+    "session": f"{_COPIED} AND (projectId, userId, id, mergeId, startedAt) NOT IN "
+    f"({_HIDDEN.format(columns='projectId, userId, sessionId, otherId, startedAt', step=SESSION)})",
+    "device": f"(projectId, userId) NOT IN ({_MOVED_USERS})",
+    "user": f"(projectId, id) NOT IN ({_MOVED_USERS})",
+}
+
+
+class Target(NamedTuple):
+    """Whom a user is merged into, what happened before `until_ms`; identifier and display_name: '' when not known."""
+
+    user_id: int
+    until_ms: int
+    identifier: str
+    display_name: str
+
+
+class Replaced(NamedTuple):
+    """A visit's row that its copy stands for. at: where the copy starts, or when the old user ended, as text."""
+
+    row: SessionRow
+    at: str
+
+
+class Plan(msgspec.Struct):
+    """What one merge writes. users: by old user id. moved: the new session id by (old user id, session id)."""
+
+    merge_id: int
+    project_id: int
+    users: dict[int, Target]
+    moved: dict[tuple[int, str], str]
+    copies: list[SessionRow]
+    replaced: list[Replaced]
+    events: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.events and not self.replaced
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "project": self.project_id,
+            "merge": self.merge_id,
+            "froms": list(self.users),
+            "intos": [target.user_id for target in self.users.values()],
+            "untils": [target.until_ms for target in self.users.values()],
+            "identifiers": [target.identifier for target in self.users.values()],
+            "names": [target.display_name for target in self.users.values()],
+            "old": [f"{user_id}:{session_id}" for user_id, session_id in self.moved],
+            "new": list(self.moved.values()),
+        }
+
+
+class Unfinished(NamedTuple):
+    """A plan that was killed. is_switched: readers see it done, so it must be. users: into whom, by old user id.
+    sessions: (user, id, row's merge, start, end of the row that stays behind).
+    """
+
+    merge_id: int
+    project_id: int
+    users: dict[int, int]
+    sessions: list[tuple[int, str, int, str, str]]
+    is_switched: bool
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "project": self.project_id,
+            "merge": self.merge_id,
+            "froms": list(self.users),
+            "intos": sorted(set(self.users.values())),
+        }
+
+
+# Called with the name of each step right before it; raises LeaseLost to stop.
+Step = Callable[[str], None]
+InsertSessions = Callable[[Sequence[SessionRow]], Awaitable[None]]
+
+
+class UserMerges:
+    """The store's side of merging users. `step` is called before every statement that writes."""
+
+    def __init__(self, engine: Engine, insert_sessions: InsertSessions, step: Step) -> None:
+        self._engine = engine
+        self._insert_sessions = insert_sessions
+        self._step = step
+
+    async def events(self, project_id: int, users: Sequence[int]) -> AsyncIterator[tuple[int, str, int]]:
+        """User, session and time (ms) of all their events, by user and time."""
+        after: tuple[int, int, str] = (0, 0, "")
+        while True:
+            page = await self._engine.lookup(
+                _EVENTS,
+                {"project": project_id, "users": users, "limit": EVENTS_PER_PAGE}
+                | dict(zip(("user", "at", "id"), after, strict=True)),
+            )
+            for user_id, session_id, at_ms, _ in page:
+                yield user_id, session_id, at_ms
+            if len(page) < EVENTS_PER_PAGE:
+                return
+            after = (page[-1][0], page[-1][2], page[-1][3])
+
+    async def sessions(self, project_id: int, users: Sequence[int]) -> list[SessionRow]:
+        """The visits of the users, by start."""
+        return await self._sessions(_SESSIONS, {"project": project_id, "users": users})
+
+    async def sessions_between(
+        self, project_id: int, users: Sequence[int], first_ms: int, last_ms: int, session_ids: Sequence[str]
+    ) -> list[SessionRow]:
+        """The visits of the users that touch a time, and those with these ids, by start."""
+        between = {"first": first_ms, "last": last_ms, "ids": session_ids}
+        return await self._sessions(_SESSIONS_BETWEEN, {"project": project_id, "users": users} | between)
+
+    async def sessions_with_events(self, project_id: int, users: Sequence[int], session_ids: Sequence[str]) -> set[str]:
+        """Those of the sessions in which the users have events."""
+        found = await self._engine.lookup(
+            _SESSIONS_WITH_EVENTS, {"project": project_id, "users": users, "ids": session_ids}
+        )
+        return {session_id for (session_id,) in found}
+
+    async def has_leftovers(self, project_id: int, users: Sequence[int]) -> bool:
+        """Whether there is anything of the users but events and visits."""
+        [[count]] = await self._engine.lookup(_LEFTOVERS, {"project": project_id, "users": users})
+        return bool(count)
+
+    async def copy(self, plan: Plan) -> bool:
+        """Write the plan and all copies, hidden from readers; False if events came meanwhile that it does not know."""
+        self._step("plan")
+        await self._engine.insert("user_merge", PLAN_COLUMNS, _plan_rows(plan, is_switched=False))
+        self._step("copy-events")
+        await self._engine.command(_COPY_EVENTS, plan.parameters)
+        [[copied]] = await self._engine.lookup(_COUNT_COPIES, plan.parameters)
+        if copied != plan.events:
+            return False
+        self._step("copy-sessions")
+        await self._insert_sessions(plan.copies)
+        self._step("copy-devices")
+        await self._engine.command(_COPY_DEVICES, plan.parameters)
+        return True
+
+    async def switch(self, plan: Plan) -> None:
+        """Let readers see the copies and no longer what was copied: one insert into one partition."""
+        self._step("switch")
+        await self._engine.insert("user_merge", PLAN_COLUMNS, _plan_rows(plan, is_switched=True))
+
+    async def unfinished(self) -> list[Unfinished]:
+        """The plans that are neither finished nor discarded."""
+        rows = await self._engine.lookup(_UNFINISHED)
+        by_merge: defaultdict[int, list[list[Any]]] = defaultdict(list)
+        for row in rows:
+            by_merge[row[0]].append(row)
+        return [_unfinished(merge_id, of_merge) for merge_id, of_merge in by_merge.items()]
+
+    async def discard(self, plan: Unfinished) -> None:
+        """Take the copies of a plan back that was never switched."""
+        self._step("discard-events")
+        await self._engine.command(_DISCARD_EVENTS, plan.parameters)
+        self._step("discard-sessions")
+        await self._engine.command(_DISCARD_SESSIONS, plan.parameters)
+        await self._drop(plan)
+
+    async def finish(self, plan: Unfinished) -> None:
+        """Take the old rows back that the copies stand for."""
+        self._step("take-events-back")
+        await self._engine.command(_TAKE_EVENTS_BACK, plan.parameters)
+        for start in range(0, len(plan.sessions), SESSIONS_PER_PAGE):
+            rows = await self._replaced(plan, plan.sessions[start : start + SESSIONS_PER_PAGE])
+            self._step("take-sessions-back")
+            await self._insert_sessions(rows)
+        staying = await self._engine.lookup(_STAYING, plan.parameters)
+        gone = plan.users.keys() - {user_id for (user_id,) in staying}
+        if gone:
+            of_gone = plan.parameters | {"froms": sorted(gone)}
+            self._step("take-devices-back")
+            await self._engine.command(_TAKE_DEVICES_BACK, of_gone)
+            self._step("take-users-back")
+            await self._engine.command(_TAKE_USERS_BACK, of_gone)
+        await self._drop(plan)
+
+    async def _drop(self, plan: Unfinished) -> None:
+        self._step("forget-plan")
+        await self._engine.command(f"ALTER TABLE user_merge DROP PARTITION {plan.merge_id:d}")
+
+    async def _sessions(self, sql: str, parameters: dict[str, Any]) -> list[SessionRow]:
+        return [SessionRow.from_list(values) for values in await self._engine.lookup(sql, parameters)]
+
+    async def _replaced(self, plan: Unfinished, sessions: Iterable[tuple[int, str, int, str, str]]) -> list[SessionRow]:
+        """The rows that end these visits' old rows, and those of copies that must become longer.
+
+        A visit may have gone on while the plan lay killed; then its copy does too.
+        """
+        ended = {session[:4]: session[4] for session in sessions}
+        found = await self._sessions(
+            _SESSIONS_BY_ID,
+            {
+                "project": plan.project_id,
+                "users": sorted({*plan.users, *plan.users.values()}),
+                "ids": sorted({session_id for _, session_id, *_ in ended}),
+            },
+        )
+        copies = {(row.userId, row.id): row for row in found if row.mergeId == plan.merge_id}
+        changed = []
+        for row in found:
+            at = ended.get((row.userId, row.id, row.mergeId, row.startedAt))
+            if at is None:
+                continue
+            copy = copies.get((plan.users.get(row.userId, row.userId), row.id))
+            if copy is not None and row.endedAt > copy.endedAt:
+                changed.append(_ending(copy, row.endedAt))
+            changed.append(msgspec.structs.replace(row, deleted=1, endedAt=at, version=row.version + 1))
+        return changed
+
+
+async def prepare_readers(engine: Engine, *, always: bool) -> None:
+    """Have readers leave out what a killed merge has hidden, before anybody reads; always where others may merge."""
+    if always or await engine.lookup("SELECT 1 FROM user_merge LIMIT 1"):
+        engine.leave_out(READER_FILTERS)
+
+
+def unfinished_of(plan: Plan) -> Unfinished:
+    """A plan as it is found again after a kill."""
+    return _unfinished(plan.merge_id, _plan_rows(plan, is_switched=True))
+
+
+def _ending(row: SessionRow, ended_at: str) -> SessionRow:
+    seconds = (milliseconds(ended_at) - milliseconds(row.startedAt) + 500) // 1000
+    return msgspec.structs.replace(row, endedAt=ended_at, duration=seconds, version=row.version + 1)
+
+
+def _plan_rows(plan: Plan, *, is_switched: bool) -> list[list[Any]]:
+    hidden, version = (1, 2) if is_switched else (0, 1)
+    never = timestamp(0)
+
+    def row(step: str, is_hidden: int, *of_step: Any) -> list[Any]:
+        return [plan.merge_id, step, plan.project_id, *of_step, is_hidden, version]
+
+    return [
+        row(COPIES, 1 - hidden, 0, "", 0, never, never),
+        *(row(FROM, hidden, user_id, "", target.user_id, never, never) for user_id, target in plan.users.items()),
+        *(row(SESSION, hidden, old.userId, old.id, old.mergeId, old.startedAt, at) for old, at in plan.replaced),
+    ]
+
+
+def _unfinished(merge_id: int, rows: Iterable[Sequence[Any]]) -> Unfinished:
+    by_step: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for row in rows:
+        by_step[row[1]].append(row)
+    [copies] = by_step[COPIES]
+    return Unfinished(
+        merge_id,
+        copies[2],
+        {row[3]: row[5] for row in by_step[FROM]},
+        [(row[3], row[4], row[5], row[6], row[7]) for row in by_step[SESSION]],
+        is_switched=not copies[8],
+    )

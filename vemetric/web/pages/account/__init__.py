@@ -1,0 +1,1 @@
+"""What people do about their own account: signing up, proving an address, passwords, settings."""

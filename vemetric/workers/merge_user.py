@@ -1,0 +1,295 @@
+"""The `merge-user` queue: give what a user did to another user, as a plan that is killed anywhere and run again.
+
+The statements are in clickhouse/user_merges.py, the assignment of visits in merge_sessions.py; docs/decisions has why.
+"""
+
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from vemetric import errors
+from vemetric.clickhouse import user_merges
+from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
+from vemetric.clickhouse.sink import UserKey
+from vemetric.clickhouse.user_merges import Plan, Replaced, Target, UserMerges
+from vemetric.database import identities
+from vemetric.database.user_merges import UserMerge
+from vemetric.ingest import jobs
+from vemetric.queues.job import Job, Write
+from vemetric.queues.lease import Lease
+from vemetric.services import Services
+from vemetric.workers.merge_sessions import NEAR_MS, Reassigned, Visit, reassign
+from vemetric.workers.session_rows import whole_seconds
+
+# Users merged by one plan: a plan takes a dozen statements, however many users it has.
+USERS_PER_PLAN_MAX = 200
+# How often a plan is made anew because events came while it was carried out; then the job is tried again later.
+ATTEMPTS_MAX = 5
+MERGE_ID_BITS = 63
+
+log = logging.getLogger(__name__)
+
+
+class MergeUserWorker:
+    """Handles batches of merges, those of one project in order, many users at a time."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._engine = services.engine
+        self._lease: Lease | None = None
+        self._store = UserMerges(services.engine, self._insert_sessions, self._step)
+
+    async def recover(self) -> None:
+        """Finish or discard what a killed process has left; to be done before other workers of this process begin."""
+        await self._settle(await self._store.unfinished())
+        await self._show_all()
+
+    async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
+        """Merge; the returned write merges further what now belongs to users who were merged in their turn."""
+        wanted = {merge_of(jobs.decode_merge(job.payload)) for job in claimed}
+        self._lease = lease
+        done: list[UserMerge] = []
+        try:
+            for some in plans(wanted):
+                if await self._known(some):
+                    async with self._services.merged.session_turn:
+                        await self._merge(some)
+                        await self._show_all()
+                    done += some
+        finally:
+            self._lease = None
+        return Write(jobs=await self._services.merged.next_after(done))
+
+    async def _known(self, some: Sequence[UserMerge]) -> bool:
+        """Note the merges; False when their project was deleted."""
+        try:
+            await self._services.merged.record(some)
+        except errors.Conflict:
+            return False
+        return True
+
+    async def _merge(self, some: Sequence[UserMerge]) -> None:
+        project_id = some[0].project_id
+        await self._settle([plan for plan in await self._store.unfinished() if plan.project_id == project_id])
+        for _ in range(ATTEMPTS_MAX):
+            plan = await self._plan(project_id, await self._targets(some))
+            if plan.is_empty and not await self._store.has_leftovers(project_id, list(plan.users)):
+                return
+            self._engine.leave_out(user_merges.READER_FILTERS)
+            if await self._store.copy(plan):
+                await self._store.switch(plan)
+                await self._settle([user_merges.unfinished_of(plan)])
+                return
+            await self._settle([user_merges.unfinished_of(plan)._replace(is_switched=False)])
+        raise errors.StoreBusy("Events of a user keep coming while it is merged.")
+
+    async def _show_all(self) -> None:
+        """Spare readers the conditions once no plan is under way; other processes always have them."""
+        if self._services.owns_stores and not await self._store.unfinished():
+            self._engine.leave_out({})
+
+    async def _settle(self, unfinished: Iterable[user_merges.Unfinished]) -> None:
+        for plan in unfinished:
+            if plan.is_switched:
+                await self._store.finish(plan)
+            else:
+                await self._store.discard(plan)
+            users = {*plan.users, *plan.users.values()}
+            self._services.merged.moved({(plan.project_id, user_id) for user_id in users})
+
+    async def _targets(self, some: Sequence[UserMerge]) -> dict[int, Target]:
+        project_id = some[0].project_id
+        known = await self._services.sink.users(UserKey(project_id, merge.into_user_id) for merge in some)
+        targets = {}
+        async with self._services.database.connect() as connection:
+            for merge in some:
+                user = known.get(UserKey(project_id, merge.into_user_id))
+                identifier = await identities.by_user(connection, project_id, merge.into_user_id)
+                targets[merge.from_user_id] = Target(
+                    merge.into_user_id,
+                    merge.until_ms,
+                    identifier or (user.identifier if user else ""),
+                    user.display_name if user else "",
+                )
+        return targets
+
+    async def _plan(self, project_id: int, targets: dict[int, Target]) -> Plan:
+        """What there is of the old users, and whose visits it goes up in."""
+        events: dict[int, list[tuple[str, int]]] = {user_id: [] for user_id in targets}
+        staying: set[tuple[int, str]] = set()
+        async for user_id, session_id, at_ms in self._store.events(project_id, sorted(targets)):
+            if at_ms < targets[user_id].until_ms:
+                events[user_id].append((session_id, at_ms))
+            else:
+                staying.add((user_id, session_id))
+        plan = Plan(
+            merge_id=secrets.randbits(MERGE_ID_BITS) or 1,
+            project_id=project_id,
+            users=targets,
+            moved={},
+            copies=[],
+            replaced=[],
+            events=sum(map(len, events.values())),
+        )
+        await self._assign_visits(plan, events, staying)
+        return plan
+
+    async def _assign_visits(
+        self, plan: Plan, events: dict[int, list[tuple[str, int]]], staying: set[tuple[int, str]]
+    ) -> None:
+        old_rows = [
+            row
+            for row in await self._store.sessions(plan.project_id, sorted(plan.users))
+            if milliseconds(row.startedAt) < plan.users[row.userId].until_ms
+        ]
+        rows = _Rows(plan, await self._visits_near(plan, events, old_rows))
+        for user_id, target in plan.users.items():
+            of_user = [
+                _cut(row, events[user_id]) if (user_id, row.id) in staying else row
+                for row in old_rows
+                if row.userId == user_id
+            ]
+            found = reassign(events[user_id], rows.visits(target.user_id))
+            plan.moved |= {(user_id, old): new for old, new in found.moved.items() if old != new}
+            rows.apply(target, found, of_user)
+            for session_id in found.kept:
+                rows.cover(target.user_id, session_id, events[user_id])
+            # A visit without events: those it had went before it came. It follows them if they kept its name.
+            empty = {row.id for row in of_user} - {session_id for session_id, _ in events[user_id]}
+            empty -= {session_id for of, session_id in staying if of == user_id}
+            followed = await self._followed(plan.project_id, target.user_id, sorted(empty))
+            rows.apply(target, Reassigned({}, sorted(followed), {}), of_user)
+            until = timestamp(target.until_ms)
+            plan.replaced += [Replaced(row, until) for row in of_user if (user_id, row.id) not in staying]
+        rows.finish()
+
+    async def _visits_near(
+        self, plan: Plan, events: dict[int, list[tuple[str, int]]], old_rows: Sequence[SessionRow]
+    ) -> list[SessionRow]:
+        times = [at_ms for of_user in events.values() for _, at_ms in of_user]
+        first_ms, last_ms = (min(times) - NEAR_MS, max(times) + NEAR_MS) if times else (0, -1)
+        session_ids = {session_id for of_user in events.values() for session_id, _ in of_user}
+        session_ids |= {row.id for row in old_rows}
+        intos = sorted({target.user_id for target in plan.users.values()})
+        found = await self._store.sessions_between(plan.project_id, intos, first_ms, last_ms, sorted(session_ids))
+        return sorted(found, key=lambda row: (row.startedAt, row.id))
+
+    async def _followed(self, project_id: int, user_id: int, session_ids: Sequence[str]) -> set[str]:
+        if not session_ids:
+            return set()
+        return await self._store.sessions_with_events(project_id, [user_id], session_ids)
+
+    async def _insert_sessions(self, rows: Sequence[SessionRow]) -> None:
+        await self._services.sink.insert_sessions(rows, may_insert=self._is_ours)
+
+    def _is_ours(self) -> bool:
+        seconds = max(self._services.config.engine_insert_seconds, 0)
+        return self._lease is None or self._lease.still_held(seconds)
+
+    def _step(self, name: str) -> None:
+        self._services.probe(f"merge:{name}")
+        if not self._is_ours():
+            raise errors.LeaseLost
+
+
+def _cut(row: SessionRow, events: Iterable[tuple[str, int]]) -> SessionRow:
+    """A visit that went on after its user was merged, as it was until then."""
+    ended_ms = max([at_ms for id_, at_ms in events if id_ == row.id] or [milliseconds(row.startedAt)])
+    return msgspec.structs.replace(
+        row, endedAt=timestamp(ended_ms), duration=whole_seconds(ended_ms - milliseconds(row.startedAt))
+    )
+
+
+class _Rows:
+    """The visits of those who stay, as one merge after the other changes them."""
+
+    def __init__(self, plan: Plan, stored: Iterable[SessionRow]) -> None:
+        self._plan = plan
+        self._stored: dict[tuple[int, str], SessionRow] = {(row.userId, row.id): row for row in stored}
+        self._changed: dict[tuple[int, str], SessionRow] = {}
+
+    def visits(self, user_id: int) -> list[Visit]:
+        """The visits of a user, by start."""
+        rows = [row for (of, _), row in (self._stored | self._changed).items() if of == user_id]
+        return [
+            Visit(row.id, milliseconds(row.startedAt), milliseconds(row.endedAt))
+            for row in sorted(rows, key=lambda row: (row.startedAt, row.id))
+        ]
+
+    def apply(self, target: Target, found: Reassigned, old_rows: Iterable[SessionRow]) -> None:
+        """Widen visits, and let kept ones of the old user (those that have a row) go on as the other's."""
+        for visit in found.widened.values():
+            self._widen(target.user_id, visit)
+        by_id = {row.id: row for row in old_rows}
+        for row in (by_id[session_id] for session_id in found.kept if session_id in by_id):
+            if (target.user_id, row.id) in self._stored | self._changed:
+                self._widen(target.user_id, Visit(row.id, milliseconds(row.startedAt), milliseconds(row.endedAt)))
+                continue
+            self._changed[target.user_id, row.id] = msgspec.structs.replace(
+                row,
+                userId=target.user_id,
+                userIdentifier=target.identifier or row.userIdentifier,
+                userDisplayName=row.userDisplayName or target.display_name or None,
+                version=0,
+                mergeId=self._plan.merge_id,
+            )
+
+    def cover(self, user_id: int, session_id: str, events: Iterable[tuple[str, int]]) -> None:
+        """Make a visit, if it has a row, as long as its events: some may have come since it was merged before."""
+        row = self._changed.get((user_id, session_id)) or self._stored.get((user_id, session_id))
+        if row is None:
+            return
+        times = [at_ms for of_session, at_ms in events if of_session == session_id]
+        if min(times) < milliseconds(row.startedAt) or max(times) > milliseconds(row.endedAt):
+            self._widen(user_id, Visit(session_id, min(times), max(times)))
+
+    def finish(self) -> None:
+        """Put what has changed into the plan."""
+        self._plan.copies += self._changed.values()
+        self._plan.replaced += [
+            Replaced(self._stored[key], row.startedAt) for key, row in self._changed.items() if key in self._stored
+        ]
+
+    def _widen(self, user_id: int, visit: Visit) -> None:
+        row = self._changed.get((user_id, visit.id)) or self._stored[user_id, visit.id]
+        started_ms = min(visit.started_ms, milliseconds(row.startedAt))
+        ended_ms = max(visit.ended_ms, milliseconds(row.endedAt))
+        self._changed[user_id, visit.id] = msgspec.structs.replace(
+            row,
+            startedAt=timestamp(started_ms),
+            endedAt=timestamp(ended_ms),
+            duration=whole_seconds(ended_ms - started_ms),
+            version=0,
+            mergeId=self._plan.merge_id,
+        )
+
+
+def merge_of(job: jobs.MergeUserJob) -> UserMerge:
+    return UserMerge(job.until_ms, job.from_user_id, job.into_user_id, job.project_id)
+
+
+def plans(merges: Iterable[UserMerge]) -> Iterator[list[UserMerge]]:
+    """Merges that can be done together: of one project, each user leaving once and none that another one comes into.
+
+    In the order in which they count. A user merged into itself is nothing.
+    """
+    by_project: defaultdict[int, list[UserMerge]] = defaultdict(list)
+    for merge in sorted(merges):
+        if merge.from_user_id != merge.into_user_id:
+            by_project[merge.project_id].append(merge)
+    for of_project in by_project.values():
+        some: list[UserMerge] = []
+        leaving: set[int] = set()
+        entered: set[int] = set()
+        for merge in of_project:
+            clashes = merge.from_user_id in leaving | entered or merge.into_user_id in leaving
+            if clashes or len(some) == USERS_PER_PLAN_MAX:
+                yield some
+                some, leaving, entered = [], set(), set()
+            some.append(merge)
+            leaving.add(merge.from_user_id)
+            entered.add(merge.into_user_id)
+        yield some
