@@ -17,6 +17,7 @@ from vemetric.model.organization import Membership, Organization, Role
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web import app, cookies
+from vemetric.web.pages import dashboard
 
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]{128})"')
 
@@ -47,7 +48,9 @@ class Browser:
         self.cookies: dict[str, str] = {}
         self.headers: dict[str, str] = {}
 
-    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **rest: object) -> Page:
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, read: bool = True, **rest: object
+    ) -> Page:
         sent = self.headers | (headers or {})
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -57,7 +60,7 @@ class Browser:
                     self.cookies.pop(name, None)
                 else:
                     self.cookies[name] = morsel.value
-            return Page(response.status, response.headers, await response.text())
+            return Page(response.status, response.headers, await response.text() if read else "")
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Page:
         return await self.ask("GET", path, headers)
@@ -98,7 +101,8 @@ class Site:
     async def browser_of(self, account: Account) -> Browser:
         browser = self.browser()
         token, _ = await logins.open_login(self.services.database, self.services.clock, account, logins.Browser())
-        browser.cookies[cookies.LOGIN] = token
+        is_secure = self.services.config.public_url.startswith("https:")
+        browser.cookies[cookies.named(cookies.LOGIN, is_secure)] = token
         return browser
 
 
@@ -109,7 +113,9 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def site(services_at_noon: Services, aiohttp_client: AiohttpClient) -> Site:
+async def site(services_at_noon: Services, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch) -> Site:
+    # However slow the machine is, pages come with all their panels.
+    monkeypatch.setattr(dashboard, "PATIENCE_SECONDS", None)
     server = TestServer(app.make_app(services_at_noon))
     client = await aiohttp_client(server, cookie_jar=DummyCookieJar())
     return Site(services_at_noon, client)

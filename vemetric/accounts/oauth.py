@@ -140,7 +140,7 @@ async def finish(
 async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[AsyncOAuth2Client]":
     """A client for one exchange; whatever goes wrong with it becomes an error of ours."""
     # Here, because every start would pay for the import and few servers use it.
-    import httpx
+    import httpx2
     from authlib.common.errors import AuthlibBaseError
     from authlib.integrations.httpx_client import AsyncOAuth2Client
     from joserfc.errors import JoseError
@@ -155,7 +155,7 @@ async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[Async
             timeout=SECONDS_MAX,
         ) as client:
             yield client
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise errors.Unavailable(f"{provider.label} does not answer: {error}.") from error
     except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
         raise errors.Forbidden(f"{provider.label} did not let you in ({error}).") from error

@@ -63,6 +63,8 @@ async def choices(request: web.Request, name: str) -> list[str]:
 
 
 async def _pairs(request: web.Request) -> list[tuple[str, str]]:
+    if request.content_type == UPLOAD_CONTENT_TYPE and request.path in UPLOADS:
+        return list((await _uploaded(request)).fields.items())
     if request.content_type != CONTENT_TYPE:
         return []
     text = (await body(request)).decode("utf-8", "replace")
