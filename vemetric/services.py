@@ -125,7 +125,7 @@ async def open_services(
         identities = Identities(database, queue, queue, clock, exclusive=True)
         await identities.load()
         await user_merges.prepare_readers(engine, always=False)
-        merged = Merged(database, clock, exclusive=True)
+        merged = Merged(database, clock, queue, exclusive=True)
         await merged.load()
         erased = Erased(database, exclusive=True)
         await erased.load()

@@ -3,8 +3,8 @@
 User 0 stands for a whole project. The rows outlive the project.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -66,7 +66,8 @@ async def settle(connection: Connection, project_id: int, user_ids: Iterable[int
 async def events_by_project(connection: Connection) -> dict[int, int]:
     """How many events were removed from the store, by project."""
     columns = select(erasure.c.project_id, func.sum(erasure.c.events)).group_by(erasure.c.project_id)
-    return {row[0]: int(row[1]) for row in await connection.rows(columns)}
+    rows: Sequence[Any] = await connection.rows(columns)
+    return {project_id: int(count) for project_id, count in rows}
 
 
 def _is(project_id: int, user_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

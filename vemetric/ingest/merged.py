@@ -4,7 +4,6 @@ An event that was accepted before its user was merged may be stored after it: it
 replayed. It is stored as it came; then `again` says which merge has to run once more.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import groupby
@@ -15,6 +14,8 @@ from vemetric.database.database import Database
 from vemetric.database.user_merges import UserMerge
 from vemetric.ingest import jobs
 from vemetric.queues.job import NewJob
+from vemetric.queues.keys import Keys
+from vemetric.queues.turn import Turn
 
 # How long merges are kept in memory; events accepted earlier are looked up.
 REMEMBERED_MS = 3_600_000
@@ -30,8 +31,8 @@ class Merged:
     session_turn: held by whoever reads visits' rows to write them changed.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, exclusive: bool) -> None:
-        self.session_turn = asyncio.Lock()
+    def __init__(self, database: Database, clock: Clock, keys: Keys, *, exclusive: bool) -> None:
+        self.session_turn = Turn("visits", clock, None if exclusive else keys)
         self._database = database
         self._clock = clock
         self._exclusive = exclusive
