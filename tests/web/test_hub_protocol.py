@@ -1,0 +1,200 @@
+"""The hub's short way answers plain hits, leaves everything else to the library, and never answers otherwise than it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest
+from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.kit import http
+from vemetric.database import organizations, projects
+from vemetric.model import ids
+from vemetric.model.organization import Organization
+from vemetric.model.project import Project
+from vemetric.services import Services
+from vemetric.web import hub_protocol
+from vemetric.web.hub import Hub
+from vemetric.web.hub_protocol import FIELDS_REMEMBERED_MAX, HELD_BYTES_MAX, HubSite
+from vemetric.web.tracker import Tracker
+
+TOKEN = "t" * 16
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+BODY = json.dumps({"name": "signed-up", "url": "https://example.com/"}).encode()
+
+
+class Listeners(NamedTuple):
+    """The same hub twice: with its short way, and by the library alone."""
+
+    services: Services
+    short: int
+    library: int
+
+    async def queued(self) -> int:
+        return sum(queue.ready for queue in await self.services.queue.stats())
+
+
+@pytest.fixture
+async def listeners(services_at_noon: Services) -> AsyncIterator[Listeners]:
+    services = services_at_noon
+    async with services.database.begin() as connection:
+        organization_id = ids.random_id(16)
+        await organizations.create(connection, Organization(organization_id, "Acme", 0))
+        await projects.create(connection, Project(1, organization_id, "Site", "example.com", TOKEN))
+    hub = Hub(services, Tracker())
+    runner = web.ServerRunner(web.Server(hub.handle, access_log=None))
+    await runner.setup()
+    await HubSite(runner, hub, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    short, library = (address[1] for address in runner.addresses)
+    yield Listeners(services, short, library)
+    await runner.cleanup()
+
+
+def hit(*extra: bytes, body: bytes = BODY, length: bytes | None = None, line: bytes = b"POST /e HTTP/1.1") -> bytes:
+    fields = [
+        b"Host: hub.test", b"Token: " + TOKEN.encode(), b"User-Agent: " + AGENT.encode(),
+        b"Content-Type: application/json", b"Content-Length: " + (length or str(len(body)).encode()), *extra,
+    ]  # fmt: skip
+    return b"\r\n".join([line, *fields]) + b"\r\n\r\n" + body
+
+
+async def answers(port: int, pieces: list[bytes], count: int) -> list[int]:
+    """The statuses of the answers to what one connection sends, piece by piece."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    statuses = []
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            # Let it go out as a packet of its own.
+            await asyncio.sleep(0.002)
+        for _ in range(count):
+            answer = http.parsed(await reader.readuntil(b"\r\n\r\n"))
+            await reader.readexactly(int(answer.header("content-length") or 0))
+            statuses.append(answer.status)
+    finally:
+        writer.close()
+    return statuses
+
+
+async def test_a_plain_hit_is_answered_as_the_library_does(listeners: Listeners) -> None:
+    request = hit(b"Origin: https://example.com")
+    short = await http.send_and_stay(listeners.short, request)
+    library = await http.send_and_stay(listeners.library, request)
+    assert short.status == library.status == 200
+    assert sorted(short.headers) == sorted(library.headers)
+    assert await listeners.queued() == 2
+
+
+async def test_hits_sent_at_once_are_answered_in_order(listeners: Listeners) -> None:
+    requests = [hit(), hit(b"Token: wrong"), hit(line=b"GET /up HTTP/1.1", body=b""), hit(), hit(body=b"{")]
+    assert await answers(listeners.short, [b"".join(requests)], 5) == [200, 200, 200, 200, 400]
+    assert await answers(listeners.short, requests, 5) == [200, 200, 200, 200, 400]
+
+
+@pytest.mark.parametrize("cut", [1, 10, 30, 120, len(hit()) - len(BODY), len(hit()) - 1])
+async def test_a_hit_in_two_pieces_is_one_hit_and_the_next_is_another(listeners: Listeners, cut: int) -> None:
+    request = hit()
+    assert await answers(listeners.short, [request[:cut], request[cut:], request, request], 3) == [200, 200, 200]
+    assert await listeners.queued() == 3
+
+
+async def test_the_short_way_is_taken_again_after_the_librarys(listeners: Listeners) -> None:
+    up = b"GET /up HTTP/1.1\r\nHost: hub.test\r\n\r\n"
+    assert await answers(listeners.short, [up, hit(), up, hit(b"Expect: 100-continue")], 3) == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        hit(b"Content-Length: 3"),
+        hit(length=b"+%d" % len(BODY)),
+        hit(length=b"0x10"),
+        hit(b"Transfer-Encoding: chunked"),
+        hit(b"Transfer-Encoding : chunked"),
+        hit(b"Content-Encoding: gzip"),
+        hit(b" folded: value"),
+        hit(b"Bad Name: value"),
+        hit(b"Nul: a\0b"),
+        hit(b"Return: a\rb"),
+        hit(b"No-Colon"),
+        hit(b"Host: other.test"),
+        hit(b"User-Agent: another"),
+        hit(b"X-Long: " + b"x" * 9_000),
+        hit(line=b"POST /e HTTP/1.0"),
+        hit(line=b"POST /e  HTTP/1.1"),
+        hit(line=b"post /e HTTP/1.1"),
+        hit(line=b"POST /e?x=1 HTTP/1.1"),
+        hit(line=b"POST http://hub.test/e HTTP/1.1"),
+        hit().replace(b"Host: hub.test\r\n", b""),
+        hit().replace(b"\r\n", b"\n"),
+        hit(b"Connection: close"),
+    ],
+    ids=lambda request: request[-len(BODY) - 40 : -len(BODY) - 4].decode("latin-1"),
+)
+async def test_what_is_not_plain_is_the_librarys(listeners: Listeners, request_bytes: bytes) -> None:
+    short, library = await asyncio.gather(
+        first_status(listeners.short, request_bytes), first_status(listeners.library, request_bytes)
+    )
+    assert short == library
+
+
+async def first_status(port: int, request: bytes) -> int | None:
+    """The status of the first answer, None if the server closes without one or waits for more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(0.5):
+            head = await reader.readuntil(b"\r\n")
+        return int(head.split()[1])
+    except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+        return None
+    finally:
+        writer.close()
+
+
+names = st.sampled_from(
+    [b"Origin", b"Cookie", b"X-Forwarded-For", b"Allow-Cookies", b"V-Host", b"Referer", b"Sec-CH-UA", b"Purpose"]
+)
+values = st.binary(max_size=30).map(lambda raw: raw.replace(b"\r", b"").replace(b"\n", b""))
+bodies = st.one_of(
+    st.just(BODY), st.binary(max_size=60), st.just(b'{"name":""}'), st.just(b'{"name":"x","customData":1}')
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fields=st.lists(st.tuples(names, values), max_size=4), body=bodies)
+async def test_answers_are_those_of_the_library(
+    listeners: Listeners, fields: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    request = hit(*(name + b": " + value for name, value in fields), body=body)
+    short, library = await asyncio.gather(
+        first_status(listeners.short, request), first_status(listeners.library, request)
+    )
+    assert short == library
+
+
+async def test_the_lines_that_are_remembered_are_bounded(listeners: Listeners) -> None:
+    for number in range(FIELDS_REMEMBERED_MAX + 5):
+        hub_protocol.read_field(b"X-Number: %d" % number)
+    assert len(hub_protocol._fields) <= FIELDS_REMEMBERED_MAX
+    assert await answers(listeners.short, [hit()], 1) == [200]
+
+
+async def test_much_at_once_is_read_in_portions_and_answered_in_full(listeners: Listeners) -> None:
+    count = 2 * HELD_BYTES_MAX // len(hit())
+    assert await answers(listeners.short, [hit() * count], count) == [200] * count
+
+
+async def test_a_full_queue_is_told_and_the_session_is_not_begun(listeners: Listeners) -> None:
+    queue, bound = listeners.services.queue, listeners.services.queue.jobs_max
+    queue.jobs_max = 0
+    refused = await http.send_and_stay(listeners.short, hit())
+    assert (refused.status, refused.header("retry-after"), refused.header("vemetric-refused")) == (503, "5", "busy")
+    queue.jobs_max = bound
+    leave = hit(line=b"POST /l HTTP/1.1", body=b"{}")
+    assert await answers(listeners.short, [leave, hit(), leave], 3) == [401, 200, 200]
