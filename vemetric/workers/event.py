@@ -59,6 +59,7 @@ class EventWorker:
             may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
         )
         sourceless = await self._sourceless(events, users)
+        await slices.pause()
         by_event = iter(enriched)
         devices = [each.device for each in enriched]
         again = [each.device for each in enriched if each.row[EVENT_ID] in redelivered]
@@ -66,10 +67,12 @@ class EventWorker:
             next(by_event).session if isinstance(payload, EventJob) else event_rows.session_of_leave(payload)
             for payload in payloads
         )
+        await slices.pause()
         merges = await self._services.merged.again(
             (event.project_id, event.user_id, event.created_ms) for event in events
         )
         new_devices = device_jobs(self._new_devices(devices, again))
+        await slices.pause()
         sources = [jobs.enrich_job(*key) for key in sourceless]
         return Write(jobs=[*session_jobs(sessions), *new_devices, *sources, *merges])
 

@@ -32,7 +32,7 @@ class SessionWorker:
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
-        parts = [part for job in claimed for part in jobs.decode_sessions(job.payload)]
+        parts = [part async for job in slices.each(claimed, 1) for part in jobs.decode_sessions(job.payload)]
         # A merge of users reads and writes the same rows, an erasure takes them away.
         async with self._services.merged.session_turn:
             erased = await self._services.erased.among((part.project_id, part.user_id, part.ended_ms) for part in parts)
@@ -40,6 +40,7 @@ class SessionWorker:
             keys = [session_rows.key_of(part) async for part in slices.each(parts)]
             refused = await self._fold(keys, parts, lease, may_part=len(claimed) == 1)
         await self._note_first_events(parts)
+        await slices.pause()
         merges = await self._services.merged.again((part.project_id, part.user_id, part.ended_ms) for part in parts)
         alone = [_alone(part) for key, part in zip(keys, parts, strict=True) if key in refused]
         return Write(jobs=[*alone, *merges])
@@ -54,6 +55,7 @@ class SessionWorker:
             row = session_rows.fold(rows.get(key), part)
             if row is not None:
                 rows[key] = changed[key] = row
+        await slices.pause()
         refused = await self._insert(changed, lease, may_part=may_part)
         self._remember({key: row for key, row in changed.items() if key not in refused})
         return refused

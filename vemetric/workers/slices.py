@@ -10,6 +10,11 @@ T = TypeVar("T")
 SLICE_ITEMS = 40
 
 
+async def pause() -> None:
+    """Let the loop do other things between two steps over a whole batch."""
+    await asyncio.sleep(0)
+
+
 async def each(items: Sequence[T], slice_items: int = SLICE_ITEMS) -> AsyncIterator[T]:
     """The items in order, letting the loop do other things after every slice."""
     for number, item in enumerate(items, 1):
