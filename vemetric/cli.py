@@ -274,6 +274,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--queue", help="with --all: only of this queue")
     leaf(top, "config", "Print every setting and its value in force.")
     leaf(top, "healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
+    mail = top.add_parser("mail", help="Letters to people.").add_subparsers(metavar="COMMAND", required=True)
+    outbox = leaf(mail, "outbox", "List the letters that were written; with an id, print one.", "mail outbox")
+    outbox.add_argument("letter", metavar="ID", nargs="?", help="of one letter, to read it")
+    leaf(mail, "test", "Send a letter to an address, to see whether mail is set up rightly.", "mail test").add_argument(
+        "--to", required=True, metavar="ADDRESS"
+    )
     leaf(top, "setup-link", "Print a new link to make the first account with; earlier ones end.")
     leaf(top, "version", "Print the version.")
     return parser

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
-from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages import billing, dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
 from vemetric.web.pages.account import (
     access,
     letters,
@@ -50,6 +50,7 @@ ROUTES = (
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
     Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
+    Route("POST", "/webhooks/paddle", billing.take, Access.FILE),
     Route("GET", "/setup", setup.show, Access.ANYBODY),
     Route("GET", "/setup/{token}", setup.show, Access.ANYBODY),
     Route("POST", "/setup/{token}", setup.complete, Access.ANYBODY),
