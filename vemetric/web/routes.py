@@ -7,7 +7,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
-from vemetric.web.pages import billing, dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages import (
+    billing,
+    dashboard,
+    exports,
+    install,
+    overview,
+    panels,
+    reports,
+    robots,
+    setup,
+    sign_in,
+    theme,
+)
+from vemetric.web.pages import filters as filter_pages
 from vemetric.web.pages.account import (
     access,
     letters,
@@ -121,6 +134,10 @@ ROUTES = (
     Route("POST", "/invite/{token}", invitation.accept, Access.ACCOUNT),
     Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/export/{panel}.{format}", exports.send, Access.ACCOUNT),
+    Route("GET", "/p/{project}/filter", filter_pages.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/filter/apply", filter_pages.apply, Access.ACCOUNT),
+    Route("POST", "/p/{project}/filters", filter_pages.change_saved, Access.ACCOUNT),
     Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings", general.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings", general.save, Access.ACCOUNT),
