@@ -1,5 +1,5 @@
 """Our statements for a cluster of ClickHouse servers: replicated tables on every shard, one distributed table before
-each of them that bears the name our queries use. See docs/decisions for why a user's rows share a shard.
+each of them that bears the name our queries use. Why so: docs/decisions/0006-clickhouse-cluster.md.
 """
 
 import re
