@@ -26,8 +26,9 @@ from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 from vemetric.files import store
 from vemetric.files.store import FileStore
 from vemetric.ingest.accept import Intake
-from vemetric.ingest.identify import Users
+from vemetric.ingest.batch import Batches
 from vemetric.ingest.erased import Erased
+from vemetric.ingest.identify import Users
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
@@ -76,6 +77,7 @@ class Services:
     tap: Tap
     ingest_rate: IngestRate
     intake: Intake
+    batches: Batches
     identities: Identities
     users: Users
     merged: Merged
@@ -150,6 +152,7 @@ async def open_services(
             tap=Tap(queue, clock),
             ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
             intake=Intake(queue, sessions, resolver, clock),
+            batches=Batches(queue, queue, sessions, resolver, clock, config.session_minutes),
             identities=identities,
             users=Users(queue, resolver, identities, clock),
             merged=merged,
