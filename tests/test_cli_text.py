@@ -21,7 +21,7 @@ def a_row(name: str, users: int, count: int | None = None, detail: str = "") -> 
 
 
 def test_every_command_has_a_text() -> None:
-    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config", "healthcheck"}
+    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config", "healthcheck", "move"}
 
 
 def test_accounts() -> None:
