@@ -220,6 +220,10 @@ class TestIcons:
         page = f"{path(cast)}/icons"
         assert (await alice.fill(page, {"event_name": "Signup", "icon": "🎉"})).status == 303
         assert "🎉" in (await alice.get(page)).text
+        await visits.event(site.services, cast.shop, "Signup")
+        await visits.settle(site.services)
+        panel = await alice.get(f"/p/{cast.shop.id}/panels/events")
+        assert '<span class="emoji" aria-hidden="true">🎉</span>' in panel.text
         wrong = await alice.fill(page, {"event_name": "Signup", "icon": "<b>"})
         assert (wrong.status, 'id="icon-error"' in wrong.text) == (400, True)
         assert (await alice.fill(page, {"event_name": "Signup", "icon": ""})).status == 303

@@ -1,5 +1,7 @@
 """What the templates of the dashboard's panels are filled with: figures drawn, links made of the state."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from vemetric.model import filter_tree, filters
@@ -10,6 +12,8 @@ from vemetric.stats.cards import CARD_ROWS
 from vemetric.web import cards, view
 from vemetric.web import chart as drawn
 from vemetric.web.view import View
+
+NO_ICONS: Mapping[str, str] = MappingProxyType({})
 
 
 def chart(
@@ -41,11 +45,20 @@ def chart(
 
 
 def card(
-    project: Project, path: str, state: View, kind: cards.Kind, loaded: Card | None, *, is_late: bool = False
+    project: Project,
+    path: str,
+    state: View,
+    kind: cards.Kind,
+    loaded: Card | None,
+    *,
+    is_late: bool = False,
+    icons: Mapping[str, str] = NO_ICONS,
 ) -> dict[str, Any]:
-    """For a card. loaded: as in `chart`."""
+    """For a card. loaded: as in `chart`. icons: emoji by the names of events."""
     choice = state.choice(kind)
     lines = [] if loaded is None else cards.lines(kind, choice, loaded, project.domain, _deeper(state))
+    if choice.dimension == "events":
+        lines = [line._replace(mark=f"emoji:{icons[line.key]}") if line.key in icons else line for line in lines]
 
     def link(changed: View) -> dict[str, str]:
         return {"page": view.url(path, changed), "fragment": fragment_url(path, kind.name, changed)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from vemetric import errors
+from vemetric.accounts import event_icons
 from vemetric.model import calendar, timespan
 from vemetric.model.dashboard import Card as CardRows
 from vemetric.model.dashboard import Dashboard, Range
@@ -30,7 +31,7 @@ PATIENT_PARAMETER = "wait"
 
 
 class Asked(NamedTuple):
-    """What a page or a part of it is about."""
+    """What a page or a part of it is about. icons: emoji by the names of events."""
 
     page: Context
     project: Project
@@ -38,6 +39,7 @@ class Asked(NamedTuple):
     range: Range
     funnels: list[Funnel]
     conditions: Conditions
+    icons: dict[str, str]
 
     @property
     def path(self) -> str:
@@ -75,7 +77,8 @@ async def ask(request: web.Request, project: Project, state: View) -> Asked:
     page = context.of(request)
     funnels = await filters.funnels_of(request, project)
     range_ = timespan.resolve(state.timespan, _now_ms(request), project.time_zone)
-    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels))
+    icons = await event_icons.of_project(page.services.database, project.id)
+    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
@@ -141,9 +144,8 @@ def chart_values(asked: Asked, loaded: Dashboard | Late | None) -> dict[str, Any
 def card_values(asked: Asked, kind: Kind, card: CardRows | Late | None) -> dict[str, Any]:
     """What the template of a card needs."""
     is_late = isinstance(card, Late)
-    return dashboard_values.card(
-        asked.project, asked.path, asked.state, kind, None if isinstance(card, Late) else card, is_late=is_late
-    )
+    rows = None if isinstance(card, Late) else card
+    return dashboard_values.card(asked.project, asked.path, asked.state, kind, rows, is_late=is_late, icons=asked.icons)
 
 
 def tools_values(project: Project, state: View, range_: Range) -> dict[str, Any]:
