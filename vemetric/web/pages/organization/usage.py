@@ -75,6 +75,13 @@ async def _page(request: web.Request, organization: Organization, form: Form, pr
     )
 
 
+async def calls_for_warning(request: web.Request, organization: Organization) -> bool:
+    """Whether more events were stored than the organization's limit allows; counted only where it has one."""
+    if organization.events_per_month_max is None:
+        return False
+    return is_warned(await _months(request, organization))
+
+
 def is_warned(months: list[Month]) -> bool:
     """Whether the limit was exceeded in the cycle of now, or in most of the shown ones."""
     exceeded = [month.is_exceeded for month in months]
