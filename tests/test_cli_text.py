@@ -21,7 +21,7 @@ def a_row(name: str, users: int, count: int | None = None, detail: str = "") -> 
 
 
 def test_every_command_has_a_text() -> None:
-    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config", "healthcheck"}
+    assert cli_text.FORMATS.keys() == {*commands.COMMANDS, "config", "healthcheck", "move"}
 
 
 def test_accounts() -> None:
@@ -134,3 +134,16 @@ def test_dead_letters() -> None:
     ]
     assert cli_text.of("dead revive", {"revived": 1, "left": 0}) == "1 dead letter put back in line."
     assert cli_text.of("dead revive", {"revived": 0, "left": 2}) == "0 dead letters put back in line. 2 stayed dead."
+
+
+def test_letters_are_listed_and_one_is_read() -> None:
+    one = {"id": "L1", "status": "kept", "writtenAt": "2026-03-10T12:00:00.000Z", "to": "a@example.com"}
+    one |= {"subject": "Join Acme", "error": None}
+    assert cli_text.of("mail outbox", {"letters": []}) == "No letter was written yet."
+    assert cli_text.of("mail outbox", {"letters": [one]}).split() == [
+        *("L1", "kept", "2026-03-10T12:00:00.000Z", "a@example.com", "Join", "Acme")
+    ]
+    assert cli_text.of("mail outbox", {"letters": [one | {"text": "Hello"}]}) == "Hello"
+    assert "kept" in cli_text.of("mail outbox", {"letters": [one | {"text": ""}]})
+    assert "no mail is set up" in cli_text.of("mail test", {"letters": [one]})
+    assert "took the letter" in cli_text.of("mail test", {"letters": [one | {"status": "sent"}]})

@@ -5,7 +5,8 @@ import re
 import msgspec
 import pytest
 
-from tests.kit import visits
+from tests.kit import mail_server, visits
+from tests.kit.mail_server import MailServer
 from vemetric import commands, errors
 from vemetric.accounts import logins, setup
 from vemetric.clock import FrozenClock
@@ -83,6 +84,36 @@ class TestSetupLink:
         await run(services, "account create", email="ann@example.com", password="correct horse")
         with pytest.raises(errors.Conflict):
             await run(services, "setup-link")
+
+
+class TestMail:
+    async def test_letters_are_kept_for_the_operator(self, services: Services) -> None:
+        told = await run(services, "mail test", to="Ann@Example.com")
+        [letter] = told["letters"]
+        assert (letter["to"], letter["status"], letter["subject"]) == ("ann@example.com", "kept", "Mail works")
+        listed = await run(services, "mail outbox")
+        assert (listed["isMailSetUp"], [one["id"] for one in listed["letters"]]) == (False, [letter["id"]])
+        [read] = (await run(services, "mail outbox", letter=letter["id"]))["letters"]
+        assert "This server can send letters" in read["text"]
+        with pytest.raises(errors.NotFound):
+            await run(services, "mail outbox", letter="nonsense")
+        with pytest.raises(errors.Invalid):
+            await run(services, "mail test", to="nonsense")
+
+    class TestSetUp:
+        @pytest.fixture
+        def environ(self, environ: dict[str, str], mail: MailServer) -> dict[str, str]:
+            return environ | mail_server.settings(mail)
+
+        async def test_says_what_the_mail_server_said(self, services: Services, mail: MailServer) -> None:
+            assert (await run(services, "mail test", to="ann@example.com"))["letters"][0]["status"] == "sent"
+            mail.answer = "451 later"
+            [letter] = (await run(services, "mail test", to="ann@example.com"))["letters"]
+            assert (letter["status"], "451 later" in letter["error"]) == ("failed", True)
+            await mail.stop()
+            [letter] = (await run(services, "mail test", to="ann@example.com"))["letters"]
+            assert letter["status"] == "failed"
+            assert len(mail.letters) == 1
 
 
 async def test_stats_count_what_came_through_the_hub(services: Services, clock: FrozenClock) -> None:

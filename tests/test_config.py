@@ -83,10 +83,6 @@ def test_names_of_tests_are_ignored() -> None:
     assert config.load({"VEMETRIC_TEST_LISTEN": "x"})[1] == []
 
 
-def test_a_store_that_is_not_supported_yet_is_said() -> None:
-    assert config.load({"REDIS_URL": "redis://x"})[1] == ["REDIS_URL is set but not used by this version."]
-
-
 @pytest.mark.parametrize(("text", "host", "port"), [("[::]:80", "::", 80), (":8080", "0.0.0.0", 8080)])
 def test_addresses(text: str, host: str, port: int) -> None:
     settings, _ = config.load({"VEMETRIC_LISTEN": text})

@@ -79,6 +79,8 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
             return _serve(settings, warnings, probe)
         if options.command == "config":
             result = _config(settings)
+        elif options.command == "move":
+            result = _move(settings, options)
         elif options.command == "healthcheck":
             result = _healthcheck(settings)
         else:
@@ -107,6 +109,18 @@ def _serve(settings: "Config", warnings: list[str], probe: Callable[[str], None]
         logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
     uvloop.run(serve.serve(settings, warnings, **({} if probe is None else {"probe": probe})))
     return OK
+
+
+def _move(settings: "Config", options: argparse.Namespace) -> Result:
+    """Here and never by the running process: it has to be stopped."""
+    import asyncio
+
+    from vemetric.moving import move
+
+    to = {name: getattr(options, f"to{name.capitalize()}") for name in move.TARGETS}
+    after = move.settings_after(os.environ, to)
+    result = asyncio.run(move.move(settings, after, lambda line: print(line, file=sys.stderr)))
+    return result | {"settings": {move.TARGETS[name]: address for name, address in to.items() if address}}
 
 
 def _do(settings: "Config", command: str, arguments: Result) -> Result:
@@ -272,8 +286,20 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("ids", metavar="ID", nargs="*", type=int, help="as `vemetric dead list` shows it")
     one.add_argument("--all", action="store_true", help="every dead letter")
     one.add_argument("--queue", help="with --all: only of this queue")
+    move = leaf(
+        top, "move", "Copy the stores to servers, compare, and print the settings to use. Stop the server first."
+    )
+    move.add_argument("--to-database", dest="toDatabase", metavar="URL", help="as DATABASE_URL: postgresql://...")
+    move.add_argument("--to-clickhouse", dest="toClickhouse", metavar="URL", help="as CLICKHOUSE_URL: http://...")
+    move.add_argument("--to-queue", dest="toQueue", metavar="URL", help="as REDIS_URL: redis://...")
     leaf(top, "config", "Print every setting and its value in force.")
     leaf(top, "healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
+    mail = top.add_parser("mail", help="Letters to people.").add_subparsers(metavar="COMMAND", required=True)
+    outbox = leaf(mail, "outbox", "List the letters that were written; with an id, print one.", "mail outbox")
+    outbox.add_argument("letter", metavar="ID", nargs="?", help="of one letter, to read it")
+    leaf(mail, "test", "Send a letter to an address, to see whether mail is set up rightly.", "mail test").add_argument(
+        "--to", required=True, metavar="ADDRESS"
+    )
     leaf(top, "setup-link", "Print a new link to make the first account with; earlier ones end.")
     leaf(top, "version", "Print the version.")
     return parser

@@ -125,6 +125,25 @@ def setup_link(result: Result) -> str:
     return f"Create the first account within {result['validHours']} hours: {result['url']}"
 
 
+def outbox(result: Result) -> str:
+    """The letters, newest first; of one that was asked for, what it says."""
+    letters = result["letters"]
+    if len(letters) == 1 and "text" in letters[0]:
+        [letter] = letters
+        return letter["text"] or "It was sent, and what it said is not kept."
+    if not letters:
+        return "No letter was written yet."
+    return table([[one["id"], one["status"], one["writtenAt"], one["to"], one["subject"]] for one in letters])
+
+
+def tried(result: Result) -> str:
+    """What became of the letter that tries mail out."""
+    [letter] = result["letters"]
+    if letter["status"] == "sent":
+        return f"The mail server took the letter to {letter['to']}."
+    return f"The letter to {letter['to']} was not sent: {letter['error'] or 'no mail is set up'}"
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """The rows under each other, their columns aligned."""
     if not rows:
@@ -144,6 +163,22 @@ VERIFY = (
     ("Session and device jobs in queue", "behindInQueue"),
     ("Session and device jobs dead", "behindDead"),
 )
+
+
+def moved(result: Result) -> str:
+    """What was compared, and the settings in the form a shell and an env file take."""
+    rows = [[one["store"], one["table"], f"{one['rows']:,}", one["checksum"]] for one in result["compared"]]
+    settings = [f"{name}={address}" for name, address in result["settings"].items()]
+    told = [
+        "Both sides are equal:",
+        table(rows),
+        "",
+        "Start the server with these settings from now on; the files may be deleted once it runs:",
+        *settings,
+    ]
+    return "\n".join(told)
+
+
 FORMATS: dict[str, Callable[[Result], str]] = {
     "account create": account,
     "account reset-password": reset,
@@ -154,7 +189,10 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "verify": verify,
     "dead list": dead,
     "dead revive": revived,
+    "move": moved,
     "config": config,
     "healthcheck": healthcheck,
     "setup-link": setup_link,
+    "mail outbox": outbox,
+    "mail test": tried,
 }

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vemetric import errors, public_url
-from vemetric.accounts import logins, passwords, projects, setup, signup
+from vemetric.accounts import fields, logins, passwords, projects, setup, signup
 from vemetric.database import erasures
 from vemetric.ingest import jobs
 from vemetric.model import timespan
 from vemetric.model.account import Account
 from vemetric.model.dashboard import Card
+from vemetric.model.letter import Letter
 from vemetric.model.organization import Role
 from vemetric.model.project import Project
 from vemetric.queues.job import DeadJob
@@ -25,6 +26,7 @@ Arguments = Mapping[str, Any]
 Result = dict[str, Any]
 
 DEAD_JOBS_PAGE = 1000
+LETTERS_SHOWN_MAX = 100
 JOB_ID_MAX = 2**63 - 1
 # A human looks at them one by one.
 DEAD_JOBS_SHOWN = 100
@@ -192,6 +194,21 @@ async def revive_dead(services: Services, arguments: Arguments) -> Result:
     return {"revived": revived, "left": count - revived}
 
 
+async def mail_outbox(services: Services, arguments: Arguments) -> Result:
+    """letter: the id of one to read, or None for a list of the newest."""
+    if arguments.get("letter"):
+        return {"letters": [_letter(await services.post.by_id(arguments["letter"]), with_text=True)]}
+    newest = await services.post.latest(LETTERS_SHOWN_MAX)
+    return {"isMailSetUp": services.post.is_set_up, "letters": [_letter(one, with_text=False) for one in newest]}
+
+
+async def mail_test(services: Services, arguments: Arguments) -> Result:
+    """to: an address. Sends at once, past the queue, so that the answer is the mail server's."""
+    address = fields.clean(to=(fields.email, arguments["to"]))["to"]
+    letter = await services.post.try_out(address)
+    return {"letters": [_letter(letter, with_text=False)]}
+
+
 COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "account create": create_account,
     "account reset-password": reset_password,
@@ -202,6 +219,8 @@ COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "verify": verify,
     "dead list": list_dead,
     "dead revive": revive_dead,
+    "mail outbox": mail_outbox,
+    "mail test": mail_test,
     "setup-link": setup_link,
 }
 
@@ -258,6 +277,21 @@ def _is_event(job: DeadJob) -> bool:
     except ValueError:
         # What cannot be read was put as an event: nothing else is put in its line.
         return True
+
+
+def _letter(letter: Letter, with_text: bool) -> Result:
+    told = {
+        "id": letter.id,
+        "kind": letter.kind,
+        "to": letter.address,
+        "subject": letter.subject,
+        "status": letter.status.value,
+        "attempts": letter.attempts,
+        "error": letter.error,
+        "writtenAt": _time(letter.created_at_ms),
+        "sentAt": None if letter.sent_at_ms is None else _time(letter.sent_at_ms),
+    }
+    return told | ({"text": letter.body_text} if with_text else {})
 
 
 def _account(account: Account) -> Result:

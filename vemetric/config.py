@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from vemetric import errors
-from vemetric.model import clickhouse_url
+from vemetric.model import clickhouse_url, redis_url
 from vemetric.model.clickhouse_url import ClickHouseUrl
+from vemetric.model.redis_url import RedisUrl
 
 PREFIX = "VEMETRIC_"
 IGNORED_PREFIX = "VEMETRIC_TEST_"
@@ -23,8 +24,6 @@ PUBLIC_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 NEARNESS = 0.8
 # So much of a known name is that name cut short, as TLS_CERT is.
 CUT_MIN = 6
-# Settings of the server stores: not in this version, so naming one must not look as if it had worked.
-NOT_YET = ("DATABASE_URL", "REDIS_URL")
 HUB, WEB, WORKER = "hub", "web", "worker"
 ROLES = (HUB, WEB, WORKER)
 # Where roles are split over processes, each of these names a server that all of them reach.
@@ -32,6 +31,7 @@ SHARED_STORES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL")
 SECRET_CHARACTERS_MIN = 32
 # Of a server whose CLICKHOUSE_HOST is said; CLICKHOUSE_URL holds them all.
 CLICKHOUSE_PARTS = ("CLICKHOUSE_DB", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
+KEY_PREFIX = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 CLUSTER_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -82,6 +82,12 @@ class Config(msgspec.Struct, frozen=True):
     engine_merge_threads: int
     engine_query_seconds: int
     engine_insert_seconds: int
+    database_url: str
+    database_replica_url: str
+    database_connections_max: int
+    redis_url: RedisUrl | None
+    redis_prefix: str
+    redis_may_lose: bool
     clickhouse_url: ClickHouseUrl | None
     clickhouse_host: ClickHouseUrl | None
     clickhouse_db: str
@@ -179,6 +185,24 @@ def parse_roles(text: str) -> Roles:
 
 def parse_secret(text: str) -> str:
     if 0 < len(text) < SECRET_CHARACTERS_MIN:
+        raise ValueError(text)
+    return text
+
+
+def parse_database_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.path.strip("/")):
+        raise ValueError(text)
+    _ = parts.port  # raises ValueError on a bad port
+    return text
+
+
+def parse_redis_url(text: str) -> RedisUrl | None:
+    return redis_url.parse(text) if text else None
+
+
+def parse_key_prefix(text: str) -> str:
+    if not KEY_PREFIX.fullmatch(text):
         raise ValueError(text)
     return text
 
@@ -440,6 +464,51 @@ OPTIONS: tuple[Option, ...] = (
     number("VEMETRIC_ENGINE_QUERY_SECONDS", 30, 1, 3600, "seconds", "A longer query of a page is stopped."),
     number("VEMETRIC_ENGINE_INSERT_SECONDS", 20, 1, 600, "seconds", "A longer insert is stopped and tried again."),
     Option(
+        "DATABASE_URL",
+        "",
+        parse_database_url,
+        "postgresql://user:password@host:5432/database",
+        "A PostgreSQL server (14 or newer) for accounts, projects and identities, instead of a file. PgBouncer in "
+        "front of it may work in transaction mode.",
+        secret=True,
+    ),
+    Option(
+        "VEMETRIC_DATABASE_REPLICA_URL",
+        "",
+        parse_database_url,
+        "postgresql://user:password@host:5432/database",
+        "A replica of that server for what pages show and may be a moment old. While it cannot be reached, the server "
+        "itself is asked.",
+        secret=True,
+    ),
+    number(
+        "VEMETRIC_DATABASE_CONNECTIONS_MAX", 10, 1, 500, "connections", "Connections to PostgreSQL a process keeps."
+    ),
+    Option(
+        "REDIS_URL",
+        "",
+        parse_redis_url,
+        redis_url.ALLOWED,
+        "A Redis (7 or newer) or Valkey for queue and keys, instead of a file. It must keep an append-only file and "
+        "drop no keys (docs/scaling.md).",
+        secret=True,
+    ),
+    Option(
+        "VEMETRIC_REDIS_PREFIX",
+        "vemetric",
+        parse_key_prefix,
+        "1 to 64 letters, digits and _ . : -",
+        "What all keys begin with, in braces. Instances that share a server need different ones.",
+    ),
+    Option(
+        "VEMETRIC_REDIS_MAY_LOSE",
+        "no",
+        lambda text: one_of("yes", "no")(text) == "yes",
+        "yes or no",
+        "Start on a Redis without append-only file, or one that drops keys when its memory is full. Accepted events "
+        "can then be lost.",
+    ),
+    Option(
         "CLICKHOUSE_URL",
         "",
         parse_clickhouse_url,
@@ -610,6 +679,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     values = {option.field: _parse(option, environ.get(option.name, "").strip()) for option in OPTIONS}
     config = Config(**values)
     _check_together(config)
+    _check_database(config)
     _check_clickhouse(config)
     _check_roles(config)
     # An insert begins only where the lease outlasts it, and a lease is prolonged when a third of it is over.
@@ -633,6 +703,11 @@ def _check_together(config: Config) -> None:
         raise errors.Misconfigured(
             "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL: its sender, and where its links lead."
         )
+
+
+def _check_database(config: Config) -> None:
+    if config.database_replica_url and not config.database_url:
+        raise errors.Misconfigured("VEMETRIC_DATABASE_REPLICA_URL needs DATABASE_URL: the server it is a replica of.")
 
 
 def _check_clickhouse(config: Config) -> None:
@@ -675,9 +750,9 @@ def _parse(option: Option, text: str) -> Any:
 
 def _check_names(environ: Mapping[str, str]) -> list[str]:
     known = {option.name for option in OPTIONS}
-    warnings = [f"{name} is set but not used by this version." for name in NOT_YET if environ.get(name)]
+    warnings = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in known or name in NOT_YET or name.startswith(IGNORED_PREFIX):
+        if not name.startswith(PREFIX) or name in known or name.startswith(IGNORED_PREFIX):
             continue
         by_stem = {option.removeprefix(PREFIX): option for option in sorted(known)}
         near = _near(name.removeprefix(PREFIX), list(by_stem))

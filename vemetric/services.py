@@ -26,8 +26,9 @@ from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 from vemetric.files import store
 from vemetric.files.store import FileStore
 from vemetric.ingest.accept import Intake
-from vemetric.ingest.identify import Users
+from vemetric.ingest.batch import Batches
 from vemetric.ingest.erased import Erased
+from vemetric.ingest.identify import Users
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
@@ -45,6 +46,7 @@ from vemetric.queues.sqlite import SqliteQueue
 
 if TYPE_CHECKING:
     from vemetric.clickhouse.server import ServerEngine
+    from vemetric.queues.redis import RedisQueue
 
 ANALYTICS_NAME = "analytics"
 DATABASE_NAME = "vemetric.db"
@@ -75,6 +77,7 @@ class Services:
     tap: Tap
     ingest_rate: IngestRate
     intake: Intake
+    batches: Batches
     identities: Identities
     users: Users
     merged: Merged
@@ -106,11 +109,9 @@ async def open_services(
         make_private_directory(config.data_dir)
         # The analytics store is first: who owns it owns the data directory.
         engine = engine or await open_engine(config, stack)
-        database = await Database.open(file_url(config.data_dir / DATABASE_NAME))
+        database = await open_database(config)
         stack.push_async_callback(database.close)
-        queue = await SqliteQueue.open(
-            config.data_dir / QUEUE_NAME, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True
-        )
+        queue = await open_queue(config, clock)
         stack.push_async_callback(queue.close)
         places = Places.open(config.geo_database or DEFAULT_DATABASE)
         stack.callback(places.close)
@@ -120,14 +121,16 @@ async def open_services(
             )
         salts = Salts(database, clock)
         await salts.rotate()
-        sessions = LiveSessions(queue, config.session_minutes, exclusive=True)
+        # A queue in a file is one process's, and so is what follows from its jobs.
+        is_alone = config.redis_url is None
+        sessions = LiveSessions(queue, config.session_minutes, exclusive=is_alone)
         await sessions.load()
-        identities = Identities(database, queue, queue, clock, exclusive=True)
+        identities = Identities(database, queue, queue, clock, exclusive=is_alone)
         await identities.load()
         await user_merges.prepare_readers(engine, always=False)
-        merged = Merged(database, clock, queue, exclusive=True)
+        merged = Merged(database, clock, queue, exclusive=is_alone)
         await merged.load()
-        erased = Erased(database, exclusive=True)
+        erased = Erased(database, exclusive=is_alone)
         await erased.load()
         resolver = Resolver(salts, sessions, identities)
         secret = secret_of(config)
@@ -149,6 +152,7 @@ async def open_services(
             tap=Tap(queue, clock),
             ingest_rate=IngestRate(config.ingest_requests_per_minute, clock),
             intake=Intake(queue, sessions, resolver, clock),
+            batches=Batches(queue, queue, sessions, resolver, clock, config.session_minutes),
             identities=identities,
             users=Users(queue, resolver, identities, clock),
             merged=merged,
@@ -158,8 +162,36 @@ async def open_services(
             pictures=store.of(config),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,
-            owns_stores=True,
+            owns_stores=is_alone,
         )
+
+
+async def open_database(config: Config) -> Database:
+    """The relational store with its tables."""
+    if not config.database_url:
+        return await Database.open(file_url(config.data_dir / DATABASE_NAME))
+    return await Database.open(
+        config.database_url,
+        replica_url=config.database_replica_url,
+        connections_max=config.database_connections_max,
+    )
+
+
+async def open_queue(config: Config, clock: Clock) -> "SqliteQueue | RedisQueue":
+    """Queue and keys."""
+    if config.redis_url is None:
+        path = config.data_dir / QUEUE_NAME
+        return await SqliteQueue.open(path, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True)
+    # Here, for its client takes time and memory that a queue in a file does without.
+    from vemetric.queues.redis import RedisQueue
+
+    return await RedisQueue.open(
+        config.redis_url,
+        clock,
+        prefix=config.redis_prefix,
+        jobs_max=config.queue_jobs_max,
+        may_lose=config.redis_may_lose,
+    )
 
 
 async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:

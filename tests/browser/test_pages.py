@@ -27,6 +27,8 @@ def the_pages(stage: Stage) -> dict[str, str]:
         "dashboard": f"{project}?ch=users,pageViews,events",
         "dashboard-rates": f"{project}?t=30days&ch=bounceRate,visitDuration&s=utmSource&cl=cities&u=os",
         "dashboard-empty": f"{project}?t=custom&sd=2020-02-03",
+        "dashboard-filtered": f"{project}?f=or(page(path:contains:docs);and(user(anonymous);os(os:oneOf:macOS)))",
+        "filter": f"{project}/filter?type=event&back={project}",
         "live": f"{project}?t=live",
         "install": waiting,
         "settings": f"{project}/settings",

@@ -12,6 +12,7 @@ from vemetric import errors
 from vemetric.clickhouse import cluster, migrate
 from vemetric.clickhouse.cluster import Cluster
 from vemetric.clickhouse.server import ServerEngine
+from vemetric.clickhouse.user_merges import READER_FILTERS
 from vemetric.model import clickhouse_url
 from vemetric.stats import statements
 
@@ -129,6 +130,13 @@ def test_every_table_that_statistics_read_exists_on_the_cluster() -> None:
     for name in statements.names():
         read = set(re.findall(r"\bFROM (\w+)\b", statements.statement(name)))
         assert read <= cluster.SHARD_KEYS.keys() | cluster.EVERYWHERE, name
+
+
+def test_every_shard_leaves_the_same_out() -> None:
+    spread = TWO.left_out(READER_FILTERS)
+    assert spread.keys() == READER_FILTERS.keys()
+    for table, condition in spread.items():
+        assert condition.count("GLOBAL NOT IN (SELECT") == READER_FILTERS[table].count("NOT IN (SELECT") > 0
 
 
 @pytest.fixture

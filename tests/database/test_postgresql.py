@@ -14,6 +14,7 @@ from sqlalchemy.util import greenlet_spawn
 from tests.kit import servers
 from tests.relational import postgresql_url
 from vemetric import errors
+from vemetric.database import database as module
 from vemetric.database import migrate
 from vemetric.database.database import Database
 from vemetric.database.tables import metadata, organization
@@ -153,8 +154,33 @@ async def test_a_transaction_that_loses_its_server_is_not_committed_twice(own_se
     await database.close()
 
 
-@pytest.mark.parametrize("part", ["password", "database"])
-async def test_a_wrong_name_or_password_is_said_without_the_password(url: str, part: str) -> None:
+async def test_what_may_lag_is_read_from_the_replica(
+    own_server: servers.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = servers.start_postgresql_replica(own_server)
+    monkeypatch.setattr(module, "LAG_SECONDS", 0)
+    urls = [servers.postgresql_url(server) for server in (own_server, replica)]
+    database = await Database.open(urls[0], replica_url=urls[1])
+    recovering = sqlalchemy.text("SELECT pg_is_in_recovery()")
+    async with database.connect(may_lag=True) as connection:
+        assert await connection.value(recovering) is True
+    async with database.connect() as connection:
+        assert await connection.value(recovering) is False
+    monkeypatch.setattr(module, "LAG_SECONDS", 60)
+    async with database.begin() as connection:
+        await connection.change(sqlalchemy.update(organization).values(name="Changed"))
+    async with database.connect(may_lag=True) as connection:
+        assert await connection.value(recovering) is False, "a process must see what it wrote"
+    await database.close()
+    replica.kill()
+    database = await Database.open(urls[0], replica_url=urls[1])
+    monkeypatch.setattr(database, "_replica_from", 0.0)
+    async with database.connect(may_lag=True) as connection:
+        assert await connection.value(recovering) is False
+    await database.close()
+
+
+async def test_a_wrong_name_is_said_without_the_password(url: str) -> None:
     wrong = make_url(url).set(database="nowhere", password="very-secret").render_as_string(hide_password=False)
     with pytest.raises(errors.Unavailable, match="nowhere") as caught:
         await Database.open(wrong)

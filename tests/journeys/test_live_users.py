@@ -39,6 +39,8 @@ const { Vemetric } = require("@vemetric/node");
   const userIdentifier = "kim";
   await vemetric.trackEvent("Paid", { userIdentifier, eventData: { amount: 9007199254740993n.toString() } });
   await vemetric.updateUser({ userIdentifier, userDisplayName: "Kim", userData: { set: { plan: "pro" } } });
+  // It reads no answer to its end, so its connections would keep the process until the server closes them.
+  process.exit();
 })();
 """
 EVENTS = """

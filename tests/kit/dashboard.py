@@ -25,10 +25,12 @@ def log_in(page: Page, server: Server, password: str) -> None:
 
 def tiles(page: Page) -> dict[str, str]:
     """The figures of the tiles, as they are written."""
+    expect(page.get_by_text("Still counting")).to_have_count(0)
     return {key: page.locator(f"#tile-{key} .metric__value").inner_text() for key in TILES}
 
 
 def rows(page: Page, card: str) -> list[list[str]]:
     """The rows of a card, each its cells' texts."""
+    expect(page.get_by_text("Still counting")).to_have_count(0)
     lines = page.locator(f"#panel-{card} tbody tr").all()
     return [[cell.inner_text().strip() for cell in line.locator("th .list__in > .clip, td").all()] for line in lines]

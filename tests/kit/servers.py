@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from building import servers
@@ -116,6 +116,13 @@ def end_all() -> None:
         started.pop().kill()
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "a server did not become ready"
+        time.sleep(0.02)
+
+
 # PostgreSQL
 
 
@@ -154,11 +161,24 @@ def start_postgresql(*options: str) -> Server:
     return server
 
 
+def start_postgresql_replica(primary: Server) -> Server:
+    """A hot standby that follows the primary."""
+    program = _postgresql_program("postgres")
+    folder, port = new_folder(), free_port()
+    data = folder / "data"
+    source = f"host=127.0.0.1 port={primary.port} user=postgres"
+    command = [program.with_name("pg_basebackup"), "-D", data, "-d", source, "-R", "-c", "fast", "--no-sync"]
+    subprocess.run(command, check=True, capture_output=True, **_identity())
+    flags = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"]
+    server = Server([program, "-D", data, "-p", str(port), *flags], port, folder, end_by=signal.SIGINT)
+    server.start()
+    _wait_until_postgresql_answers(program.with_name("pg_isready"), port)
+    return server
+
+
 def _wait_until_postgresql_answers(program: Path, port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while subprocess.run([program, "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
-        assert time.monotonic() < deadline, "PostgreSQL did not become ready"
-        time.sleep(0.02)
+    command = [program, "-q", "-h", "127.0.0.1", "-p", str(port)]
+    wait_until(lambda: subprocess.run(command, check=False).returncode == 0)
 
 
 def postgresql_url(server: Server, database: str = "postgres") -> str:
@@ -212,6 +232,25 @@ def start_redis(name: str, *options: str, durable: bool = True) -> Server:
     server = Server(command, port, folder, servers.surroundings())
     server.start()
     return server
+
+
+def start_sentinel(name: str, watched: Server) -> Server:
+    """A sentinel that knows one server as `main`."""
+    folder = new_folder()
+    port = free_port()
+    settings = folder / "sentinel.conf"
+    settings.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {watched.port} 1\n"
+    )
+    # It writes down what it learns.
+    settings.chmod(0o666)
+    server = Server([redis_programs()[name], settings, "--sentinel"], port, folder, servers.surroundings())
+    server.start()
+    return server
+
+
+def redis_url(server: Server) -> str:
+    return f"redis://127.0.0.1:{server.port}/0"
 
 
 def _valkey_program() -> Path:

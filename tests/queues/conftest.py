@@ -10,6 +10,7 @@ import pytest
 
 from tests.kit import servers
 from vemetric.clock import Clock, FrozenClock
+from vemetric.model import redis_url
 from vemetric.queues.redis import RedisQueue
 from vemetric.queues.sqlite import SqliteQueue
 
@@ -30,7 +31,8 @@ async def open_sqlite(path: Path, clock: Clock, **limits: int) -> AsyncIterator[
 async def open_redis(name: str, path: Path, clock: Clock, **limits: int) -> AsyncIterator[RedisQueue]:
     """On the test process's server of that name; the directory stands for the keys' prefix."""
     prefix = hashlib.sha256(bytes(path)).hexdigest()[:16]
-    queue = await RedisQueue.open(f"redis://127.0.0.1:{servers.redis(name).port}", clock, prefix=prefix, **limits)
+    url = redis_url.parse(servers.redis_url(servers.redis(name)))
+    queue = await RedisQueue.open(url, clock, prefix=prefix, **limits)
     try:
         yield queue
     finally:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.queues.conftest import open_sqlite
 from vemetric import errors
-from vemetric.queues import sqlite_commit, sqlite_schema
+from vemetric.queues import sqlite_commit, sqlite_schema, sqlite_writer
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
@@ -207,6 +207,64 @@ async def test_expired_keys_are_purged_in_portions_and_live_ones_kept(queue, fil
     assert left[0] >= count + 2 - PURGE_PORTION_KEYS
     assert left[-1] == 2
     assert [key for key, _ in await queue.scan("", 10)] == ["ever", "zzz"]
+
+
+async def test_a_crowd_of_expired_keys_is_purged_as_fast_as_it_came(queue, file, clock):
+    expires_ms = clock.now_ms() + 1000
+    await queue.set([KeySet(f"short{number:05d}", b"v", expires_ms) for number in range(2 * PURGE_PORTION_KEYS)])
+    await queue.maintain()
+    await queue.close()
+    clock.advance(1000)
+    writer = sqlite_writer.Writer.open(file, clock)
+    try:
+        hurry = []
+        while rows(file, "SELECT count(*) FROM key") != [(0,)]:
+            writer.keep_up()
+            hurry.append(writer._upkeep_seconds)
+        writer.keep_up()
+        assert hurry == [sqlite_writer.HASTY_UPKEEP_SECONDS] * 2
+        assert writer._upkeep_seconds == sqlite_writer.UPKEEP_SECONDS
+    finally:
+        writer.close()
+
+
+async def test_a_quiet_moment_goes_on_while_many_keys_have_expired(queue, file, clock):
+    expires_ms = clock.now_ms() + 1000
+    await queue.set([KeySet(f"short{number:05d}", b"v", expires_ms) for number in range(PURGE_PORTION_KEYS)])
+    await queue.maintain()
+    await queue.close()
+    writer = sqlite_writer.Writer.open(file, clock)
+    try:
+        clock.advance(1000)
+        assert writer.idle()
+        assert not writer.idle()
+    finally:
+        writer.close()
+
+
+async def test_a_small_write_on_a_full_disk_is_no_recovery(queue, file, clock, caplog, monkeypatch):
+    await queue.close()
+    writer = sqlite_writer.Writer.open(file, clock)
+    try:
+        for name in "abc":
+            writer._failed(sqlite3.OperationalError("database or disk is full"))
+            writer._begin()
+            writer._commit()
+            writer._begin()
+            writer.set_if_absent(name, b"v", 0)
+            writer._commit()
+        told = [record.getMessage() for record in caplog.records]
+        assert told == ["The queue cannot be written: database or disk is full"]
+        monkeypatch.setattr(sqlite_writer, "WELL_AFTER_SECONDS", 0)
+        writer._begin()
+        writer._commit()
+        assert len(caplog.records) == 1
+        writer._begin()
+        writer.set_if_absent("d", b"v", 0)
+        writer._commit()
+        assert caplog.records[-1].getMessage() == "The queue can be written again."
+    finally:
+        writer.close()
 
 
 # Speed that does not depend on the backlog

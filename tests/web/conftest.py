@@ -17,6 +17,7 @@ from vemetric.model.organization import Membership, Organization, Role
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web import app, cookies
+from vemetric.web.pages import dashboard
 
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]{128})"')
 
@@ -112,7 +113,9 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def site(services_at_noon: Services, aiohttp_client: AiohttpClient) -> Site:
+async def site(services_at_noon: Services, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch) -> Site:
+    # However slow the machine is, pages come with all their panels.
+    monkeypatch.setattr(dashboard, "PATIENCE_SECONDS", None)
     server = TestServer(app.make_app(services_at_noon))
     client = await aiohttp_client(server, cookie_jar=DummyCookieJar())
     return Site(services_at_noon, client)

@@ -43,6 +43,8 @@ CHANGE = "login 404 403 403 303 303"
 SEEN = "login 404 200 404 200 200"
 PROJECT_ADMINS = "login 404 403 404 200 200"
 PROJECT_CHANGE = "login 404 403 404 303 303"
+# What everybody who sees a project may change.
+MEMBER_CHANGE = "login 404 303 404 303 303"
 OPERATOR = "login 404 404 404 404 200"
 OPERATOR_CHANGE = "login 404 404 404 404 303"
 
@@ -59,6 +61,8 @@ ROWS = {
     "GET /static/{version}/{name:.+}": Row(OPEN),
     "GET /robots.txt": Row(OPEN),
     "POST /csp-report": Row("204 204 204 204 204 204"),
+    # Billing is off unless a setting switches it on.
+    "POST /webhooks/paddle": Row(GONE),
     "GET /setup": Row(TO_LOGIN),
     "GET /setup/{token}": Row(TO_LOGIN),
     "POST /setup/{token}": Row(TO_LOGIN),
@@ -131,6 +135,11 @@ ROWS = {
     "POST /invite/{token}": Row("login 303 409 409 409 303", places={"token": "{invitation}"}),
     "GET /p/{project}": Row(SEEN),
     "GET /p/{project}/panels/{panel}": Row(SEEN),
+    "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
+    "GET /p/{project}/filter": Row(SEEN),
+    # Without a type there is no form that could be taken.
+    "GET /p/{project}/filter/apply": Row(OWN_GONE),
+    "POST /p/{project}/filters": Row(MEMBER_CHANGE, {"action": "keep", "name": "New", "f": "user(anonymous)"}),
     "GET /p/{project}/waiting": Row(SEEN, is_stream=True),
     "GET /p/{project}/settings": Row(SEEN),
     "POST /p/{project}/settings": Row(PROJECT_CHANGE, {"name": "Shop 2", "domain": "two.example", "time_zone": "UTC"}),

@@ -111,6 +111,8 @@ def test_table_says_what_the_picture_shows() -> None:
         "pageViews": ("12", None),
         "bounceRate": ("–", None),
         "visitDuration": ("–", None),
+        "visits": ("0", None),
+        "viewsPerVisit": ("–", None),
         "events": ("1", 225.0),
     }
     assert (record.before, record.change) == ("2", "+100 %")

@@ -16,8 +16,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.model.dashboard import Card
 from vemetric.model.geo import Geo
-from vemetric.web import app
-from vemetric.web.pages import dashboard
+from vemetric.web import app, dashboard_values
 
 PANELS = ("chart", "pages", "sources", "events", "locations", "clients")
 
@@ -147,4 +146,4 @@ async def test_a_store_that_is_busy_leaves_the_frame_and_a_way_to_try_again(
     ],
 )
 def test_paging(rows: int, page: int, numbers: list[int | None]) -> None:
-    assert dashboard.paging(Card([], rows, page, 0)) == numbers
+    assert dashboard_values.paging(Card([], rows, page, 0)) == numbers

@@ -204,6 +204,8 @@ class TestUsage:
         shown = (await alice.get(f"{SETTINGS}/usage")).text
         assert "Exceeded" in shown
         assert "Nothing is refused" in shown
+        assert "than the limit allows" in (await alice.get("/o/acme")).text
+        assert "than the limit allows" not in (await (await site.browser_of(cast.bob)).get("/o/acme")).text
         wrong = await alice.fill(f"{SETTINGS}/usage", {"limit": "-2"})
         assert (wrong.status, 'id="limit-error"' in wrong.text) == (400, True)
 

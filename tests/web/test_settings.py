@@ -10,9 +10,11 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric.accounts import access, api_keys, exclusions, projects
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
+from vemetric.ingest import jobs
 from vemetric.ingest.refuse import Refusal
 from vemetric.model import erasure
 from vemetric.model.project import Project
+from vemetric.web import seen
 
 DETAILS = {"name": "New shop", "domain": "new.example.com", "time_zone": "America/Lima"}
 
@@ -157,6 +159,26 @@ async def test_the_tap_shows_what_the_hub_saw(site: Site, cast: Cast, alice: Bro
     assert "Take the path off the list" in shown
 
 
+async def test_the_last_day_is_counted_by_verdict(site: Site, cast: Cast, alice: Browser, clock: FrozenClock) -> None:
+    services, now_ms = site.services, clock.now_ms()
+    hour = jobs.HOUR_MS
+    await services.keys.add(
+        {
+            jobs.accepted_counter(cast.shop.id, now_ms): 1200,
+            jobs.accepted_counter(cast.shop.id, now_ms - 23 * hour): 34,
+            jobs.accepted_counter(cast.shop.id, now_ms - 24 * hour): 5000,
+            jobs.refused_counter(cast.shop.id, Refusal.BOT, now_ms): 7,
+            jobs.refused_counter(cast.shop.id, "new-reason", now_ms): 9,
+            jobs.refused_counter(cast.shop.id + 1, Refusal.BUSY, now_ms): 3,
+        }
+    )
+    found = await seen.last_day(services.keys, cast.shop, now_ms)
+    assert [(one.label, one.times) for one in found] == [("Accepted", 1234), ("Refused", 9), ("Bot", 7)]
+    shown = (await alice.get(f"{path(cast)}/installation")).text
+    assert "1,234" in shown
+    assert "Its user agent is on the list of bots." in shown
+
+
 async def test_members_see_and_admins_change(site: Site, cast: Cast) -> None:
     bob = await site.browser_of(cast.bob)
     shown = await bob.get(path(cast))
@@ -198,6 +220,10 @@ class TestIcons:
         page = f"{path(cast)}/icons"
         assert (await alice.fill(page, {"event_name": "Signup", "icon": "🎉"})).status == 303
         assert "🎉" in (await alice.get(page)).text
+        await visits.event(site.services, cast.shop, "Signup")
+        await visits.settle(site.services)
+        panel = await alice.get(f"/p/{cast.shop.id}/panels/events")
+        assert '<span class="emoji" aria-hidden="true">🎉</span>' in panel.text
         wrong = await alice.fill(page, {"event_name": "Signup", "icon": "<b>"})
         assert (wrong.status, 'id="icon-error"' in wrong.text) == (400, True)
         assert (await alice.fill(page, {"event_name": "Signup", "icon": ""})).status == 303

@@ -135,6 +135,18 @@ class Post:
                 )
             )
 
+    async def try_out(self, address: str) -> Letter:
+        """Send a letter at once, to see whether mail is set up rightly; returns it with what became of it."""
+        async with self._database.begin() as connection:
+            letter = await self.write(connection, letters.try_out(), address)
+        try:
+            await self.deliver(letter.id)
+        except (errors.Unavailable, Postponed):
+            # The letter has noted why; it shall not come hours later.
+            failed = msgspec.structs.replace(await self.by_id(letter.id), status=LetterStatus.FAILED)
+            await self._note(failed)
+        return await self.by_id(letter.id)
+
     async def sweep(self) -> None:
         """Give letters that lost their job a new one, and forget old letters. Runs every hour."""
         now_ms = self._clock.now_ms()

@@ -1,8 +1,9 @@
 """Our statements for a cluster of ClickHouse servers: replicated tables on every shard, one distributed table before
-each of them that bears the name our queries use. See docs/decisions for why a user's rows share a shard.
+each of them that bears the name our queries use. Why so: docs/decisions/0006-clickhouse-cluster.md.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from vemetric import errors
@@ -54,6 +55,12 @@ class Cluster(NamedTuple):
     def lookup_settings(self) -> dict[str, Any]:
         """What is asked before a row is written again must not be answered by a replica that lags behind."""
         return {"select_sequential_consistency": 1}
+
+    def left_out(self, conditions: Mapping[str, str]) -> dict[str, str]:
+        """What readers leave out, decided once for all shards: each has a copy of the small tables that say so, and one
+        that lags behind would show a user's rows twice or not at all.
+        """
+        return {table: condition.replace(" NOT IN (", " GLOBAL NOT IN (") for table, condition in conditions.items()}
 
     def statements(self, sql: str) -> list[str]:
         """The statements that do on the cluster what this one does on a single server. StoreError for one that is of no

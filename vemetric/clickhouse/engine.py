@@ -1,4 +1,4 @@
-"""ClickHouse as its users see it, embedded or on a server. Backends: embedded.py (server.py follows)."""
+"""ClickHouse as its users see it, embedded or on a server. Backends: embedded.py and server.py."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -233,7 +233,9 @@ class ServerEngine:
 
     def leave_out(self, conditions: Mapping[str, str]) -> None:
         """See Engine.leave_out."""
-        self._reads.client.params["additional_table_filters"] = left_out_setting(conditions)
+        self._reads.client.params["additional_table_filters"] = left_out_setting(
+            self._cluster.left_out(conditions) if self._cluster else conditions
+        )
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then. StoreBusy also

@@ -5,6 +5,7 @@ running the engine inside a greenlet, are here instead. What differs between the
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -23,6 +24,10 @@ from vemetric.database import dialect, migrate
 
 CONNECTIONS_MAX = 5
 CONNECTION_WAIT_SECONDS = 10
+# After a change of its own a process does not ask the replica for so long, that people see what they did.
+LAG_SECONDS = 10.0
+# A replica that could not be reached is left alone for so long.
+REPLICA_REST_SECONDS = 10
 # The execution option that tells the "begin" listener which statement opens the transaction.
 BEGIN_OPTION = "vemetric_begin"
 
@@ -31,6 +36,7 @@ OUR_MISTAKES = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 
 Parameters = Sequence[dict[str, Any]] | dict[str, Any]
 Taken = TypeVar("Taken")
+log = logging.getLogger(__name__)
 
 
 def file_url(path: Path) -> URL:
@@ -91,32 +97,29 @@ class Connection:
 class Database:
     """Opens transactions. Read with `async with connect()`, write with `async with begin()`."""
 
-    def __init__(self, engine: sqlalchemy.Engine, rules: dialect.Dialect) -> None:
+    def __init__(
+        self, engine: sqlalchemy.Engine, rules: dialect.Dialect, replica: sqlalchemy.Engine | None = None
+    ) -> None:
         self._engine = engine
         self._rules = rules
+        self._replica = replica
+        self._replica_from = 0.0
         # One writer at a time, in the order they came: a queue here instead of polling SQLite's lock.
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if rules.one_writer else nullcontext()
 
     @classmethod
-    async def open(cls, url: str | URL, *, connections_max: int = CONNECTIONS_MAX) -> "Database":
+    async def open(cls, url: str | URL, *, replica_url: str = "", connections_max: int = CONNECTIONS_MAX) -> "Database":
         """Connect and bring the schema up to this version; of several processes at once one does it, the others wait.
 
+        replica_url: a replica that is asked for what may be a moment old; it need not be there yet.
         Raises Misconfigured for a URL that is not supported or a database a newer version has written, Unavailable
         when the database cannot be reached.
         """
         parsed, rules = dialect.of(url)
         if rules.one_writer and parsed.database:
             _make_private(Path(parsed.database))
-        engine = sqlalchemy.create_engine(
-            parsed,
-            connect_args=rules.connect_arguments,
-            pool_size=connections_max,
-            max_overflow=0,
-            pool_timeout=CONNECTION_WAIT_SECONDS,
-        )
-        event.listen(engine, "connect", rules.prepare)
-        event.listen(engine, "begin", _begin)
-        database = cls(engine, rules)
+        replica = _engine(dialect.of(replica_url)[0], rules, connections_max) if replica_url else None
+        database = cls(_engine(parsed, rules, connections_max), rules, replica)
         try:
             async with database.begin() as connection:
                 await connection.lock("migrate")
@@ -127,9 +130,13 @@ class Database:
         return database
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
-        """A transaction that only reads: what it sees does not change while it is open (on SQLite)."""
-        connection = await self._start(self._rules.begin_read)
+    async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
+        """A transaction that only reads: what it sees does not change while it is open.
+
+        may_lag: what it sees may be a moment old, so that a replica can be asked; never right after this process wrote.
+        """
+        connection = await self._start_on_replica() if may_lag else None
+        connection = connection or await self._start(self._rules.begin_read)
         try:
             yield Connection(connection, self._rules, writes=False)
         finally:
@@ -144,6 +151,7 @@ class Database:
                 yield Connection(connection, self._rules, writes=True)
                 with _translated():
                     await greenlet_spawn(connection.commit)
+                self._rest_replica(LAG_SECONDS)
             finally:
                 await asyncio.shield(greenlet_spawn(connection.close))
 
@@ -155,22 +163,37 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await greenlet_spawn(self._engine.dispose)
+        if self._replica is not None:
+            await greenlet_spawn(self._replica.dispose)
 
     async def _start(self, statement: str | None) -> SyncConnection:
         # Nothing was read or written yet, so beginning again is always safe.
         for wait_seconds in self._rules.retry_waits_seconds:
             try:
-                return await self._open(statement)
+                return await self._open(self._engine, statement)
             except errors.Unavailable as error:
                 if isinstance(error.__cause__, exc.TimeoutError):
                     # All connections are in use; that has been waited for already.
                     raise
                 await asyncio.sleep(wait_seconds)
-        return await self._open(statement)
+        return await self._open(self._engine, statement)
 
-    async def _open(self, statement: str | None) -> SyncConnection:
+    async def _start_on_replica(self) -> SyncConnection | None:
+        if self._replica is None or asyncio.get_running_loop().time() < self._replica_from:
+            return None
+        try:
+            return await self._open(self._replica, self._rules.begin_read)
+        except errors.Unavailable as error:
+            log.warning("The database's replica is left alone for %d s: %s", REPLICA_REST_SECONDS, error)
+            self._rest_replica(REPLICA_REST_SECONDS)
+            return None
+
+    def _rest_replica(self, seconds: float) -> None:
+        self._replica_from = max(self._replica_from, asyncio.get_running_loop().time() + seconds)
+
+    async def _open(self, engine: sqlalchemy.Engine, statement: str | None) -> SyncConnection:
         with _translated():
-            return await greenlet_spawn(_open, self._engine, statement)
+            return await greenlet_spawn(_open, engine, statement)
 
 
 class _translated:
@@ -186,6 +209,19 @@ class _translated:
             raise errors.Unavailable(f"The accounts database cannot be used right now: {error.orig}.") from error
         if isinstance(error, exc.TimeoutError | OSError):
             raise errors.Unavailable(f"The accounts database cannot be reached: {error}.") from error
+
+
+def _engine(url: URL, rules: dialect.Dialect, connections_max: int) -> sqlalchemy.Engine:
+    engine = sqlalchemy.create_engine(
+        url,
+        connect_args=rules.connect_arguments,
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_timeout=CONNECTION_WAIT_SECONDS,
+    )
+    event.listen(engine, "connect", rules.prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _open(engine: sqlalchemy.Engine, statement: str | None) -> SyncConnection:

@@ -10,7 +10,7 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.ingest import jobs, user_said
 from vemetric.ingest.hit import EventHit
-from vemetric.ingest.live_session import UNREAD, Extended, LiveSessions
+from vemetric.ingest.live_session import UNREAD, Extended, LiveSession, LiveSessions
 from vemetric.ingest.who import Resolver, Sender, Who
 from vemetric.model import ids
 from vemetric.model.geo import Geo
@@ -115,23 +115,7 @@ class Intake:
         extended = self._sessions.extend(who.key, who.session, now_ms)
         session = extended.session
         event_id = ids.random_id(EVENT_ID_LENGTH)
-        job = jobs.EventJob(
-            project_id=project.id,
-            domain=project.domain,
-            user_id=who.user_id,
-            session_id=session.session_id,
-            session_started_ms=session.started_ms,
-            event_id=event_id,
-            created_ms=now_ms,
-            name=hit.name,
-            url=_text_or_none(hit.url),
-            context_id=_text_or_none(hit.context_id) or "",
-            identifier=sender.user_identifier or sender.identifier or "",
-            display_name=_text_or_none(hit.display_name) or "",
-            custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
-            headers=headers,
-            geo=geo,
-        )
+        job = event_job(hit, project, sender, headers, geo, who, session, event_id, now_ms)
         # The job that opens a session bears the session's name: page leaves wait for it.
         key = session.session_id if extended.is_new else None
         put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)]
@@ -155,6 +139,37 @@ class Intake:
         leave = jobs.LeaveJob(project.id, who.user_id, session.session_id, session.started_ms, now_ms)
         job = NewJob(jobs.EVENT_QUEUE, jobs.encode(leave), after=session.session_id)
         return Prepared(Write(jobs=[job], keys=[extended.write]), who.key, extended, Accepted("", None))
+
+
+def event_job(
+    hit: EventHit,
+    project: Project,
+    sender: Sender,
+    headers: dict[str, str],
+    geo: Geo,
+    who: Who,
+    session: LiveSession,
+    event_id: str,
+    created_ms: int,
+) -> jobs.EventJob:
+    """The job of an event that has its user and its session."""
+    return jobs.EventJob(
+        project_id=project.id,
+        domain=project.domain,
+        user_id=who.user_id,
+        session_id=session.session_id,
+        session_started_ms=session.started_ms,
+        event_id=event_id,
+        created_ms=created_ms,
+        name=hit.name,
+        url=_text_or_none(hit.url),
+        context_id=_text_or_none(hit.context_id) or "",
+        identifier=sender.user_identifier or sender.identifier or "",
+        display_name=_text_or_none(hit.display_name) or "",
+        custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
+        headers=headers,
+        geo=geo,
+    )
 
 
 def _text_or_none(value: str | UnsetType) -> str | None:

@@ -11,6 +11,7 @@ from vemetric.model.text import well_formed
 from vemetric.model.user import UserData
 
 T = TypeVar("T")
+E = TypeVar("E", bound="EventHit")
 
 PAGE_VIEW = "$$pageView"
 OUTBOUND_LINK = "$$outboundLink"
@@ -40,6 +41,13 @@ class EventHit(msgspec.Struct, frozen=True, gc=False):
     user_identifier: Any = msgspec.field(default=UNSET, name="userIdentifier")
 
 
+class BatchHit(EventHit, frozen=True):
+    """An event in the body of /batch. id: the sender's own, by which it is taken once. timestamp: when it happened."""
+
+    id: str | UnsetType = UNSET
+    timestamp: Any = UNSET
+
+
 class IdentifyHit(msgspec.Struct, frozen=True):
     """The body of /i."""
 
@@ -63,6 +71,8 @@ class Malformed(Exception):
 
 EMPTY_GATE = Gate()
 _event = msgspec.json.Decoder(EventHit)
+_batch = msgspec.json.Decoder(list[Raw])
+_batch_event = msgspec.json.Decoder(BatchHit)
 _identify = msgspec.json.Decoder(IdentifyHit)
 _update = msgspec.json.Decoder(UpdateHit)
 _gate = msgspec.json.Decoder(Gate)
@@ -71,7 +81,20 @@ _any = msgspec.json.Decoder()
 
 def decode_event(body: bytes) -> EventHit:
     """Decode the body of /e. Raises Malformed (not JSON) or msgspec.ValidationError (not the schema)."""
-    hit = _decode(_event, body)
+    return _checked(_decode(_event, body))
+
+
+def decode_batch(body: bytes) -> list[Raw]:
+    """The events of a body of /batch, each still to be decoded. Raises as decode_event."""
+    return _decode(_batch, body)
+
+
+def decode_batch_event(text: bytes) -> BatchHit:
+    """Decode one event of a batch. Raises as decode_event."""
+    return _checked(_decode(_batch_event, text))
+
+
+def _checked(hit: E) -> E:
     if not isinstance(hit.custom_data, UnsetType) and not bytes(hit.custom_data).startswith(b"{"):
         raise msgspec.ValidationError("customData must be an object")
     if isinstance(hit.url, str) and not page.is_absolute_url(hit.url):

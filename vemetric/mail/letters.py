@@ -231,6 +231,11 @@ def first_event_feedback(name: str, project: str, url: str) -> Words:
     )
 
 
+def try_out() -> Words:
+    """To whoever runs this server, who wants to see whether mail is set up rightly."""
+    return Words("try-out", "Mail works", ("This server can send letters, and this is how they look.",))
+
+
 def draft(words: Words, site_url: str, unsubscribe_url: str = "") -> Draft:
     """The letter as text and as HTML. site_url: of this instance, for the foot."""
     values = {"words": words, "site_url": site_url, "unsubscribe_url": unsubscribe_url}

@@ -1,4 +1,4 @@
-"""The queue as its users see it. Backends: sqlite.py (redis.py follows). One contract suite runs over all of them."""
+"""The queue as its users see it. Backends: sqlite.py and redis.py. One contract suite runs over all of them."""
 
 import asyncio
 from collections.abc import Sequence

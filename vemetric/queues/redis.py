@@ -6,7 +6,6 @@ asks, so the machines' clocks must agree to within a few seconds. How jobs are k
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
+from vemetric.model.redis_url import RedisUrl
 from vemetric.queues import redis_client
 from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, QueueStats, Write
 from vemetric.queues.redis_client import RedisClient
@@ -28,7 +28,8 @@ LEASE_BITS = 52
 ERROR_CHARS_MAX = 10_000
 # A wait looks again at least this often: messages are not kept for who was not connected.
 WAIT_SECONDS_MAX = 5.0
-RESUBSCRIBE_SECONDS = 1.0
+SUBSCRIBE_SECONDS, RESUBSCRIBE_SECONDS = 5.0, 1.0
+CANCEL_SECONDS = 0.5
 
 _encode = msgspec.msgpack.Encoder().encode
 # Queue, key, lane, after, run at, put at, failures, bytes, error; a name that is not there is False.
@@ -53,21 +54,22 @@ class RedisQueue(RedisKeys):
 
     @classmethod
     async def open(
-        cls, url: str, clock: Clock, *, prefix: str = "vemetric", jobs_max: int = JOBS_MAX, may_lose: bool = False
+        cls, url: RedisUrl, clock: Clock, *, prefix: str = "vemetric", jobs_max: int = JOBS_MAX, may_lose: bool = False
     ) -> Self:
-        """Connect. Misconfigured for a bad URL or a server that may forget, Unavailable if it cannot be reached.
+        """Connect. Misconfigured for a server that may forget, Unavailable if it cannot be reached.
 
         prefix: what all keys begin with; instances that share a server need different ones. may_lose: take a server
         without an append-only file, or one that drops keys.
         """
-        client = RedisClient(redis_client.parse(url), prefix)
+        client = RedisClient(url, prefix)
         try:
             await redis_client.check(client, may_lose=may_lose)
         except BaseException:
             await client.close()
             raise
         queue = cls(client, clock, jobs_max)
-        await asyncio.shield(queue._subscribed)
+        # Without messages it works too, only slower to wake.
+        await asyncio.wait((queue._subscribed,), timeout=SUBSCRIBE_SECONDS)
         return queue
 
     async def close(self) -> None:
@@ -75,8 +77,10 @@ class RedisQueue(RedisKeys):
         self._is_closed = True
         await self._puts.close()
         await self._gets.close()
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
+        # Again, because the library loses a cancellation that comes while it connects anew.
+        while not self._listening.done():
+            self._listening.cancel()
+            await asyncio.wait((self._listening,), timeout=CANCEL_SECONDS)
         await self._client.close()
         self._wake_all()
 
@@ -168,15 +172,22 @@ class RedisQueue(RedisKeys):
     async def _listen(self) -> None:
         """Wake who waits, as the scripts say."""
         while True:
-            with contextlib.suppress(errors.Unavailable):
-                async with self._client.messages("wake") as message:
-                    if not self._subscribed.done():
-                        self._subscribed.set_result(None)
-                    # What was said while nobody listened is not said again.
-                    self._wake_all()
-                    while True:
-                        _wake(self._waiting.get((await message()).decode(), ()))
+            try:
+                await self._pass_on_messages()
+            except errors.Unavailable:
+                pass
+            except Exception:
+                log.exception("Listening for new jobs stumbled")
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
+
+    async def _pass_on_messages(self) -> None:
+        async with self._client.messages("wake") as message:
+            if not self._subscribed.done():
+                self._subscribed.set_result(None)
+            # What was said while nobody listened is not said again.
+            self._wake_all()
+            while True:
+                _wake(self._waiting.get((await message()).decode(), ()))
 
     def _wake_all(self) -> None:
         for waiting in self._waiting.values():

@@ -6,12 +6,10 @@ redis-py's own retries are off: whether something may be sent twice is known onl
 import contextlib
 import hashlib
 import logging
-import re
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any
 
 import redis.asyncio as aioredis
 from redis.asyncio.cluster import ClusterNode
@@ -21,90 +19,36 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from vemetric import errors
+from vemetric.model.redis_url import CLUSTER, SENTINEL, RedisUrl
 
 SCRIPTS = Path(__file__).parent / "lua"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10
 CONNECTIONS_MAX = 64
-PORT, SENTINEL_PORT = 6379, 26379
 VERSION_MIN = (7, 0)
-SCHEMES = {
-    f"{scheme}{kind}": (scheme == "rediss", kind)
-    for scheme in ("redis", "rediss")
-    for kind in ("", "-sentinel", "-cluster")
-}
-# What a URL may say after its question mark, as redis-py calls it.
-TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"}
-PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+# Of a server whose memory is full. What is under way must be able to finish, or it would stay full.
+REFUSED_WHEN_FULL = {"put", "set_if_absent"}
 
 log = logging.getLogger(__name__)
-
-
-class Address(NamedTuple):
-    """A URL taken apart. kind: "", "-sentinel" or "-cluster"; master: the name that the sentinels know."""
-
-    kind: str
-    hosts: list[tuple[str, int]]
-    master: str
-    database: int
-    options: dict[str, Any]
-
-
-def parse(url: str) -> Address:
-    """Read a URL. Misconfigured says what is wrong without showing it, for it may hold a password."""
-    try:
-        return _parse(url)
-    except ValueError:
-        raise errors.Misconfigured(
-            "REDIS_URL is (hidden): it must be redis://[user:password@]host:port/number, rediss:// for TLS, "
-            "redis-sentinel://host:port,host:port/name, or redis-cluster://host:port,host:port."
-        ) from None
-
-
-def _parse(url: str) -> Address:
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise ValueError
-    is_secure, kind = SCHEMES[parts.scheme]
-    login, _, places = parts.netloc.rpartition("@")
-    user, separator, password = login.partition(":")
-    hosts = [_host(place, SENTINEL_PORT if kind == "-sentinel" else PORT) for place in places.split(",")]
-    path = [unquote(part) for part in parts.path.split("/") if part]
-    master = path.pop(0) if kind == "-sentinel" and path else ""
-    if (kind == "-sentinel") != bool(master) or len(path) > 1 or (kind == "" and len(hosts) > 1):
-        raise ValueError
-    options: dict[str, Any] = {"username": unquote(user) or None}
-    options["password"] = unquote(password) if separator else None
-    more = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
-    if not more.keys() <= TLS_OPTIONS or (more and not is_secure):
-        raise ValueError
-    if is_secure:
-        options |= {"ssl": True, **more}
-    return Address(kind, hosts, master, int(path[0]) if path else 0, options)
-
-
-def _host(place: str, port: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{place}")
-    if not parts.hostname or parts.username is not None:
-        raise ValueError
-    return parts.hostname, parts.port or port
 
 
 @cache
 def script(name: str) -> tuple[str, str]:
     """The text of a script, what all begin with included, and the hash by which the server knows it."""
-    text = (SCRIPTS / "base.lua").read_text() + (SCRIPTS / f"{name}.lua").read_text()
+    flags = "" if name in REFUSED_WHEN_FULL else " flags=allow-oom"
+    text = f"#!lua{flags}\n" + (SCRIPTS / "base.lua").read_text() + (SCRIPTS / f"{name}.lua").read_text()
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisClient:
     """Runs scripts and commands on keys below one prefix. All methods raise Unavailable."""
 
-    def __init__(self, address: Address, prefix: str) -> None:
+    def __init__(self, address: RedisUrl, prefix: str) -> None:
         # The braces are a hash tag: in a cluster all keys of an instance are in one slot, where a script sees them all.
         self.prefix = f"{{{prefix}}}:"
         self._address = address
-        self._client = _client(address)
+        self._sentinel = _sentinel(address) if address.kind == SENTINEL else None
+        self._client = self._sentinel.master_for(address.name) if self._sentinel else _client(address)
         self._is_closed = False
 
     async def run(self, name: str, *arguments: Any) -> Any:
@@ -124,7 +68,8 @@ class RedisClient:
     async def info(self) -> dict[str, Any]:
         """What the server says of itself."""
         with self._translated():
-            if self._address.kind == "-cluster":
+            if self._address.kind == CLUSTER:
+                await self._client.initialize()
                 node = self._client.get_node_from_key(self.prefix)
                 return dict(await self._client.execute_command("INFO", target_nodes=node))
             return dict(await self._client.info())
@@ -133,7 +78,7 @@ class RedisClient:
     async def messages(self, channel: str) -> AsyncIterator[Callable[[], Any]]:
         """Subscribe to a channel below the prefix; what is yielded waits for the next message."""
         listener = self._client
-        if self._address.kind == "-cluster":
+        if self._address.kind == CLUSTER:
             # A message reaches the subscribers of every node.
             node = self._client.get_node_from_key(self.prefix) or self._client.get_default_node()
             listener = aioredis.Redis(host=node.host, port=node.port, **_settings(self._address.options))
@@ -158,6 +103,9 @@ class RedisClient:
         self._is_closed = True
         with contextlib.suppress(RedisError, OSError):
             await self._client.aclose()
+        if self._sentinel is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._sentinel.aclose()
 
     @contextlib.contextmanager
     def _translated(self) -> Any:
@@ -169,19 +117,21 @@ class RedisClient:
             raise errors.Unavailable(f"The queue cannot be used right now ({error}).") from error
 
 
-def _client(address: Address) -> Any:
+def _client(address: RedisUrl) -> Any:
     settings = _settings(address.options)
-    if address.kind == "-cluster":
+    if address.kind == CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         return aioredis.RedisCluster(startup_nodes=nodes, max_connections=CONNECTIONS_MAX, **settings)
     settings |= {"db": address.database, "max_connections": CONNECTIONS_MAX}
-    if address.kind == "-sentinel":
-        # The password is the servers'; sentinels with one of their own are named in the documentation as not covered.
-        shared = {name: value for name, value in settings.items() if name.startswith(("ssl", "socket"))}
-        sentinel: Any = Sentinel(address.hosts, sentinel_kwargs=shared, **settings)  # type: ignore[no-untyped-call]
-        return sentinel.master_for(address.master)
     [(host, port)] = address.hosts
     return aioredis.Redis(host=host, port=port, **settings)
+
+
+def _sentinel(address: RedisUrl) -> Any:
+    settings = _settings(address.options) | {"db": address.database, "max_connections": CONNECTIONS_MAX}
+    # User and password are the watched server's; the sentinels are asked without.
+    asked_with = {name: value for name, value in settings.items() if name.startswith(("ssl", "socket", "retry"))}
+    return Sentinel(address.hosts, sentinel_kwargs=asked_with, **settings)  # type: ignore[no-untyped-call]
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:

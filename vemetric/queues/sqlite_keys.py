@@ -19,7 +19,7 @@ FOLD_LOG_BYTES = 33_554_432
 FOLD_PORTION_KEYS = 256
 # As many to a statement: each step of the engine gives the interpreter away and has to win it back.
 KEYS_PER_STATEMENT = 128
-PURGE_PORTION_KEYS = 1_000
+PURGE_PORTION_KEYS = 4_000
 CODE_POINT_LAST = 0x10FFFF
 SURROGATES_FIRST, SURROGATES_LAST = 0xD800, 0xDFFF
 

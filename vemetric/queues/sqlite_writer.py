@@ -20,9 +20,14 @@ from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Ids
 from vemetric.queues.sqlite_checkpoint import Checkpointer
-from vemetric.queues.sqlite_keys import KeyLog
+from vemetric.queues.sqlite_keys import PURGE_PORTION_KEYS, KeyLog
 
 UPKEEP_SECONDS = 1.0
+# While much of what it looks at has expired, upkeep comes more often: a crowd of keys must go as fast as it came.
+HASTY_UPKEEP_SECONDS = 0.05
+HASTY_SHARE = 1 / 4
+# A full disk takes a small write now and then; it is well again when none was refused for so long.
+WELL_AFTER_SECONDS = 10.0
 # Freed pages are given back to the file system beyond this many, in portions: eagerly while nobody waits, and slowly
 # while there is work, which would take them again soon.
 FREE_PAGES_KEPT, VACUUM_PAGES = 1_024, 1_024
@@ -88,6 +93,8 @@ class Writer:
         self._ids = Ids(db)
         self._names = sqlite_jobs.queue_names(db)
         self._kept_up_at = time.monotonic()
+        self._upkeep_seconds = UPKEEP_SECONDS
+        self._failed_at = 0.0
         self._wal_is_long = True
         self._changes = 0
         self._is_failing = False
@@ -138,7 +145,7 @@ class Writer:
             # Little is left to copy, and while nobody writes all of it is: the next commit begins the log anew.
             self._may_restart_log = False
             self._quietly(Writer.copy_log)
-        if time.monotonic() - self._kept_up_at >= UPKEEP_SECONDS:
+        if time.monotonic() - self._kept_up_at >= self._upkeep_seconds:
             self._quietly(Writer.keep_up)
 
     def idle(self) -> bool:
@@ -257,9 +264,9 @@ class Writer:
             self._changes = self._db.total_changes
             self._wal_is_long = True
             self._checkpointer.committed()
-        if self._is_failing:
-            self._is_failing = False
-            log.warning("The queue can be written again.")
+            if self._is_failing and time.monotonic() - self._failed_at >= WELL_AFTER_SECONDS:
+                self._is_failing = False
+                log.warning("The queue can be written again.")
 
     def _roll_back(self) -> None:
         # SQLite has rolled back by itself after some failures.
@@ -268,6 +275,7 @@ class Writer:
         self.keys.forget()
 
     def _failed(self, error: sqlite3.Error) -> None:
+        self._failed_at = time.monotonic()
         if not self._is_failing:
             self._is_failing = True
             log.error("The queue cannot be written: %s", error)
@@ -367,16 +375,16 @@ class Writer:
     def keep_up(self) -> None:
         """The upkeep that must not wait for a quiet moment, in small portions."""
         self._kept_up_at = time.monotonic()
-        self.purge()
+        self._upkeep_seconds = HASTY_UPKEEP_SECONDS if self.purge() else UPKEEP_SECONDS
         self._vacuum(BUSY_FREE_PAGES_KEPT, BUSY_VACUUM_PAGES)
 
     def tidy(self) -> bool:
         """The upkeep of a quiet moment: bounded, because the next put waits for it. True if there is more to do."""
         self.fold()
-        self.purge()
+        is_behind = self.purge()
         has_more = self._vacuum(FREE_PAGES_KEPT, VACUUM_PAGES)
         self._shorten_log()
-        return has_more
+        return is_behind or has_more
 
     def fold(self) -> None:
         """Write the logged keys and counters to their tables."""
@@ -384,11 +392,12 @@ class Writer:
             self._begin()
             self._commit()
 
-    def purge(self) -> None:
-        """Delete expired keys of the next portion of the table."""
+    def purge(self) -> bool:
+        """Delete expired keys of the next portion of the table. True if there were many, so that more are likely."""
         self._begin()
-        self.keys.purge(self._clock.now_ms())
+        purged = self.keys.purge(self._clock.now_ms())
         self._commit()
+        return purged >= PURGE_PORTION_KEYS * HASTY_SHARE
 
     def _vacuum(self, pages_kept: int, pages: int) -> bool:
         if self._db.execute("PRAGMA freelist_count").fetchone()[0] <= pages_kept:

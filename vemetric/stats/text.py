@@ -5,7 +5,7 @@ import math
 from vemetric.stats.metrics import rounded
 
 NOTHING = "–"
-SHORT_UNITS = ((1, ""), (1_000, "k"), (1_000_000, "M"))
+SHORT_UNITS = ((1, ""), (1_000, "k"), (1_000_000, "M"), (1_000_000_000, "B"))
 # The units of a distance in time, in seconds, with their short and long names.
 DISTANCES = (
     (31_536_000, "y", "year"),

@@ -1,10 +1,13 @@
 """The cards of the dashboard as a table: their choices, columns and words. Rows come from stats/dashboard.py."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vemetric.enrich import countries
-from vemetric.model import text
+from vemetric.model import filters, text
 from vemetric.model.dashboard import Card, Row
+from vemetric.model.filters import Choice as FilterChoice
+from vemetric.model.filters import Filter, Text
 
 
 class Choice(NamedTuple):
@@ -24,7 +27,7 @@ class Choice(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A card. parameter: of the URL, '' for a card without a choice; the first choice is the default."""
+    """A card. parameter: of the URL; the first choice is the default. means: what is counted, in plain words."""
 
     name: str
     title: str
@@ -32,6 +35,7 @@ class Kind(NamedTuple):
     page_parameter: str
     choices: tuple[Choice, ...]
     nothing: str
+    means: str
 
     def choice(self, value: str) -> Choice:
         """The choice of a URL's value; the default for one that does not exist."""
@@ -40,7 +44,12 @@ class Kind(NamedTuple):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The URL parameters that are this card's own."""
-        return (self.parameter, self.page_parameter) if self.parameter else (self.page_parameter,)
+        return (self.parameter, self.page_parameter, self.search_parameter)
+
+    @property
+    def search_parameter(self) -> str:
+        """The URL parameter of the search in this card."""
+        return f"{self.page_parameter[0]}q"
 
     @property
     def groups(self) -> dict[str, list[Choice]]:
@@ -51,7 +60,8 @@ class Kind(NamedTuple):
         return groups
 
 
-REFERRER, UTM, NAMES, VERSIONS = "Referrer", "UTM", "Clients", "Versions"
+# The menus that choices stand in; those of none stand beside one another.
+REFERRER, UTM, VERSIONS, ALONE = "Referrer", "UTM", "Versions", ""
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -67,6 +77,7 @@ KINDS: dict[str, Kind] = {
                 Choice("exit", "exitPages", "Exit", "Exit page", "left from", count_heading="Visits"),
             ),
             "No page was viewed in this timespan.",
+            "Users who viewed each page, and its views. Entry and exit are the first and the last page of each visit.",
         ),
         Kind(
             "sources",
@@ -84,6 +95,7 @@ KINDS: dict[str, Kind] = {
                 Choice("utmTerm", "utmTerm", "Term", "Term", "found", UTM),
             ),
             "Nobody came from anywhere in this timespan.",
+            "Users by where their visits came from. Who came from several sources counts in each of them.",
         ),
         Kind(
             "events",
@@ -104,6 +116,7 @@ KINDS: dict[str, Kind] = {
                 Choice("values", "values", "Values", "Value", "values", count_heading="Count", found_one="value"),
             ),
             "No custom event in this timespan. Send one with trackEvent(name).",
+            "Everything that is no page view: users who sent the event, and how often. Go into one for its properties.",
         ),
         Kind(
             "locations",
@@ -115,6 +128,7 @@ KINDS: dict[str, Kind] = {
                 Choice("cities", "cities", "Cities", "City", "cities", found_one="city"),
             ),
             "No visit in this timespan.",
+            "Users by the place of their visits, which the address they came from suggests.",
         ),
         Kind(
             "clients",
@@ -122,19 +136,29 @@ KINDS: dict[str, Kind] = {
             "u",
             "up",
             (
-                Choice("browsers", "browsers", "Browsers", "Browser", "browsers", NAMES, found_one="browser"),
-                Choice("devices", "devices", "Devices", "Device", "kinds", NAMES, found_one="kind"),
-                Choice("os", "os", "Systems", "Operating system", "systems", NAMES, found_one="system"),
+                Choice("browsers", "browsers", "Browsers", "Browser", "browsers", ALONE, found_one="browser"),
+                Choice("devices", "devices", "Devices", "Device", "kinds", ALONE, found_one="kind"),
+                Choice("os", "os", "Systems", "Operating system", "systems", ALONE, found_one="system"),
                 Choice(
                     "bv", "browserVersions", "Browser versions", "Version", "versions", VERSIONS, found_one="version"
                 ),
                 Choice("ov", "osVersions", "System versions", "Version", "versions", VERSIONS, found_one="version"),
             ),
             "No browser was seen in this timespan.",
+            "Users by the browser, device or system with which they viewed pages.",
         ),
     )
 }
 
+# Choices whose rows are ordered by their count.
+BY_COUNT = ("properties", "values")
+UTM_FIELDS = {
+    "utmCampaign": "campaign",
+    "utmContent": "content",
+    "utmMedium": "medium",
+    "utmSource": "source",
+    "utmTerm": "term",
+}
 DIRECT = "Direct / None"
 # Longer addresses are shown, cut, and not linked.
 LINK_LENGTH_MAX = 2048
@@ -164,7 +188,10 @@ DEVICE_ICONS = {"desktop": "desktop", "mobile": "phone", "tablet": "tablet"}
 
 
 class Line(NamedTuple):
-    """A row as it is drawn. mark: what stands before the label, as `icon:name`, `flag:de` or `letter:G`."""
+    """A row as it is drawn. mark: what stands before the label, as `icon:name`, `flag:de` or `letter:G`.
+
+    filter: what its filter button sets, None where there is none. key: of the row, for what goes deeper.
+    """
 
     label: str
     mark: str
@@ -173,14 +200,23 @@ class Line(NamedTuple):
     width: str
     users: int
     counted: int | None
+    filter: Filter | None = None
+    key: str = ""
 
 
-def lines(kind: Kind, choice: Choice, card: Card, domain: str) -> list[Line]:
+class Deeper(NamedTuple):
+    """What the events card has gone into."""
+
+    event: str = ""
+    property: str = ""
+
+
+def lines(kind: Kind, choice: Choice, card: Card, domain: str, deeper: Deeper = Deeper()) -> list[Line]:  # noqa: B008
     """A card's rows as they are drawn."""
-    return [_line(kind, choice, row, card.measure_max, domain) for row in card.rows]
+    return [_line(kind, choice, row, card.measure_max, domain, deeper) for row in card.rows]
 
 
-def _line(kind: Kind, choice: Choice, row: Row, measure_max: int, domain: str) -> Line:
+def _line(kind: Kind, choice: Choice, row: Row, measure_max: int, domain: str, deeper: Deeper) -> Line:
     label, mark, badge, link = row.key, "", "", ""
     if kind.name == "pages":
         badge, link = _page(row, domain)
@@ -196,10 +232,50 @@ def _line(kind: Kind, choice: Choice, row: Row, measure_max: int, domain: str) -
         label, mark = _place(choice, row)
     else:
         label, mark = _client(choice, row.key)
-    width = f"{max(row.users / measure_max * 100, 1.5):.4g}%" if measure_max else "0%"
+    measure = (row.count or 0) if choice.dimension in BY_COUNT else row.users
+    width = f"{max(measure / measure_max * 100, 1.5):.4g}%" if measure_max else "0%"
     if len(link) > LINK_LENGTH_MAX:
         link = ""
-    return Line(text.shown(label), mark, text.shown(badge), link, width, row.users, row.count)
+    chosen = row_filter(choice.dimension, row, deeper)
+    return Line(text.shown(label), mark, text.shown(badge), link, width, row.users, row.count, chosen, row.key)
+
+
+def row_filter(dimension: str, row: Row, deeper: Deeper) -> Filter | None:
+    """The filter that a row's button sets: users who have what the row says. None where there is no such filter."""
+    if dimension in UTM_FIELDS:
+        return filters.UtmFilter(**{UTM_FIELDS[dimension]: Text(value=row.key)})
+    if dimension == "values":
+        return filters.EventFilter(Text(value=deeper.event), (filters.Property(deeper.property, value=row.key),))
+    made = ROW_FILTERS.get(dimension)
+    return made(row) if made is not None else None
+
+
+def _text(row: Row) -> Text:
+    return Text(value=row.key)
+
+
+def _listed(row: Row) -> FilterChoice:
+    return FilterChoice(values=(row.key,))
+
+
+def _city(row: Row) -> Filter:
+    """Cities of the same name lie in different countries."""
+    country = FilterChoice(values=(row.detail,)) if row.key else None
+    return filters.LocationFilter(country=country, city=_listed(row))
+
+
+ROW_FILTERS: dict[str, Callable[[Row], Filter]] = {
+    "pages": lambda row: filters.PageFilter(path=_text(row), origin=Text(value=row.detail)),
+    "events": lambda row: filters.EventFilter(name=_text(row)),
+    "referrer": lambda row: filters.ReferrerFilter(_text(row)),
+    "referrerUrl": lambda row: filters.ReferrerUrlFilter(_text(row)),
+    "referrerType": lambda row: filters.ReferrerTypeFilter(_listed(row)),
+    "countries": lambda row: filters.LocationFilter(country=_listed(row)),
+    "cities": _city,
+    "browsers": lambda row: filters.BrowserFilter(_listed(row)),
+    "devices": lambda row: filters.DeviceFilter(_listed(row)),
+    "os": lambda row: filters.OsFilter(_listed(row)),
+}
 
 
 def _page(row: Row, domain: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from vemetric.model import calendar, timespan
 from vemetric.model.dashboard import Bucket, Dashboard, Interval
 from vemetric.model.timespan import Timespan
+from vemetric.stats import metrics
 from vemetric.web import figures
 
 WIDTH, HEIGHT = 1000, 300
@@ -20,20 +21,35 @@ TICKS_MAX = 8
 # With more buckets than this, bars are drawn thin.
 BARS_MAX = 48
 
-COUNTS = ("users", "pageViews", "events")
+COUNTS = ("users", "pageViews", "visits", "events")
 SECOND_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 LABELS = {
     "users": "Users",
     "pageViews": "Page views",
     "bounceRate": "Bounce rate",
     "visitDuration": "Visit duration",
+    "visits": "Visits",
+    "viewsPerVisit": "Views per visit",
     "events": "Events",
 }
+MEANINGS = {
+    "users": "Different users with any activity in the timespan: page views, events, or both.",
+    "pageViews": "How often pages were viewed, the same page by the same user counted each time.",
+    "bounceRate": "Of the visits with page views, those with exactly one. A visit is judged by its whole life.",
+    "visitDuration": "The mean of the visits that lasted longer than 0 seconds; beside it that of all visits.",
+    "visits": "Series of activity of one user without a pause of 30 minutes, counted where they begin.",
+    "viewsPerVisit": "Page views of a visit, of those that had any.",
+    "events": "Everything that was sent and is no page view.",
+}
+# Neither a count of its own axis nor a rate.
+RATIO = "viewsPerVisit"
 COLOURS = {
     "users": "is-users",
     "pageViews": "is-views",
     "bounceRate": "is-bounce",
     "visitDuration": "is-duration",
+    "visits": "is-visits",
+    "viewsPerVisit": "is-per-visit",
     "events": "is-events",
 }
 UNITS = {
@@ -44,6 +60,8 @@ UNITS = {
     Interval.WEEK: "week",
     Interval.MONTH: "month",
 }
+
+SIGNS = {"up": "+", "down": "−", "same": "±"}
 
 Point = tuple[float, float]
 
@@ -142,6 +160,8 @@ def value_of(bucket: Bucket, key: str) -> float | None:
         "events": bucket.events,
         "bounceRate": bucket.bounce_rate,
         "visitDuration": bucket.visit_duration,
+        "visits": bucket.visits,
+        "viewsPerVisit": bucket.views_per_visit,
     }
     return values[key]
 
@@ -173,7 +193,9 @@ def _axes(buckets: Sequence[Bucket], shown: Sequence[str]) -> dict[str, Axis]:
         counted += [bucket.previous_users or 0 for bucket in buckets]
     counts = count_axis(max(counted, default=0))
     seconds = seconds_axis(max((bucket.visit_duration or 0 for bucket in buckets), default=0))
-    return dict.fromkeys(COUNTS, counts) | {"bounceRate": Axis(100, (0, 25, 50, 75, 100)), "visitDuration": seconds}
+    ratio = count_axis(max((bucket.views_per_visit or 0 for bucket in buckets), default=0))
+    rate = Axis(100, (0, 25, 50, 75, 100))
+    return dict.fromkeys(COUNTS, counts) | {"bounceRate": rate, "visitDuration": seconds, RATIO: ratio}
 
 
 def _x(position: int, count: int) -> float:
@@ -277,8 +299,8 @@ def _record(dashboard: Dashboard, position: int, axes: dict[str, Axis], shown: S
 def _change(now: int, before: int | None) -> str:
     if not before:
         return ""
-    change = round((now - before) / before * 100)
-    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change)} %"
+    percent, direction = metrics.change(now, before)
+    return f"{SIGNS[direction]}{percent} %"
 
 
 def _caption(dashboard: Dashboard, shown: Sequence[str], chosen: Timespan) -> str:

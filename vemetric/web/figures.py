@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from vemetric.model import calendar
 from vemetric.model.dashboard import Bucket, Interval, Range
+from vemetric.stats import text
+from vemetric.stats.metrics import rounded
 
 NOTHING = "–"
 DAY_MS = 86_400_000
@@ -12,20 +14,17 @@ DAY_MS = 86_400_000
 
 def number(value: float) -> str:
     """1234567 as 1,234,567."""
-    return f"{round(value):,}"
+    return text.number(value)
 
 
 def short(value: float) -> str:
     """At most two decimals and a letter: 1234 as 1.23k, 1500000 as 1.5M."""
-    for size, letter in ((1_000_000_000, "B"), (1_000_000, "M"), (1000, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.2f}".rstrip("0").rstrip(".") + letter
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return text.short_number(value)
 
 
 def duration(seconds: float) -> str:
     """3665 as 1h 1m 5s; parts that are nothing are left out."""
-    whole = round(seconds)
+    whole = int(rounded(seconds, 0))
     sign, whole = ("-", -whole) if whole < 0 else ("", whole)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     parts = [f"{amount}{unit}" for amount, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if amount]
@@ -34,7 +33,12 @@ def duration(seconds: float) -> str:
 
 def percent(value: float) -> str:
     """A whole percentage: 41.2 as 41 %."""
-    return f"{round(value)} %"
+    return f"{rounded(value, 0):.0f} %"
+
+
+def ratio(value: float) -> str:
+    """At most two digits: 2.5, 1.33."""
+    return f"{rounded(value, 2):.2f}".rstrip("0").rstrip(".")
 
 
 FORMATS: dict[str, Callable[[float], str]] = {
@@ -43,6 +47,9 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "events": number,
     "bounceRate": percent,
     "visitDuration": duration,
+    "visitDurationAll": duration,
+    "visits": number,
+    "viewsPerVisit": ratio,
 }
 
 
@@ -71,7 +78,9 @@ def tick(bucket: Bucket, range_: Range) -> str:
     if range_.interval is Interval.THIRTY_SECONDS:
         return f"{at:%H:%M:%S}"
     if range_.interval in (Interval.TEN_MINUTES, Interval.HOUR):
-        return clock(at)
+        # An hour of which day, where a range was chosen that has two of them.
+        has_days = range_.start_date != range_.end_date
+        return f"{day(at)}, {clock(at)}" if has_days else clock(at)
     if range_.interval is Interval.MONTH:
         return f"{at:%b} {at:%y}" if _spans_years(range_) else f"{at:%b}"
     return day(at)

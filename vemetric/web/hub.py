@@ -10,7 +10,6 @@ import re
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET
 
 from vemetric import errors
 from vemetric.enrich import bots, client
@@ -25,14 +24,16 @@ from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web.ask import Answer, Ask, Headers, keep_headers, latin1_text
 from vemetric.web.hub_answers import Asked, Refused, Seen, answer, bad_body, plain_answer, preflight
+from vemetric.web.hub_batch import BatchPath
+from vemetric.web.hub_checks import check_hit
 from vemetric.web.hub_cookies import Cookies
 from vemetric.web.hub_users import UserPaths
 from vemetric.web.tracker import Tracker
 
 # The exact paths of the hub on the shared port; on a listener of its own its rules hold for every path.
 EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH = "/e", "/l", "/i", "/u", "/r"
-UP_PATH, TRACKER_PATH = "/up", "/main.js"
-PATHS = (EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH, UP_PATH, TRACKER_PATH)
+BATCH_PATH, UP_PATH, TRACKER_PATH = "/batch", "/up", "/main.js"
+PATHS = (EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH, BATCH_PATH, UP_PATH, TRACKER_PATH)
 
 BODY_SECONDS_MAX = 15
 RETRY_SECONDS = 5
@@ -64,6 +65,7 @@ class Hub:
             IDENTIFY_PATH: users.identify,
             UPDATE_PATH: users.update,
             RESET_PATH: users.reset,
+            BATCH_PATH: BatchPath(services, self._cookies).batch,
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -181,18 +183,8 @@ class Hub:
 
     def _check_event(self, asked: Asked) -> EventHit:
         """The event of a request that nothing speaks against."""
-        project = asked.project
         hit = check_event(asked)
-        if refuse.is_prefetch(asked.ask.headers):
-            raise Refused(Refusal.PREFETCH, project_id=project.id)
-        check_special_event(hit, project)
-        if refuse.is_internal_link(hit, project):
-            raise Refused(Refusal.INTERNAL_LINK, project_id=project.id)
-        if refuse.is_tag_manager_preview(hit):
-            raise Refused(Refusal.TAG_MANAGER, project_id=project.id)
-        refusal = refuse.excluded_page(project, hit)
-        if refusal is not None:
-            raise Refused(refusal, project_id=project.id)
+        check_hit(hit, asked.project, asked.ask.headers)
         return hit
 
     def _accepted(self, asked: Asked, hit: EventHit, accepted: Accepted) -> Answer:
@@ -277,16 +269,6 @@ def check_event(asked: Asked) -> EventHit:
     if asked.hit is None:
         raise bad_body(asked)
     return asked.hit
-
-
-def check_special_event(hit: EventHit, project: Project) -> None:
-    """What page views and outbound links need beyond the schema."""
-    if hit.name not in (hits.PAGE_VIEW, hits.OUTBOUND_LINK):
-        return
-    if hit.url is UNSET:
-        raise Refused(Refusal.INVALID, 400, f"Missing URL for {hit.name} event", project.id)
-    if hit.name == hits.OUTBOUND_LINK and hits.custom_data_href(hit) is None:
-        raise Refused(Refusal.INVALID, 400, f"Missing HREF for {hit.name} event", project.id)
 
 
 def response(made: Answer) -> web.Response:

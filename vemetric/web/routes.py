@@ -7,7 +7,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
-from vemetric.web.pages import dashboard, install, overview, panels, reports, robots, setup, sign_in, theme
+from vemetric.web.pages import (
+    billing,
+    dashboard,
+    exports,
+    install,
+    overview,
+    panels,
+    reports,
+    robots,
+    setup,
+    sign_in,
+    theme,
+)
+from vemetric.web.pages import filters as filter_pages
 from vemetric.web.pages.account import (
     access,
     letters,
@@ -50,6 +63,7 @@ ROUTES = (
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
     Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
+    Route("POST", "/webhooks/paddle", billing.take, Access.FILE),
     Route("GET", "/setup", setup.show, Access.ANYBODY),
     Route("GET", "/setup/{token}", setup.show, Access.ANYBODY),
     Route("POST", "/setup/{token}", setup.complete, Access.ANYBODY),
@@ -120,6 +134,10 @@ ROUTES = (
     Route("POST", "/invite/{token}", invitation.accept, Access.ACCOUNT),
     Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/export/{panel}.{format}", exports.send, Access.ACCOUNT),
+    Route("GET", "/p/{project}/filter", filter_pages.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/filter/apply", filter_pages.apply, Access.ACCOUNT),
+    Route("POST", "/p/{project}/filters", filter_pages.change_saved, Access.ACCOUNT),
     Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings", general.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings", general.save, Access.ACCOUNT),

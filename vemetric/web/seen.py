@@ -1,11 +1,12 @@
 """What the live tap of the hub saw, in words: each verdict with what it means and how to mend it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from vemetric.ingest import tap
+from vemetric.ingest import jobs, tap
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import TapEntry
 from vemetric.model import calendar
@@ -17,6 +18,7 @@ WINDOW_MS = 100_000
 WINDOWS_MAX = 9
 ENTRIES_PER_WINDOW_MAX = 300
 LINES_MAX = 12
+HOURS_OF_DAY = 24
 
 GOOD, BAD, WARN = "good", "bad", "warn"
 
@@ -138,6 +140,15 @@ VERDICTS: dict[str, Verdict] = {
 OTHER = Verdict("Refused", WARN, "{verdict} {detail}")
 
 
+class Count(NamedTuple):
+    """How often a verdict was given, with what it calls for."""
+
+    label: str
+    tone: str
+    times: int
+    fix: str
+
+
 class Line(NamedTuple):
     """One line of the list; several alike in a row are one."""
 
@@ -195,3 +206,22 @@ def lines(found: Sequence[TapEntry], project: Project) -> list[Line]:
         else:
             listed.append(line)
     return listed
+
+
+async def last_day(keys: Keys, project: Project, now_ms: int) -> list[Count]:
+    """What became of the project's requests in this hour and the 23 before it, accepted ones first."""
+    accepted, refused = f"{jobs.ACCEPTED_PREFIX}{project.id}:", f"{jobs.REFUSED_PREFIX}{project.id}:"
+    since = now_ms // jobs.HOUR_MS - HOURS_OF_DAY + 1
+    counted = Counter[str]()
+    for prefix in (accepted, refused):
+        for name, times in (await keys.counters(prefix)).items():
+            reason, _, hour = name.removeprefix(prefix).rpartition(":")
+            if int(hour) >= since:
+                counted[reason or ACCEPTED] += times
+    first = [(ACCEPTED, counted.pop(ACCEPTED, 0))]
+    found = []
+    for verdict, times in first + counted.most_common():
+        words = VERDICTS.get(verdict, OTHER)
+        fix = "" if verdict == ACCEPTED else words.fix.format(token=project.token)
+        found.append(Count(words.label, words.tone, times, fix))
+    return found

@@ -2,35 +2,57 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
-from vemetric.model import timespan
+from vemetric.model import filter_text, filters, timespan
+from vemetric.model.filters import Group
 from vemetric.model.timespan import Timespan
-from vemetric.stats.dashboard import CARD_PAGE_MAX
-from vemetric.stats.dashboard import Choice as Wanted
-from vemetric.web import cards
+from vemetric.stats.cards import CARD_PAGE_MAX, SEARCH_CHARACTERS_MAX
+from vemetric.stats.cards import Choice as Wanted
+from vemetric.web import cards, filter_bar
 
 # The series of the chart in the order of the tiles, and those that are shown unless the URL says otherwise.
-SERIES = ("users", "pageViews", "bounceRate", "visitDuration", "events")
+SERIES = ("users", "pageViews", "bounceRate", "visitDuration", "visits", "viewsPerVisit", "events")
 SERIES_SHOWN = ("users", "pageViews")
 SERIES_PARAMETER = "ch"
 CHART = "chart"
+# Whose properties the events card shows, and which property's values.
+EVENT_PARAMETER, PROPERTY_PARAMETER = "ev", "pr"
+EVENTS = "events"
+NAME_CHARACTERS_MAX = 1000
 
 
 class View(msgspec.Struct, frozen=True):
-    """What is looked at. choices, pages: by card; a card that is not in them shows its default."""
+    """What is looked at. choices, pages, searches: by card; a card that is not in them shows its default.
+
+    event, property: what the events card goes into.
+    """
 
     timespan: Timespan
     series: tuple[str, ...] = SERIES_SHOWN
     choices: dict[str, str] = {}
     pages: dict[str, int] = {}
+    searches: dict[str, str] = {}
+    event: str = ""
+    property: str = ""
+    filters: Group = filters.NOTHING
 
     def wanted(self, kind: cards.Kind) -> Wanted:
         """What to ask stats/ for."""
-        choice = kind.choice(self.choices.get(kind.name, ""))
-        return Wanted(choice.dimension, self.pages.get(kind.name, 1))
+        return Wanted(
+            self.choice(kind).dimension,
+            self.pages.get(kind.name, 1),
+            self.event,
+            self.property,
+            self.searches.get(kind.name, ""),
+        )
+
+    def choice(self, kind: cards.Kind) -> cards.Choice:
+        """How a card is broken down. The events card goes as deep as an event and a property are chosen."""
+        if kind.name == EVENTS:
+            return kind.choice("values" if self.event and self.property else "properties" if self.event else EVENTS)
+        return kind.choice(self.choices.get(kind.name, ""))
 
 
 def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> View:
@@ -44,6 +66,14 @@ def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> View:
         pages={
             kind.name: page for kind in cards.KINDS.values() if (page := _page(query.get(kind.page_parameter, ""))) > 1
         },
+        searches={
+            kind.name: search[:SEARCH_CHARACTERS_MAX]
+            for kind in cards.KINDS.values()
+            if (search := query.get(kind.search_parameter, "").strip())
+        },
+        event=query.get(EVENT_PARAMETER, "")[:NAME_CHARACTERS_MAX],
+        property=query.get(PROPERTY_PARAMETER, "")[:NAME_CHARACTERS_MAX],
+        filters=filter_bar.read(query),
     )
 
 
@@ -57,12 +87,23 @@ def parameters(view: View) -> dict[str, str]:
             values[kind.parameter] = view.choices[kind.name]
         if view.pages.get(kind.name, 1) > 1:
             values[kind.page_parameter] = str(view.pages[kind.name])
+        if search := view.searches.get(kind.name):
+            values[kind.search_parameter] = search
+    if view.event:
+        values[EVENT_PARAMETER] = view.event
+        if view.property:
+            values[PROPERTY_PARAMETER] = view.property
+    if written := filter_text.write(view.filters):
+        values[filter_bar.PARAMETER] = written
     return values
 
 
 def own_parameters(panel: str) -> tuple[str, ...]:
     """The parameters that belong to one panel; a fragment of it sets them all, and no other."""
-    return (SERIES_PARAMETER,) if panel == CHART else cards.KINDS[panel].parameters
+    if panel == CHART:
+        return (SERIES_PARAMETER,)
+    deeper = (EVENT_PARAMETER, PROPERTY_PARAMETER) if panel == EVENTS else ()
+    return cards.KINDS[panel].parameters + deeper
 
 
 def url(path: str, view: View) -> str:
@@ -72,7 +113,7 @@ def url(path: str, view: View) -> str:
 
 def with_query(path: str, values: Mapping[str, str]) -> str:
     """A path with a query, if there is anything to say."""
-    return f"{path}?{urlencode(values, safe=',')}" if values else path
+    return filter_bar.address(path, values)
 
 
 def with_timespan(view: View, chosen: Timespan) -> View:
@@ -86,6 +127,22 @@ def with_choice(view: View, card: str, value: str) -> View:
 
 def with_page(view: View, card: str, page: int) -> View:
     return msgspec.structs.replace(view, pages={**view.pages, card: page})
+
+
+def with_filters(view: View, group: Group) -> View:
+    """The same for other filters; every card begins at its first page."""
+    return msgspec.structs.replace(view, filters=group, pages={})
+
+
+def with_search(view: View, card: str, search: str) -> View:
+    searches = {**view.searches, card: search} if search else {k: v for k, v in view.searches.items() if k != card}
+    return msgspec.structs.replace(view, searches=searches, pages={**view.pages, card: 1})
+
+
+def into(view: View, event: str, property_: str = "") -> View:
+    """The events card one step deeper, or back."""
+    deeper = msgspec.structs.replace(view, event=event, property=property_)
+    return with_search(deeper, EVENTS, "")
 
 
 def toggled(view: View, key: str) -> View:

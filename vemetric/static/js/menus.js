@@ -16,6 +16,7 @@ export function startMenus() {
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") move(menu, event);
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.closest?.("[data-stay]")) return;
     const menu = event.target.closest?.(OPEN);
     if (menu) menu.open = false;
   });

@@ -1,25 +1,56 @@
 """GET /p/<project>: the dashboard, or the install page while no event has come."""
 
 import asyncio
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from vemetric import errors
+from vemetric.accounts import event_icons
 from vemetric.model import calendar, timespan
 from vemetric.model.dashboard import Card as CardRows
 from vemetric.model.dashboard import Dashboard, Range
+from vemetric.model.funnel import Funnel
 from vemetric.model.project import Project
 from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats import dashboard as stats
-from vemetric.web import cards, chart, context, render, view
+from vemetric.stats.filters import Conditions, compile_filters
+from vemetric.web import context, dashboard_values, filter_bar, render, view
+from vemetric.web.cards import KINDS, Kind
 from vemetric.web.context import Context
-from vemetric.web.pages import install, shell
+from vemetric.web.filter_bar import Place
+from vemetric.web.pages import filters, install, shell
 from vemetric.web.view import View
 
 # How many panels of a page are counted at once; the chart alone takes three statements.
 PANELS_AT_ONCE_MAX = 3
+# A page waits so long for its panels; those that are not counted by then come by themselves when they are.
+PATIENCE_SECONDS = 0.4
+# Without scripts they come by a link, whose page waits for all of them.
+PATIENT_PARAMETER = "wait"
+
+
+class Asked(NamedTuple):
+    """What a page or a part of it is about. icons: emoji by the names of events."""
+
+    page: Context
+    project: Project
+    state: View
+    range: Range
+    funnels: list[Funnel]
+    conditions: Conditions
+    icons: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return f"/p/{self.project.id}"
+
+
+class Late:
+    """Stands for a panel that the page does not wait for."""
+
+
+LATE = Late()
 
 
 async def show(request: web.Request) -> web.Response:
@@ -27,99 +58,94 @@ async def show(request: web.Request) -> web.Response:
     project = await context.project_of(request)
     if project.first_event_at_ms is None:
         return await install.show(request, project)
-    page = context.of(request)
-    state = view.parse(request.query, page.services.clock.now_ms(), project.time_zone)
-    values = await panels(page, project, state)
+    asked = await ask(request, project, view.parse(request.query, _now_ms(request), project.time_zone))
+    patience = None if PATIENT_PARAMETER in request.query else PATIENCE_SECONDS
+    values = await panels(asked, patience)
+    saved = await filters.saved_of(request, project)
+    place = Place(asked.path, asked.path, view.parameters(asked.state))
     frame = await shell.values(request, project, "dashboard")
-    return render.page(request, "pages/dashboard.html", **(values | frame))
+    return render.page(
+        request,
+        "pages/dashboard.html",
+        bar=filter_bar.bar(place, asked.state.filters, asked.funnels, saved),
+        **(values | tools_values(project, asked.state, asked.range) | frame),
+    )
 
 
-async def panels(page: Context, project: Project, state: View) -> dict[str, Any]:
-    """What the template of all panels needs. A panel that cannot be counted is None and says so in its place."""
-    range_ = timespan.resolve(state.timespan, page.services.clock.now_ms(), project.time_zone)
+async def ask(request: web.Request, project: Project, state: View) -> Asked:
+    """What a request is about: its state with everything that this refers to."""
+    page = context.of(request)
+    funnels = await filters.funnels_of(request, project)
+    range_ = timespan.resolve(state.timespan, _now_ms(request), project.time_zone)
+    icons = await event_icons.of_project(page.services.database, project.id)
+    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons)
+
+
+async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
+    """What the template of all panels needs. A panel that cannot be counted says so in its place; one that is not
+    counted in time is fetched by the page, or by a link of it.
+    """
     turns = asyncio.Semaphore(PANELS_AT_ONCE_MAX)
 
     async def head() -> Dashboard | None:
         async with turns:
-            return await load_chart(page, project, range_)
+            return await load_chart(asked)
 
-    async def card(kind: cards.Kind) -> CardRows | None:
+    async def card(kind: Kind) -> CardRows | None:
         async with turns:
-            return await load_card(page, project, range_, kind, state)
+            return await load_card(asked, kind)
 
-    async with asyncio.TaskGroup() as group:
-        loaded = group.create_task(head())
-        rows = [(kind, group.create_task(card(kind))) for kind in cards.KINDS.values()]
+    chart = asyncio.create_task(head())
+    rows = {kind.name: asyncio.create_task(card(kind)) for kind in KINDS.values()}
+    _, late = await asyncio.wait([chart, *rows.values()], timeout=patience_seconds)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
     return {
-        **chart_values(project, state, range_, loaded.result()),
-        "cards": [card_values(project, state, kind, found.result()) for kind, found in rows],
-        **tools_values(project, state, range_),
+        **chart_values(asked, LATE if chart in late else chart.result()),
+        "cards": [
+            card_values(asked, kind, LATE if rows[kind.name] in late else rows[kind.name].result())
+            for kind in KINDS.values()
+        ],
     }
 
 
-async def load_chart(page: Context, project: Project, range_: Range) -> Dashboard | None:
+async def load_chart(asked: Asked) -> Dashboard | None:
+    """Tiles and chart; None when they cannot be counted."""
     try:
-        return await stats.load_chart(page.services.engine, project, range_)
+        return await stats.load_chart(asked.page.services.engine, asked.project, asked.range, asked.conditions)
     except (errors.StoreError, errors.Unavailable):
         return None
 
 
-async def load_card(page: Context, project: Project, range_: Range, kind: cards.Kind, state: View) -> CardRows | None:
+async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
+    """The page of a card; None when it cannot be counted."""
     try:
-        return await stats.load_card(page.services.engine, project, range_, kind.name, state.wanted(kind))
+        return await stats.load_card(
+            asked.page.services.engine,
+            asked.project,
+            asked.range,
+            kind.name,
+            asked.state.wanted(kind),
+            asked.conditions,
+        )
     except (errors.StoreError, errors.Unavailable):
         return None
 
 
-def chart_values(project: Project, state: View, range_: Range, loaded: Dashboard | None) -> dict[str, Any]:
+def chart_values(asked: Asked, loaded: Dashboard | Late | None) -> dict[str, Any]:
     """What the template of tiles and chart needs."""
-    path = f"/p/{project.id}"
-    return {
-        "project": project,
-        "path": path,
-        "state": state,
-        "dashboard": loaded,
-        "chart": None if loaded is None else chart.draw(loaded, state.series, state.timespan),
-        "labels": chart.LABELS,
-        "colours": chart.COLOURS,
-        "series_urls": {key: view.url(path, view.toggled(state, key)) for key in view.SERIES},
-        "series_fragments": {key: fragment_url(path, view.CHART, view.toggled(state, key)) for key in view.SERIES},
-        "here": view.url(path, state),
-        "in_chart": in_chart(path, state),
-        "wider_url": view.url(path, view.with_timespan(state, Timespan("30days"))),
-        "refresh_seconds": PRESETS[state.timespan.key].refresh_seconds if state.timespan.key in PRESETS else None,
-    }
+    is_late = isinstance(loaded, Late)
+    return dashboard_values.chart(
+        asked.project, asked.path, asked.state, None if isinstance(loaded, Late) else loaded, is_late=is_late
+    )
 
 
-def card_values(project: Project, state: View, kind: cards.Kind, card: CardRows | None) -> dict[str, Any]:
+def card_values(asked: Asked, kind: Kind, card: CardRows | Late | None) -> dict[str, Any]:
     """What the template of a card needs."""
-    path = f"/p/{project.id}"
-    choice = kind.choice(state.choices.get(kind.name, ""))
-
-    def link(changed: View) -> dict[str, str]:
-        return {"page": view.url(path, changed), "fragment": fragment_url(path, kind.name, changed)}
-
-    return {
-        "kind": kind,
-        "choice": choice,
-        "rows": card,
-        "lines": [] if card is None else cards.lines(kind, choice, card, project.domain),
-        "choice_links": {one.value: link(view.with_choice(state, kind.name, one.value)) for one in kind.choices},
-        "pages": [] if card is None else paging(card),
-        "page_links": lambda number: link(view.with_page(state, kind.name, number)),
-        "here": link(state),
-        "in_chart": in_chart(path, state),
-    }
-
-
-def in_chart(path: str, state: View) -> dict[str, Any]:
-    """The button of the events card that shows them in the chart."""
-    changed = view.toggled(state, "events")
-    return {
-        "is_on": "events" in state.series,
-        "page": view.url(path, changed),
-        "fragment": fragment_url(path, view.CHART, changed),
-    }
+    is_late = isinstance(card, Late)
+    rows = None if isinstance(card, Late) else card
+    return dashboard_values.card(asked.project, asked.path, asked.state, kind, rows, is_late=is_late, icons=asked.icons)
 
 
 def tools_values(project: Project, state: View, range_: Range) -> dict[str, Any]:
@@ -142,33 +168,9 @@ def tools_values(project: Project, state: View, range_: Range) -> dict[str, Any]
             "today": today.date().isoformat(),
             "kept": view.parameters(kept),
         },
-        "zone_label": zone_label(project.time_zone, today),
+        "zone_label": f"{project.time_zone}, {today:%H:%M}",
     }
 
 
-def fragment_url(path: str, panel: str, state: View) -> str:
-    """The address of a panel in a state: its own parameters only, the rest is that of the page it stands in."""
-    own = view.own_parameters(panel)
-    wanted = {name: value for name, value in view.parameters(state).items() if name in own}
-    return view.with_query(f"{path}/panels/{panel}", wanted)
-
-
-def paging(card: CardRows) -> list[int | None]:
-    """The numbers below a card: the first, the last, those around the current one, None for a gap."""
-    last = max(1, -(-card.total_rows // stats.CARD_ROWS))
-    near = {1, last, *range(card.page - 1, card.page + 2)}
-    if card.page <= 3:
-        near |= {2, 3, 4}
-    if card.page >= last - 2:
-        near |= {last - 3, last - 2, last - 1}
-    numbers: list[int | None] = []
-    for number in sorted(number for number in near if 1 <= number <= last):
-        if numbers and number - (numbers[-1] or number) > 1:
-            numbers.append(None)
-        numbers.append(number)
-    return numbers
-
-
-def zone_label(name: str, now: datetime) -> str:
-    """`Europe/Vienna, 14:05` as a hint at whose days these are."""
-    return f"{name}, {now:%H:%M}"
+def _now_ms(request: web.Request) -> int:
+    return context.of(request).services.clock.now_ms()

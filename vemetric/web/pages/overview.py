@@ -17,6 +17,7 @@ from vemetric.stats import dashboard as stats
 from vemetric.web import chart, context, forms, render
 from vemetric.web.context import Context
 from vemetric.web.pages import shell
+from vemetric.web.pages.organization import usage
 
 # Sparklines are counted for so many projects of a page, so many at once.
 SPARKLINES_MAX = 24
@@ -69,6 +70,7 @@ async def show(request: web.Request) -> web.Response:
         request,
         "pages/overview.html",
         organization=organization,
+        is_over_limit=frame["may_change"] and await usage.calls_for_warning(request, organization),
         tiles=sorted(tiles, key=lambda tile: tile.users or 0, reverse=True),
         **frame,
     )

@@ -5,7 +5,6 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.model import timespan
 from vemetric.web import cards, context, render, view
 from vemetric.web.pages import dashboard, install
 
@@ -27,21 +26,22 @@ async def show(request: web.Request) -> web.Response:
     query = dict(request.query)
     if panel != ALL:
         query = view.merged(panel, _page_query(request), query)
-    now_ms = page.services.clock.now_ms()
-    state = view.parse(query, now_ms, project.time_zone)
+    state = view.parse(query, page.services.clock.now_ms(), project.time_zone)
+    asked = await dashboard.ask(request, project, state)
     if panel == ALL:
-        return render.page(request, "panels/all.html", **await dashboard.panels(page, project, state))
-    range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
+        return render.page(request, "panels/all.html", **await dashboard.panels(asked))
     if panel == view.CHART:
-        loaded = await dashboard.load_chart(page, project, range_)
-        values = dashboard.chart_values(project, state, range_, loaded)
+        values = dashboard.chart_values(asked, await dashboard.load_chart(asked))
         response = render.page(request, "panels/chart_alone.html", **values)
     else:
         kind = cards.KINDS[panel]
-        card = await dashboard.load_card(page, project, range_, kind, state)
-        values = dashboard.card_values(project, state, kind, card)
+        values = dashboard.card_values(asked, kind, await dashboard.load_card(asked, kind))
         response = render.page(request, "panels/card_alone.html", card=values)
-    response.headers[PUSH_URL_HEADER] = view.url(f"/p/{project.id}", state)
+    address = view.url(f"/p/{project.id}", state)
+    here = urlsplit(request.headers.get(CURRENT_URL_HEADER, ""))
+    # What only loads late or again is no step of the history.
+    if parse_qsl(urlsplit(address).query) != parse_qsl(here.query) or not here.path:
+        response.headers[PUSH_URL_HEADER] = address
     return response
 
 

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import organizations
+from vemetric.accounts import billing, organizations
 from vemetric.database import projects as stored_projects
 from vemetric.model import cycle
 from vemetric.model.cycle import Cycle
@@ -57,6 +57,8 @@ async def save(request: web.Request) -> web.Response:
 async def _page(request: web.Request, organization: Organization, form: Form, problems: dict[str, str]) -> web.Response:
     frame = await shell.organization_settings(request, organization, AREA)
     months = await _months(request, organization)
+    services = context.of(request).services
+    is_billed = bool(services.config.paddle_webhook_secret_key)
     return render.page(
         request,
         "pages/organization/usage.html",
@@ -64,11 +66,20 @@ async def _page(request: web.Request, organization: Organization, form: Form, pr
         organization=organization,
         months=months,
         is_warned=is_warned(months),
+        is_billed=is_billed,
+        subscription=await billing.of_organization(services.database, organization.id) if is_billed else None,
         form=form,
         problems=problems,
         is_saved="Saved." if "saved" in request.query and not problems else "",
         **frame,
     )
+
+
+async def calls_for_warning(request: web.Request, organization: Organization) -> bool:
+    """Whether more events were stored than the organization's limit allows; counted only where it has one."""
+    if organization.events_per_month_max is None:
+        return False
+    return is_warned(await _months(request, organization))
 
 
 def is_warned(months: list[Month]) -> bool:

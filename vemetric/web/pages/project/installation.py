@@ -1,8 +1,9 @@
-"""GET /p/<project>/settings/installation: the snippets, and the live tap: what the hub saw in the last 15 minutes."""
+"""GET /p/<project>/settings/installation: the snippets, and the live tap: what the hub saw and what became of it."""
 
 from aiohttp import web
 
 from vemetric.web import context, render
+from vemetric.web import seen as tapped
 from vemetric.web.pages import install, shell
 
 AREA = "installation"
@@ -16,5 +17,6 @@ async def show(request: web.Request) -> web.Response:
         request,
         "pages/project/installation.html",
         seen=await install.seen(page, project),
+        counts=await tapped.last_day(page.services.keys, project, page.services.clock.now_ms()),
         **frame,
     )
