@@ -148,3 +148,25 @@ async def test_a_migration_that_fails_changes_nothing(
     with pytest.raises(ZeroDivisionError):
         await Database.open(file_url(path))
     assert schema(path) == before
+
+
+def test_who_was_restricted_by_a_list_is_so_by_a_mark(tmp_path: Path) -> None:
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0003")
+        for statement in (
+            "INSERT INTO organization (id, name, created_at_ms) VALUES ('o', 'Acme', 1)",
+            "INSERT INTO project (id, organization_id, name, domain, token, time_zone, created_at_ms, updated_at_ms) "
+            "VALUES ('7', 'o', 'Shop', 'shop.example', 't', 'UTC', 1, 1)",
+            *(
+                f"INSERT INTO account (id, name, email, created_at_ms, updated_at_ms) VALUES ('{one}', '', '{one}', 1, 1)"
+                for one in "ab"
+            ),
+            *(f"INSERT INTO membership VALUES ('{one}', 'o', 'member', 1)" for one in "ab"),
+            "INSERT INTO project_access VALUES ('b', '7', 'o')",
+        ):
+            connection.exec_driver_sql(statement)
+        migrate.upgrade(connection, "head")
+        rows = connection.exec_driver_sql("SELECT account_id, is_restricted FROM membership ORDER BY 1").all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [("a", 0), ("b", 1)]
