@@ -63,6 +63,8 @@ class Intake:
         who = await self._resolver.resolve(sender, now_ms, may_create=True)
         if who is None:
             raise AssertionError("a user can always be made for an event")
+        if who.session is None:
+            who = msgspec.structs.replace(who, session=await self._sessions.open(who.key, now_ms))
         prepared = self._event(hit, project, sender, headers, geo, who, now_ms)
         await self._put(prepared)
         return prepared.accepted

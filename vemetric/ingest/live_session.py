@@ -66,6 +66,8 @@ class LiveSessions:
         self._cache: OrderedDict[str, LiveSession] = OrderedDict()
         # From when on the cache holds every session that is live.
         self._complete_from_ms = FOR_EVER_MS
+        # By key the sessions that this process has opened for all and not yet put an event of.
+        self._begun: dict[str, str] = {}
 
     async def load(self) -> None:
         """Fill the cache from the store, so that a restart splits no visit and needs no reads afterwards."""
@@ -89,7 +91,28 @@ class LiveSessions:
         session = self._cache.get(name)
         if session is None:
             return UNREAD if now_ms < self._complete_from_ms else None
-        return session if session.expires_ms > now_ms else None
+        if session.expires_ms > now_ms:
+            return session
+        # Another process may have prolonged what has ended as far as this one knows.
+        return None if self._exclusive else UNREAD
+
+    async def open(self, name: str, now_ms: int) -> LiveSession | None:
+        """Open a session where there is none, or find the one another process opened in the meantime.
+
+        None where no other process writes: then `extend` opens it. Call it for a hit only that will be written.
+        """
+        if self._exclusive:
+            return None
+        session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, now_ms + self._idle_ms)
+        if await self._keys.set_if_absent(name, _encoder.encode(session), session.expires_ms):
+            self._begun[name] = session.session_id
+        else:
+            session = await self._read(name) or session
+        cached = self._cache.get(name)
+        if cached is not None and cached.expires_ms > now_ms:
+            return cached
+        self._remember(name, session, now_ms)
+        return session
 
     def extend(self, name: str, session: LiveSession | None, now_ms: int) -> Extended:
         """Prolong a session, or open one, and say what has to be written with the hit's job.
@@ -103,6 +126,9 @@ class LiveSessions:
         if session is None:
             is_new = True
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0)
+        elif self._begun.get(name) == session.session_id:
+            is_new = True
+            del self._begun[name]
         session.expires_ms = max(session.expires_ms, now_ms + self._idle_ms)
         self._remember(name, session, now_ms)
         return Extended(session, is_new, KeySet(name, _encoder.encode(session), session.expires_ms))
@@ -110,12 +136,20 @@ class LiveSessions:
     def forget(self, name: str, extended: Extended) -> None:
         """Undo an opening that was never written, unless another hit has extended the session since."""
         cached = self._cache.get(name)
-        if extended.is_new and cached is extended.session and cached.expires_ms == extended.write.expires_ms:
+        if not extended.is_new or cached is not extended.session:
+            return
+        if not self._exclusive:
+            # It is opened for all; the next event of it opens its row.
+            self._begun[name] = cached.session_id
+        elif cached.expires_ms == extended.write.expires_ms:
             del self._cache[name]
 
     async def _read(self, name: str) -> LiveSession | None:
         value = await self._keys.get(name)
-        return self._cache.get(name) or (_decoder.decode(value) if value is not None else None)
+        cached, stored = self._cache.get(name), None if value is None else _decoder.decode(value)
+        if cached is None or stored is None:
+            return cached or stored
+        return cached if self._exclusive or cached.expires_ms >= stored.expires_ms else stored
 
     def _remember(self, name: str, session: LiveSession, now_ms: int) -> None:
         self._cache[name] = session
@@ -127,3 +161,4 @@ class LiveSessions:
                     return
                 self._complete_from_ms = max(self._complete_from_ms, oldest.expires_ms)
             del self._cache[oldest_name]
+            self._begun.pop(oldest_name, None)
