@@ -159,7 +159,8 @@ def test_who_was_restricted_by_a_list_is_so_by_a_mark(tmp_path: Path) -> None:
             "INSERT INTO project (id, organization_id, name, domain, token, time_zone, created_at_ms, updated_at_ms) "
             "VALUES ('7', 'o', 'Shop', 'shop.example', 't', 'UTC', 1, 1)",
             *(
-                f"INSERT INTO account (id, name, email, created_at_ms, updated_at_ms) VALUES ('{one}', '', '{one}', 1, 1)"
+                "INSERT INTO account (id, name, email, created_at_ms, updated_at_ms) "
+                f"VALUES ('{one}', '', '{one}', 1, 1)"
                 for one in "ab"
             ),
             *(f"INSERT INTO membership VALUES ('{one}', 'o', 'member', 1)" for one in "ab"),
