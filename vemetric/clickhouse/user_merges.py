@@ -39,28 +39,43 @@ _IDENTIFIER = "transform(userId, {froms:Array(UInt64)}, {identifiers:Array(Strin
 _NAME = "transform(userId, {froms:Array(UInt64)}, {names:Array(String)}, '')"
 _SESSION_COLUMNS = ", ".join(row_columns.SESSION_COLUMNS)
 
-_EVENTS = """
-SELECT userId, sessionId, toUnixTimestamp64Milli(createdAt) AS at, id FROM event FINAL
-WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)}
-    AND (userId, toUnixTimestamp64Milli(createdAt), id) > ({user:UInt64}, {at:Int64}, {id:String})
-ORDER BY userId, at, id LIMIT {limit:UInt64}
+# The tables are sorted by time before user: every statement is told when, so that it need not read all of a project.
+_BETWEEN = """{column} BETWEEN fromUnixTimestamp64Milli({{first:Int64}}, 'UTC')
+        AND fromUnixTimestamp64Milli({{last:Int64}}, 'UTC')"""
+_CREATED = _BETWEEN.format(column="createdAt")
+_STARTED = _BETWEEN.format(column="startedAt")
+_SPAN = """
+SELECT toUnixTimestamp64Milli(min({column})), toUnixTimestamp64Milli(max({column})) FROM {table}
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}}
 """
+_EVENTS_SPAN = _SPAN.format(column="createdAt", table="event")
+_SESSIONS_SPAN = _SPAN.format(column="startedAt", table="session")
+_SESSIONS_NEAR_SPAN = f"""{_SESSIONS_SPAN}
+    AND (startedAt <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
+        AND endedAt >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
+"""
+_EVENTS = f"""
+SELECT userId, sessionId, toUnixTimestamp64Milli(createdAt) AS at, id FROM event FINAL
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND {_CREATED}
+    AND (userId, toUnixTimestamp64Milli(createdAt), id) > ({{user:UInt64}}, {{at:Int64}}, {{id:String}})
+ORDER BY userId, at, id LIMIT {{limit:UInt64}}
+"""  # noqa: S608
 _SESSIONS = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0 AND {_STARTED}
 ORDER BY startedAt, id, mergeId
 """  # noqa: S608 - the text holds column names of ours only
-_SESSIONS_BETWEEN = f"""
+_SESSIONS_NEAR = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0
-    AND (startedAt <= fromUnixTimestamp64Milli({{last:Int64}}, 'UTC')
-        AND endedAt >= fromUnixTimestamp64Milli({{first:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
+WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0 AND {_STARTED}
+    AND (startedAt <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
+        AND endedAt >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
 ORDER BY startedAt, id, mergeId
 """  # noqa: S608
 _SESSIONS_BY_ID = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
 WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND id IN {{ids:Array(String)}}
-    AND deleted = 0
+    AND deleted = 0 AND {_STARTED}
 """  # noqa: S608
 _SESSIONS_WITH_EVENTS = """
 SELECT DISTINCT sessionId FROM event FINAL
@@ -77,15 +92,16 @@ INSERT INTO event SELECT * REPLACE (
     if(userDisplayName != '', userDisplayName, {_NAME}) AS userDisplayName)
 FROM (
     SELECT * FROM event FINAL
-    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}}
+    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND {_CREATED}
         AND toUnixTimestamp64Milli(createdAt) < transform(userId, {{froms:Array(UInt64)}}, {{untils:Array(Int64)}}, 0)
 )
 {_SETTINGS}
 """  # noqa: S608
-_COUNT_COPIES = """
-SELECT count() FROM event FINAL
-WHERE projectId = {project:UInt64} AND userId IN {intos:Array(UInt64)} AND mergeId = {merge:UInt64}
+_COPIES = f"""
+    projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND {_CREATED}
+        AND mergeId = {{merge:UInt64}}
 """
+_COUNT_COPIES = f"SELECT count() FROM event FINAL WHERE {_COPIES}"  # noqa: S608
 _COPY_DEVICES = f"""
 INSERT INTO device SELECT * REPLACE ({_INTO} AS userId, {_DEVICE_ID} AS id)
 FROM (SELECT * FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}})
@@ -94,10 +110,7 @@ WHERE ({_INTO}, {_DEVICE_ID}) NOT IN (
 """  # noqa: S608
 _DISCARD_EVENTS = f"""
 INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
-FROM (
-    SELECT * FROM event FINAL
-    WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND mergeId = {{merge:UInt64}}
-)
+FROM (SELECT * FROM event FINAL WHERE {_COPIES})
 {_SETTINGS}
 """  # noqa: S608
 _DISCARD_SESSIONS = """
@@ -112,15 +125,14 @@ _TAKE_EVENTS_BACK = f"""
 INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
 FROM (
     SELECT * FROM event FINAL
-    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND id IN (
-        SELECT id FROM event FINAL
-        WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND mergeId = {{merge:UInt64}}
-    )
+    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND {_CREATED}
+        AND id IN (SELECT id FROM event FINAL WHERE {_COPIES})
 )
 {_SETTINGS}
 """  # noqa: S608
 _STAYING = """
-SELECT DISTINCT userId FROM event FINAL WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)}
+SELECT userId FROM event WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)}
+GROUP BY userId HAVING sum(sign) > 0
 """
 _TAKE_DEVICES_BACK = """
 INSERT INTO device SELECT * REPLACE (toInt8(-1) AS sign)
@@ -139,14 +151,22 @@ _UNFINISHED = f"SELECT {', '.join(PLAN_COLUMNS)} FROM user_merge FINAL"  # noqa:
 
 _HIDDEN = "SELECT {columns} FROM user_merge FINAL WHERE step = '{step}' AND hidden = 1"
 _COPIED = f"mergeId NOT IN ({_HIDDEN.format(columns='mergeId', step=COPIES)})"
-_MOVED_USERS = _HIDDEN.format(columns="projectId, userId", step=FROM)
+# The set of single values is asked first: it is much quicker, and nearly nothing is in it.
+_IS_MOVED = (
+    f"{{column}} IN ({_HIDDEN.format(columns='userId', step=FROM)}) "
+    f"AND (projectId, {{column}}) IN ({_HIDDEN.format(columns='projectId, userId', step=FROM)})"
+)
+_OF_MOVED_USER = f"NOT ({_IS_MOVED.format(column='userId')})"
+_IS_REPLACED = (
+    f"id IN ({_HIDDEN.format(columns='sessionId', step=SESSION)}) AND (projectId, userId, id, mergeId, startedAt) IN "
+    f"({_HIDDEN.format(columns='projectId, userId, sessionId, otherId, startedAt', step=SESSION)})"
+)
 # What readers add to every table while a merge is under way, in the words of the setting additional_table_filters.
 READER_FILTERS: Final = {
-    "event": f"{_COPIED} AND (projectId, userId) NOT IN ({_MOVED_USERS})",
-    "session": f"{_COPIED} AND (projectId, userId, id, mergeId, startedAt) NOT IN "
-    f"({_HIDDEN.format(columns='projectId, userId, sessionId, otherId, startedAt', step=SESSION)})",
-    "device": f"(projectId, userId) NOT IN ({_MOVED_USERS})",
-    "user": f"(projectId, id) NOT IN ({_MOVED_USERS})",
+    "event": f"{_COPIED} AND {_OF_MOVED_USER}",
+    "session": f"{_COPIED} AND NOT ({_IS_REPLACED})",
+    "device": _OF_MOVED_USER,
+    "user": f"NOT ({_IS_MOVED.format(column='id')})",
 }
 
 
@@ -176,6 +196,8 @@ class Plan(msgspec.Struct):
     copies: list[SessionRow]
     replaced: list[Replaced]
     events: int
+    first_ms: int
+    last_ms: int
 
     @property
     def is_empty(self) -> bool:
@@ -193,16 +215,20 @@ class Plan(msgspec.Struct):
             "names": [target.display_name for target in self.users.values()],
             "old": [f"{user_id}:{session_id}" for user_id, session_id in self.moved],
             "new": list(self.moved.values()),
+            "first": self.first_ms,
+            "last": self.last_ms,
         }
 
 
 class Unfinished(NamedTuple):
     """A plan that was killed. is_switched: readers see it done, so it must be. users: into whom, by old user id.
-    sessions: (user, id, row's merge, start, end of the row that stays behind).
+    sessions: (user, id, row's merge, start, end of the row that stays behind). The times are those of the events.
     """
 
     merge_id: int
     project_id: int
+    first_ms: int
+    last_ms: int
     users: dict[int, int]
     sessions: list[tuple[int, str, int, str, str]]
     is_switched: bool
@@ -214,6 +240,8 @@ class Unfinished(NamedTuple):
             "merge": self.merge_id,
             "froms": list(self.users),
             "intos": sorted(set(self.users.values())),
+            "first": self.first_ms,
+            "last": self.last_ms,
         }
 
 
@@ -232,12 +260,12 @@ class UserMerges:
 
     async def events(self, project_id: int, users: Sequence[int]) -> AsyncIterator[tuple[int, str, int]]:
         """User, session and time (ms) of all their events, by user and time."""
+        within = await self._span(_EVENTS_SPAN, {"project": project_id, "users": users, "limit": EVENTS_PER_PAGE})
         after: tuple[int, int, str] = (0, 0, "")
         while True:
             page = await self._engine.lookup(
                 _EVENTS,
-                {"project": project_id, "users": users, "limit": EVENTS_PER_PAGE}
-                | dict(zip(("user", "at", "id"), after, strict=True)),
+                within | dict(zip(("user", "at", "id"), after, strict=True)),
             )
             for user_id, session_id, at_ms, _ in page:
                 yield user_id, session_id, at_ms
@@ -247,14 +275,15 @@ class UserMerges:
 
     async def sessions(self, project_id: int, users: Sequence[int]) -> list[SessionRow]:
         """The visits of the users, by start."""
-        return await self._sessions(_SESSIONS, {"project": project_id, "users": users})
+        within = await self._span(_SESSIONS_SPAN, {"project": project_id, "users": users})
+        return await self._sessions(_SESSIONS, within)
 
-    async def sessions_between(
-        self, project_id: int, users: Sequence[int], first_ms: int, last_ms: int, session_ids: Sequence[str]
+    async def sessions_near(
+        self, project_id: int, users: Sequence[int], since_ms: int, until_ms: int, session_ids: Sequence[str]
     ) -> list[SessionRow]:
         """The visits of the users that touch a time, and those with these ids, by start."""
-        between = {"first": first_ms, "last": last_ms, "ids": session_ids}
-        return await self._sessions(_SESSIONS_BETWEEN, {"project": project_id, "users": users} | between)
+        asked = {"project": project_id, "users": users, "since": since_ms, "until": until_ms, "ids": session_ids}
+        return await self._sessions(_SESSIONS_NEAR, await self._span(_SESSIONS_NEAR_SPAN, asked))
 
     async def sessions_with_events(self, project_id: int, users: Sequence[int], session_ids: Sequence[str]) -> set[str]:
         """Those of the sessions in which the users have events."""
@@ -326,6 +355,11 @@ class UserMerges:
         self._step("forget-plan")
         await self._engine.command(f"ALTER TABLE user_merge DROP PARTITION {plan.merge_id:d}")
 
+    async def _span(self, sql: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters with the times between which the rows lie, as far as a quick look can tell."""
+        [[first_ms, last_ms]] = await self._engine.lookup(sql, parameters)
+        return parameters | {"first": first_ms, "last": last_ms}
+
     async def _sessions(self, sql: str, parameters: dict[str, Any]) -> list[SessionRow]:
         return [SessionRow.from_list(values) for values in await self._engine.lookup(sql, parameters)]
 
@@ -341,6 +375,9 @@ class UserMerges:
                 "project": plan.project_id,
                 "users": sorted({*plan.users, *plan.users.values()}),
                 "ids": sorted({session_id for _, session_id, *_ in ended}),
+                # A copy starts when the old row does, or earlier: where that row is going to end.
+                "first": min(min(milliseconds(started), milliseconds(at)) for (*_, started), at in ended.items()),
+                "last": max(milliseconds(started) for *_, started in ended),
             },
         )
         copies = {(row.userId, row.id): row for row in found if row.mergeId == plan.merge_id}
@@ -380,7 +417,7 @@ def _plan_rows(plan: Plan, *, is_switched: bool) -> list[list[Any]]:
         return [plan.merge_id, step, plan.project_id, *of_step, is_hidden, version]
 
     return [
-        row(COPIES, 1 - hidden, 0, "", 0, never, never),
+        row(COPIES, 1 - hidden, 0, "", 0, timestamp(plan.first_ms), timestamp(plan.last_ms)),
         *(row(FROM, hidden, user_id, "", target.user_id, never, never) for user_id, target in plan.users.items()),
         *(row(SESSION, hidden, old.userId, old.id, old.mergeId, old.startedAt, at) for old, at in plan.replaced),
     ]
@@ -394,6 +431,8 @@ def _unfinished(merge_id: int, rows: Iterable[Sequence[Any]]) -> Unfinished:
     return Unfinished(
         merge_id,
         copies[2],
+        milliseconds(copies[6]),
+        milliseconds(copies[7]),
         {row[3]: row[5] for row in by_step[FROM]},
         [(row[3], row[4], row[5], row[6], row[7]) for row in by_step[SESSION]],
         is_switched=not copies[8],

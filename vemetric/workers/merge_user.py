@@ -43,7 +43,12 @@ class MergeUserWorker:
         self._store = UserMerges(services.engine, self._insert_sessions, self._step)
 
     async def recover(self) -> None:
-        """Finish or discard what a killed process has left; to be done before other workers of this process begin."""
+        """Finish or discard what a killed process has left, before other workers of this process begin.
+
+        Where other processes work on the same stores one of them may be about it; then its job will be done again.
+        """
+        if not self._services.owns_stores:
+            return
         await self._settle(await self._store.unfinished())
         await self._show_all()
 
@@ -125,6 +130,7 @@ class MergeUserWorker:
                 events[user_id].append((session_id, at_ms))
             else:
                 staying.add((user_id, session_id))
+        times = [at_ms for of_user in events.values() for _, at_ms in of_user]
         plan = Plan(
             merge_id=secrets.randbits(MERGE_ID_BITS) or 1,
             project_id=project_id,
@@ -132,7 +138,9 @@ class MergeUserWorker:
             moved={},
             copies=[],
             replaced=[],
-            events=sum(map(len, events.values())),
+            events=len(times),
+            first_ms=min(times, default=0),
+            last_ms=max(times, default=0),
         )
         await self._assign_visits(plan, events, staying)
         return plan
@@ -169,12 +177,11 @@ class MergeUserWorker:
     async def _visits_near(
         self, plan: Plan, events: dict[int, list[tuple[str, int]]], old_rows: Sequence[SessionRow]
     ) -> list[SessionRow]:
-        times = [at_ms for of_user in events.values() for _, at_ms in of_user]
-        first_ms, last_ms = (min(times) - NEAR_MS, max(times) + NEAR_MS) if times else (0, -1)
+        since_ms, until_ms = (plan.first_ms - NEAR_MS, plan.last_ms + NEAR_MS) if plan.events else (0, -1)
         session_ids = {session_id for of_user in events.values() for session_id, _ in of_user}
         session_ids |= {row.id for row in old_rows}
         intos = sorted({target.user_id for target in plan.users.values()})
-        found = await self._store.sessions_between(plan.project_id, intos, first_ms, last_ms, sorted(session_ids))
+        found = await self._store.sessions_near(plan.project_id, intos, since_ms, until_ms, sorted(session_ids))
         return sorted(found, key=lambda row: (row.startedAt, row.id))
 
     async def _followed(self, project_id: int, user_id: int, session_ids: Sequence[str]) -> set[str]:
