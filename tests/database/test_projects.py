@@ -63,6 +63,7 @@ async def test_settings_are_replaced_as_a_whole(database: Database, cast: Cast) 
         excluded_paths=("/a", "/b/*"),
         excluded_hosts=("*.test",),
         public_indexed=True,
+        events_prevent_bounce=True,
         token="another token 01",
     )
     for version in (changed, msgspec.structs.replace(changed, excluded_ips=("10.0.0.2",), excluded_countries=())):

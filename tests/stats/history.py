@@ -52,11 +52,11 @@ class Visit(msgspec.Struct, frozen=True):
     referrer_url: str = ""
     referrer_type: str = "unknown"
     utm_source: str = ""
-    utm_campaign: str = ""
     country: str = ""
     city: str = ""
     origin: str = "https://example.com"
     pathname: str = "/"
+    utm_campaign: str = ""
     id: str = msgspec.field(default_factory=lambda: f"visit-{next(_NUMBERS)}")
 
 

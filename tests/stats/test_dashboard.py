@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 
 from tests.stats.history import Event, Rows, Visit, a_project, merge
@@ -324,6 +325,19 @@ async def test_custom_events_neither_make_nor_break_a_bounce(store):
     )
     shown = await store.load()
     assert (values(shown)["bounceRate"], values(shown)["visits"], values(shown)["events"]) == (100, 2, 2)
+
+
+async def test_a_project_may_say_that_custom_events_prevent_a_bounce(engine, project):
+    """D15: over the whole life of the visit, also after the end of the range."""
+    store = Store(engine, msgspec.structs.replace(project, events_prevent_bounce=True))
+    quiet, busy, later = Visit(1, NOON), Visit(2, NOON, 5), Visit(3, at("2026-03-01T23:59:00"), 240)
+    await store.write(
+        [quiet, busy, later],
+        [Event(visit.user, visit.start_ms, visit.id) for visit in (quiet, busy, later)],
+        [Event(2, NOON + 1000, busy.id, "click"), Event(3, later.start_ms + 240_000, later.id, "click")],
+    )
+    assert values(await store.load())["bounceRate"] == 50
+    assert values(await store.load(days("2026-03-01", "2026-03-01")))["bounceRate"] == 0
 
 
 async def test_rates_of_buckets_have_two_digits_and_the_headline_is_weighted(store):

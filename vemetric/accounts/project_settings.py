@@ -27,6 +27,16 @@ async def change_details(
     return await change(database, clock, project_id, lambda project: msgspec.structs.replace(project, **typed))
 
 
+async def count_bounces(database: Database, clock: Clock, project_id: int, *, events_prevent: bool) -> Project:
+    """Say whether a visit with a custom event is no bounce. Raises NotFound when the project is gone."""
+    return await change(
+        database,
+        clock,
+        project_id,
+        lambda project: msgspec.structs.replace(project, events_prevent_bounce=events_prevent),
+    )
+
+
 async def publish(
     database: Database, clock: Clock, project_id: int, is_public: bool, is_indexed: bool = False
 ) -> Project:

@@ -28,6 +28,7 @@ PROJECT_COLUMNS = (
     project.c.time_zone,
     project.c.public_dashboard,
     project.c.public_indexed,
+    project.c.events_prevent_bounce,
     project.c.first_event_at_ms,
     project.c.created_at_ms,
 )
@@ -98,6 +99,7 @@ async def update_settings(connection: Connection, changed: Project, now_ms: int)
         "time_zone": changed.time_zone,
         "public_dashboard": changed.public_dashboard,
         "public_indexed": changed.public_indexed,
+        "events_prevent_bounce": changed.events_prevent_bounce,
         "token": changed.token,
         "updated_at_ms": now_ms,
     }

@@ -223,6 +223,7 @@ project = Table(
     Column("public_dashboard", Boolean, nullable=False, server_default=false()),
     # Whether search engines may list the public dashboard.
     Column("public_indexed", Boolean, nullable=False, server_default=false()),
+    Column("events_prevent_bounce", Boolean, nullable=False, server_default=false()),
     _time("first_event_at_ms", nullable=True),
     _time("created_at_ms"),
     _time("updated_at_ms"),

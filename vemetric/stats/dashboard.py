@@ -81,7 +81,7 @@ async def online(engine: Engine, project_id: int, now_ms: int) -> int:
 
 
 def _query(project: Project, range_: Range, conditions: Conditions) -> Query:
-    return Query(project.id, range_, conditions)
+    return Query(project.id, range_, conditions, project.events_prevent_bounce)
 
 
 async def _load(reader: Reader, query: Query, choices: Mapping[str, Choice]) -> Dashboard:

@@ -29,6 +29,12 @@ class Publicity(msgspec.Struct, frozen=True):
     is_indexed: str
 
 
+class Counting(msgspec.Struct, frozen=True):
+    """The form of what counts how; `on` where a box is ticked."""
+
+    events_prevent_bounce: str
+
+
 async def show(request: web.Request) -> web.Response:
     project = await context.project_of(request)
     return await _page(request, project, Details(project.name, project.domain, project.time_zone), {})
@@ -57,6 +63,17 @@ async def publish(request: web.Request) -> web.Response:
     )
     services.projects.forget()
     return render.redirect(f"/p/{project.id}/settings?saved=1#public")
+
+
+async def count(request: web.Request) -> web.Response:
+    """Change what counts as a bounce, from now on and for all that was."""
+    project, form = await context.project_to_change(request), await forms.read(request, Counting)
+    services = context.of(request).services
+    await project_settings.count_bounces(
+        services.database, services.clock, project.id, events_prevent=form.events_prevent_bounce == "on"
+    )
+    services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1#counting")
 
 
 async def ask_for_token(request: web.Request) -> web.Response:
