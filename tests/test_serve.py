@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import os
 import socket
 import ssl
@@ -15,8 +16,8 @@ import trustme
 
 from tests.kit import http, process, visits
 from vemetric import config, errors, serve, services
+from vemetric.accounts import exclusions
 from vemetric.clickhouse import directory
-from vemetric.database import projects
 from vemetric.services import Services
 
 ORIGIN = ("Origin", "https://www.example.com")
@@ -126,15 +127,34 @@ async def test_a_body_without_a_length_is_bounded_too(site: Services, ports: tup
     assert answer.status == 413
 
 
-async def test_an_excluded_address_is_named(site: Services, ports: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("ip", "url", "refusal"),
+    [
+        ("203.0.113.9", "https://shop.test/", "excluded-ip"),
+        ("198.51.100.77", "https://shop.test/", "excluded-ip"),
+        ("2001:db8::1", "https://shop.test/", "excluded-ip"),
+        ("192.0.2.1", "https://shop.test/admin/users?x=1", "excluded-path"),
+        ("192.0.2.1", "https://staging.shop.test/", "excluded-host"),
+        ("192.0.2.1", "https://shop.test/?path=/admin/users", None),
+    ],
+)
+async def test_what_is_excluded_is_named(
+    site: Services, ports: tuple[int, int], ip: str, url: str, refusal: str | None
+) -> None:
     project = await visits.a_project(site)
-    headers = [("Token", project.token), ("Content-Type", "application/json"), ("X-Forwarded-For", "203.0.113.9")]
-    async with site.database.begin() as connection:
-        changed = msgspec.structs.replace(project, excluded_ips=("203.0.113.9",))
-        await projects.update_settings(connection, changed, 0)
+    headers = [("Token", project.token), ("Content-Type", "application/json"), ("X-Forwarded-For", ip)]
+    lists = {
+        "ip": ("203.0.113.9", "198.51.100.0/24", "2001:db8::/32"),
+        "path": ("/admin/*",),
+        "host": ("staging.*",),
+    }
+    for kind, values in lists.items():
+        for value in values:
+            await exclusions.exclude(site.database, site.clock, project.id, kind, value)
     site.projects.forget()
-    answer = await http.exchange(ports[0], "POST", "/e", headers, b'{"name":"X"}')
-    assert (answer.status, answer.header("Vemetric-Refused")) == (200, "excluded-ip")
+    body = json.dumps({"name": "$$pageView", "url": url}).encode()
+    answer = await http.exchange(ports[0], "POST", "/e", [*headers, ("User-Agent", visits.CHROME)], body)
+    assert (answer.status, answer.header("Vemetric-Refused")) == (200, refusal)
 
 
 class TestSlowHeads:
