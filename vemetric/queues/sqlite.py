@@ -14,10 +14,10 @@ from typing import Any, Self, TypeVar
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_jobs, sqlite_keys, sqlite_schema
+from vemetric.queues import sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, QueueStats, Write
-from vemetric.queues.sqlite_writer import Call, Committed, Mode, Writer, unavailable
+from vemetric.queues.sqlite_writer import Call, Committed, Mode, Writer
 
 JOBS_MAX = 1_000_000
 IDLE_SECONDS = 1.0
@@ -207,7 +207,7 @@ class SqliteQueue:
             try:
                 answers.append((future, run(self._reader)))
             except sqlite3.OperationalError as error:
-                answers.append((future, unavailable(error)))
+                answers.append((future, sqlite_failures.unavailable(error)))
             except Exception as error:
                 answers.append((future, error))
         self._read_line.answer(answers)

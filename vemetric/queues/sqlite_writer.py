@@ -15,7 +15,7 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_commit, sqlite_jobs, sqlite_schema
+from vemetric.queues import sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Ids
@@ -32,22 +32,6 @@ WELL_AFTER_SECONDS = 10.0
 # while there is work, which would take them again soon.
 FREE_PAGES_KEPT, VACUUM_PAGES = 1_024, 1_024
 BUSY_FREE_PAGES_KEPT, BUSY_VACUUM_PAGES = 32_768, 256
-
-# Failures of the disk or the file, which no request is to blame for.
-STORAGE_FAILURES = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -209,7 +193,7 @@ class Writer:
         except sqlite3.Error as error:
             # The disk, not a request, is at fault: everybody hears of it and nothing is half written.
             self._failed(error)
-            results = [unavailable(error) for _ in requests]
+            results = [sqlite_failures.unavailable(error) for _ in requests]
         except Exception as error:
             # Only a bug or a lack of memory leads here; what was asked for must not stay counted as under way.
             log.exception("A transaction of the queue failed")
@@ -237,7 +221,7 @@ class Writer:
             self._jobs_added = sqlite_commit.commit(self._db, parts, now_ms, self._ids, *self.keys.logged())
         except Exception as error:
             self.keys.forget()
-            if is_storage_failure(error):
+            if sqlite_failures.is_storage_failure(error):
                 raise
             # One of the writes is bad; it is found where each can be undone by itself.
             return False
@@ -298,7 +282,7 @@ class Writer:
             self._apply(writes)
             self.keys.check()
         except Exception as error:
-            if is_storage_failure(error):
+            if sqlite_failures.is_storage_failure(error):
                 raise
             together = False
             self._roll_back()
@@ -317,7 +301,7 @@ class Writer:
                 self._apply([request])
             self.keys.check()
         except Exception as error:
-            if is_storage_failure(error):
+            if sqlite_failures.is_storage_failure(error):
                 raise
             self._db.execute("ROLLBACK TO request")
             self._jobs_added, self._queues, self._names_new, keys = mark
@@ -411,18 +395,3 @@ class Writer:
         if self._wal_is_long:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._wal_is_long = bool(busy)
-
-
-def is_storage_failure(error: Exception) -> bool:
-    """Whether the disk or the file failed, rather than what was asked of it."""
-    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAILURES
-
-
-def unavailable(error: sqlite3.Error) -> errors.Unavailable:
-    """The error as the queue's users see it."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return errors.Unavailable("The disk is full.")
-    if sqlite_schema.is_damage(error):
-        return errors.Unavailable(f"The queue's file is damaged ({error}).")
-    return errors.Unavailable(f"The queue cannot be used right now ({error}).")
