@@ -19,7 +19,7 @@ from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import Sink
 from vemetric.clock import Clock
-from vemetric.config import Config
+from vemetric.config import HUB, Config
 from vemetric.database.database import Database, file_url
 from vemetric.enrich.client import TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
@@ -108,17 +108,13 @@ async def open_services(
         trusted_proxies = TrustedProxies(config.trusted_proxies)
         make_private_directory(config.data_dir)
         # The analytics store is first: who owns it owns the data directory.
-        engine = engine or await open_engine(config, stack)
-        database = await open_database(config)
-        stack.push_async_callback(database.close)
-        queue = await open_queue(config, clock)
-        stack.push_async_callback(queue.close)
-        places = Places.open(config.geo_database or DEFAULT_DATABASE)
-        stack.callback(places.close)
-        if config.geo_database is not None and places.state is not State.READY:
-            raise errors.Misconfigured(
-                f"VEMETRIC_GEO_DATABASE is {str(config.geo_database)!r}: it must be an MMDB file ({places.detail})."
-            )
+        opened = engine or await open_engine(config, stack)
+        database = await open_database(config, stack)
+        if engine is None and config.roles != (HUB,):
+            await bring_up(opened, database)
+        engine = opened
+        queue = await open_queue(config, clock, stack)
+        places = open_places(config, stack)
         salts = Salts(database, clock)
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
@@ -166,19 +162,39 @@ async def open_services(
         )
 
 
-async def open_database(config: Config) -> Database:
-    """The relational store with its tables."""
-    if not config.database_url:
-        return await Database.open(file_url(config.data_dir / DATABASE_NAME))
-    return await Database.open(
-        config.database_url,
-        replica_url=config.database_replica_url,
-        connections_max=config.database_connections_max,
-    )
+def open_places(config: Config, stack: AsyncExitStack) -> Places:
+    """Where addresses are; closed with the stack."""
+    places = Places.open(config.geo_database or DEFAULT_DATABASE)
+    stack.callback(places.close)
+    if config.geo_database is not None and places.state is not State.READY:
+        raise errors.Misconfigured(
+            f"VEMETRIC_GEO_DATABASE is {str(config.geo_database)!r}: it must be an MMDB file ({places.detail})."
+        )
+    return places
 
 
-async def open_queue(config: Config, clock: Clock) -> "SqliteQueue | RedisQueue":
-    """Queue and keys."""
+async def open_database(config: Config, stack: AsyncExitStack) -> Database:
+    """The relational store with its tables; closed with the stack."""
+    if config.database_url:
+        database = await Database.open(
+            config.database_url,
+            replica_url=config.database_replica_url,
+            connections_max=config.database_connections_max,
+        )
+    else:
+        database = await Database.open(file_url(config.data_dir / DATABASE_NAME))
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def open_queue(config: Config, clock: Clock, stack: AsyncExitStack) -> "SqliteQueue | RedisQueue":
+    """Queue and keys; closed with the stack."""
+    queue = await _queue(config, clock)
+    stack.push_async_callback(queue.close)
+    return queue
+
+
+async def _queue(config: Config, clock: Clock) -> "SqliteQueue | RedisQueue":
     if config.redis_url is None:
         path = config.data_dir / QUEUE_NAME
         return await SqliteQueue.open(path, clock, jobs_max=config.queue_jobs_max, is_sole_owner=True)
@@ -195,7 +211,7 @@ async def open_queue(config: Config, clock: Clock) -> "SqliteQueue | RedisQueue"
 
 
 async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
-    """The analytics store with its tables; closed with the stack."""
+    """The analytics store, as it was left; closed with the stack."""
     engine: Engine
     if config.clickhouse is None:
         engine = await _engine_inside(config)
@@ -204,10 +220,16 @@ async def open_engine(config: Config, stack: AsyncExitStack) -> Engine:
         stack.callback(os.close, directory.lock(config.data_dir))
         engine = await _engine_on_server(config, config.clickhouse)
     stack.push_async_callback(engine.close)
-    await migrate.migrate(engine)
-    if config.clickhouse is None:
-        loader.give_back_code()
     return engine
+
+
+async def bring_up(engine: Engine, database: Database) -> None:
+    """Give the analytics store its tables; of several processes that start at once, one after the other."""
+    async with database.begin() as connection:
+        await connection.lock("analytics")
+        await migrate.migrate(engine)
+    if isinstance(engine, EmbeddedEngine):
+        loader.give_back_code()
 
 
 async def _engine_inside(config: Config) -> EmbeddedEngine:
@@ -228,6 +250,8 @@ async def _engine_on_server(config: Config, at: ClickHouseUrl) -> "ServerEngine"
 
     return await ServerEngine.open(
         at,
+        # Who only takes hits never asks it, and starts without it.
+        is_needed=config.roles != (HUB,),
         cluster=Cluster(config.clickhouse_cluster, at.database) if config.clickhouse_cluster else None,
         certificate_authority=config.clickhouse_ca,
         query_seconds_max=config.engine_query_seconds,

@@ -3,16 +3,14 @@
 import json
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import relational
-from tests.kit import servers
-from tests.kit.clickhouse_server import ClickHouseServer
+from tests.kit import stores
 from tests.kit.process import Server, wait_for
 
 EVENTS = 40
@@ -25,18 +23,9 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-async def addresses(tmp_path: Path) -> Any:
-    """One server of each kind, as the settings name them."""
-    async with AsyncExitStack() as stack:
-        clickhouse = ClickHouseServer(tmp_path / "clickhouse", password="x").start()
-        stack.callback(clickhouse.stop)
-        valkey = servers.start_redis("valkey")
-        stack.callback(valkey.stop)
-        yield {
-            "DATABASE_URL": await stack.enter_async_context(relational.postgresql_url()),
-            "REDIS_URL": servers.redis_url(valkey),
-            "CLICKHOUSE_URL": clickhouse.url("moved"),
-        }
+async def addresses(tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    async with stores.running(tmp_path) as running:
+        yield running.settings
 
 
 def server(stack: ExitStack, folder: Path, environ: dict[str, str]) -> Server:

@@ -98,23 +98,23 @@ async def test_analytics_move_as_they_count_and_a_second_run_goes_on(
 ) -> None:
     monkeypatch.setattr(analytics, "PIECE_ROWS", 100)
     source, target = two_engines
-    events = some_events(2_000)
+    events = some_events(600)
     await source.insert("event", rows.EVENT_COLUMNS, events)
     # One is written twice, one is taken back: neither shows.
     taken_back = (-1, *events[1][1:])
     await source.insert("event", rows.EVENT_COLUMNS, [events[0], taken_back])
     copied = {one.table: one for one in await analytics.copy(source, target)}
-    assert copied["event"].rows == 1_999
+    assert copied["event"].rows == 599
     # As after an interruption: a part of the target is missing.
     await target.command("ALTER TABLE event DELETE WHERE cityHash64(id) % 3 = 0 SETTINGS mutations_sync = 2")
     told: list[str] = []
     again = {one.table: one for one in await analytics.copy(source, target, told.append)}
     assert again == copied
     [line] = [line for line in told if line.startswith("event:")]
-    assert 500 < int(line.split(", ")[-1].split()[0].replace(",", "")) < 1_999
+    assert 150 < int(line.split(", ")[-1].split()[0]) < 599
     told.clear()
     assert {one.table: one for one in await analytics.copy(source, target, told.append)} == copied
-    assert "event: 1,999 rows, 0 of them copied now" in told
+    assert "event: 599 rows, 0 of them copied now" in told
 
 
 async def test_analytics_with_rows_of_others_are_told(two_engines: tuple[ServerEngine, ServerEngine]) -> None:

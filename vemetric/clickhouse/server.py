@@ -202,12 +202,13 @@ class ServerEngine:
         cls,
         at: ClickHouseUrl,
         *,
+        is_needed: bool = True,
         cluster: Cluster | None = None,
         certificate_authority: Path | None = None,
         query_seconds_max: int = QUERY_SECONDS_MAX,
         insert_seconds_max: int = INSERT_SECONDS_MAX,
     ) -> Self:
-        """Reach the server, check its version, make the database if it is missing.
+        """Reach the server, check its version, make the database if it is missing; only if `is_needed` at once.
 
         certificate_authority: a PEM file with the authority of an https address; the system's without it. Raises
         Misconfigured when the server is too old or refuses us, Unavailable when it cannot be reached.
@@ -217,7 +218,8 @@ class ServerEngine:
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         engine = cls(at, session, cluster, query_seconds_max, insert_seconds_max)
         try:
-            await _prepare(Client(session, at._replace(database=""), CONNECT_SECONDS_MAX), at, cluster)
+            if is_needed:
+                await _prepare(Client(session, at._replace(database=""), CONNECT_SECONDS_MAX), at, cluster)
         except BaseException:
             await engine.close()
             raise

@@ -54,16 +54,16 @@ async def move(before: Config, after: Config, tell: Tell) -> dict[str, Any]:
     async with services.open_services(before, clock) as opened, AsyncExitStack() as stack:
         if to_analytics:
             tell("Copying the analytics:")
-            compared += await analytics.copy(opened.engine, await services.open_engine(after, stack), tell)
+            engine = await services.open_engine(after, stack)
+            await services.bring_up(engine, opened.database)
+            compared += await analytics.copy(opened.engine, engine, tell)
         if to_queue:
             tell("Copying what the queue keeps.")
-            target = await services.open_queue(after, clock)
-            stack.push_async_callback(target.close)
+            target = await services.open_queue(after, clock, stack)
             compared += await queue.copy(_both(opened), before.data_dir / QUEUE_NAME, target, clock)
         if to_database:
             tell("Copying the accounts.")
-            database = await services.open_database(after)
-            stack.push_async_callback(database.close)
+            database = await services.open_database(after, stack)
             compared += await relational.copy(opened.database, database)
     return {"compared": [msgspec.to_builtins(one) for one in compared]}
 
