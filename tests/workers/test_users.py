@@ -17,11 +17,12 @@ from vemetric.ingest.hit import EventHit, IdentifyHit, UpdateHit
 from vemetric.ingest.identify import Identified
 from vemetric.ingest.jobs import CreateUserJob
 from vemetric.ingest.who import Sender
-from vemetric.model import geo, ids
+from vemetric.model import erasure, geo, ids
+from vemetric.model.erasure import Erasure
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.model.user import UserData
-from vemetric.queues.job import Write
+from vemetric.queues.job import NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import first_event, update_user, user_rows
@@ -365,11 +366,39 @@ async def test_a_user_erased_and_identified_again_has_a_row_again(services_at_no
     )
     async with services.database.begin() as connection:
         await identities.forget(connection, project.id, [identified.user_id])
-    services.identities.forget(project.id, [identified.user_id])
+    await services.identities.forget(project.id, [identified.user_id])
     again = await identify(services, project, "ada", data=UserData(set={"b": 1}))
     await visits.settle(services)
     found = await users(services, project, "id, customData, deleted")
     assert found == [[again.user_id, '{"b":1}', 0]]
+
+
+@pytest.mark.parametrize("whole_project", [True, False])
+async def test_erasing_takes_what_waits_and_what_is_kept(
+    services_at_noon: Services, clock: FrozenClock, whole_project: bool
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    visitor = visits.sender(project, user_agent=visits.IPHONE)
+    identified = await identify(services, project, "ada", data=UserData(set={"a": "personal"}))
+    await update(services, project, visitor, display_name="Kept")
+    await run(services, jobs.UPDATE_USER_QUEUE)
+    for queue in (jobs.CREATE_USER_QUEUE, jobs.UPDATE_USER_QUEUE):
+        await services.queue.bury(await services.queue.claim(queue, 10, 60), "a test")
+    [(kept, _)] = await services.keys.scan(f"said:{project.id}:", 10)
+    clock.advance(1_000)
+    if whole_project:
+        async with services.database.begin() as connection:
+            await projects.delete(connection, project.id)
+    asked = Erasure(project.id, () if whole_project else (identified.user_id, int(kept.rpartition(":")[2])))
+    await services.queue.put(Write(jobs=[NewJob(erasure.ERASE_QUEUE, erasure.encode(asked))]))
+    await visits.settle(services)
+    assert await users(services, project) == []
+    assert await services.queue.dead(None, 10) == []
+    for prefix in ("said:", "identity:"):
+        assert await services.keys.scan(f"{prefix}{project.id}:", 10) == []
+    async with services.database.connect() as connection:
+        assert await identities.by_identifier(connection, project.id, "ada") is None
 
 
 async def test_the_first_event_of_a_project_is_noted(services_at_noon: Services, clock: FrozenClock) -> None:

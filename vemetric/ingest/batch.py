@@ -208,6 +208,11 @@ def _sender_of(hit: BatchHit, sender: Sender) -> Sender:
     )
 
 
+def id_prefix(project_id: int) -> str:
+    """What the keys of all ids begin with that a project's events have borne."""
+    return f"batched:{project_id}:"
+
+
 def _id_key(project_id: int, client_id: str) -> str:
     """Ids can be long; a key is not."""
-    return f"batched:{project_id}:{hashlib.blake2b(client_id.encode(), digest_size=16).hexdigest()}"
+    return f"{id_prefix(project_id)}{hashlib.blake2b(client_id.encode(), digest_size=16).hexdigest()}"

@@ -6,7 +6,7 @@ claim says who the identifier is.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +29,7 @@ BELIEVED_MS = 1_000
 # Longer ones are nobody's address or name; keeping them would only let a stranger fill the memory.
 CACHED_CHARACTERS_MAX = 256
 CLAIMS_LOADED_MAX = 100_000
+CLAIMS_SCANNED_MAX = 10_000
 # Other processes look at claims before they look at the table; this long they may still see one that is written.
 SETTLED_CLAIM_MS = 600_000
 CLAIM_PREFIX = "identity:"
@@ -125,13 +126,20 @@ class Identities:
                 found[missing[name]] = _decoder.decode(value).identifier
         return found
 
-    def forget(self, project_id: int, user_ids: Iterable[int]) -> None:
-        """Remember these users no more: they were erased."""
+    async def forget(self, project_id: int, user_ids: Collection[int]) -> None:
+        """Remember these users no more, or nobody's claims in a project if none are named: they were erased."""
         for user_id in user_ids:
             if (identifier := self._identifiers.pop((project_id, user_id))) is not None:
                 self._users.pop((project_id, identifier))
             if (claimed := self._claimed_identifiers.pop((project_id, user_id), None)) is not None:
                 self._claimed_users.pop((project_id, claimed), None)
+        while found := await self._keys.scan(f"{CLAIM_PREFIX}{project_id}:", CLAIMS_SCANNED_MAX):
+            claims = [(name, _decoder.decode(value)) for name, value in found]
+            erased = [name for name, claim in claims if not user_ids or claim.user_id in user_ids]
+            for name in erased:
+                await self._keys.delete(name)
+            if len(found) < CLAIMS_SCANNED_MAX or not erased:
+                return
 
     async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
         """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""

@@ -49,11 +49,14 @@ class CreateUserWorker:
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Write identities, then the rows that are missing; merges of users that turned out to be known follow."""
-        wanted = [jobs.decode_create(job.payload) for job in claimed]
+        asked = [jobs.decode_create(job.payload) for job in claimed]
         settled: list[Settled] = []
-        for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
-            settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
-        await self._insert_missing(settled, lease)
+        async with self._services.erased.turn:
+            erased = await self._services.erased.among((job.project_id, job.user_id, job.created_ms) for job in asked)
+            wanted = [job for position, job in enumerate(asked) if position not in erased]
+            for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
+                settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
+            await self._insert_missing(settled, lease)
         claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
         return Write(jobs=self._merges(settled), keys=self._services.identities.settle(claims))
 

@@ -12,15 +12,22 @@ from vemetric.clickhouse import eraser
 from vemetric.database import erasures, identities
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
-from vemetric.ingest import jobs, live_session, tap
+from vemetric.ingest import batch, jobs, live_session, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
+from vemetric.workers import update_user
 
 # The queues whose dead letters speak of users.
-DEAD_OF_USERS = (jobs.EVENT_QUEUE, jobs.SESSION_QUEUE, jobs.DEVICE_QUEUE)
+DEAD_OF_USERS = (
+    jobs.EVENT_QUEUE,
+    jobs.SESSION_QUEUE,
+    jobs.DEVICE_QUEUE,
+    jobs.CREATE_USER_QUEUE,
+    jobs.UPDATE_USER_QUEUE,
+)
 DEAD_PAGE = 1_000
 KEYS_PAGE = 1_000
 
@@ -43,9 +50,9 @@ class EraseWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def handle(self, batch: Sequence[Job], lease: Lease) -> Write:
+    async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Erase what the jobs name, one after another."""
-        for job in batch:
+        for job in claimed:
             await self._erase(erasure.decode(job.payload))
         return Write()
 
@@ -54,6 +61,7 @@ class EraseWorker:
         if asked.user_ids:
             async with database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids)
+            await self._services.identities.forget(asked.project_id, asked.user_ids)
         else:
             async with database.connect() as connection:
                 if await stored_projects.by_id(connection, asked.project_id) is not None:
@@ -101,8 +109,15 @@ class EraseWorker:
                     await self._services.queue.revive(found)
         for user_id in asked.user_ids:
             await self._services.keys.delete(live_session.key(asked.project_id, user_id))
+            await self._services.keys.delete(update_user.kept_key(asked.project_id, user_id))
         if not asked.user_ids:
-            for prefix in (tap.key_prefix(asked.project_id), f"{live_session.KEY_PREFIX}{asked.project_id}:"):
+            await self._services.identities.forget(asked.project_id, ())
+            for prefix in (
+                tap.key_prefix(asked.project_id),
+                f"{live_session.KEY_PREFIX}{asked.project_id}:",
+                update_user.kept_prefix(asked.project_id),
+                batch.id_prefix(asked.project_id),
+            ):
                 while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
                     for name, _ in keys:
                         await self._services.keys.delete(name)
@@ -125,6 +140,9 @@ def _users_of(queue: str, payload: bytes) -> set[tuple[int, int]]:
     if queue == jobs.EVENT_QUEUE:
         event = jobs.decode_event(payload)
         return {(event.project_id, event.user_id)}
+    if queue in (jobs.CREATE_USER_QUEUE, jobs.UPDATE_USER_QUEUE):
+        of_user = jobs.decode_create(payload) if queue == jobs.CREATE_USER_QUEUE else jobs.decode_update(payload)
+        return {(of_user.project_id, of_user.user_id)}
     if queue == jobs.SESSION_QUEUE:
         return {(part.project_id, part.user_id) for part in jobs.decode_sessions(payload)}
     return {(device.project_id, device.user_id) for device in jobs.decode_devices(payload)}

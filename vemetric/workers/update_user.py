@@ -33,15 +33,21 @@ class UpdateUserWorker:
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Change the rows; the returned write passes on, or keeps, what is said of users without one."""
+        updates = [jobs.decode_update(job.payload) for job in claimed]
+        async with self._services.erased.turn:
+            asked = ((update.project_id, update.user_id, update.updated_ms) for update in updates)
+            erased = await self._services.erased.among(asked)
+            return await self._done([each for at, each in enumerate(updates) if at not in erased], lease)
+
+    async def _done(self, updates: Sequence[UpdateUserJob], lease: Lease) -> Write:
         said: dict[UserKey, list[UpdateUserJob]] = {}
-        for job in claimed:
-            update = jobs.decode_update(job.payload)
+        for update in updates:
             said.setdefault(UserKey(update.project_id, update.user_id), []).append(update)
         rows = await users.rows(self._services.engine, said)
         kept = await self._kept(said)
         write, changed = Write(jobs=[], keys=[]), []
-        for key, updates in said.items():
-            row = await self._do(rows.get(key), kept.get(key, []), updates, write)
+        for key, of_user in said.items():
+            row = await self._do(rows.get(key), kept.get(key, []), of_user, write)
             if row is not None:
                 changed.append(row)
         await self._services.sink.insert_users(
@@ -98,5 +104,9 @@ def says_something(update: UpdateUserJob) -> bool:
     return not (update.display_name is None and update.avatar_url is None and update.data is None)
 
 
+def kept_prefix(project_id: int) -> str:
+    return f"said:{project_id}:"
+
+
 def kept_key(project_id: int, user_id: int) -> str:
-    return f"said:{project_id}:{user_id}"
+    return f"{kept_prefix(project_id)}{user_id}"
