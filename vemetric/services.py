@@ -107,12 +107,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         trusted_proxies = TrustedProxies(config.trusted_proxies)
         make_private_directory(config.data_dir)
-        # The analytics store is first: who owns it owns the data directory.
-        opened = engine or await open_engine(config, stack)
-        database = await open_database(config, stack)
-        if engine is None and config.roles != (HUB,):
-            await bring_up(opened, database)
-        engine = opened
+        engine, database = await open_stores(config, stack, engine)
         queue = await open_queue(config, clock, stack)
         places = open_places(config, stack)
         salts = Salts(database, clock)
@@ -123,7 +118,7 @@ async def open_services(
         await sessions.load()
         identities = Identities(database, queue, queue, clock, exclusive=is_alone)
         await identities.load()
-        await user_merges.prepare_readers(engine, always=False)
+        await user_merges.prepare_readers(engine, always=not is_alone)
         merged = Merged(database, clock, queue, exclusive=is_alone)
         await merged.load()
         erased = Erased(database, exclusive=is_alone)
@@ -160,6 +155,17 @@ async def open_services(
             probe=probe,
             owns_stores=is_alone,
         )
+
+
+async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | None) -> tuple[Engine, Database]:
+    """Analytics, unless they are given, and accounts, with their tables; closed with the stack."""
+    # The analytics store is first: who owns it owns the data directory.
+    opened = engine or await open_engine(config, stack)
+    database = await open_database(config, stack)
+    # Who only takes hits neither asks the analytics nor waits for them.
+    if engine is None and config.roles != (HUB,):
+        await bring_up(opened, database)
+    return opened, database
 
 
 def open_places(config: Config, stack: AsyncExitStack) -> Places:
