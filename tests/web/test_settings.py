@@ -193,7 +193,7 @@ class TestKeys:
         page = f"{path(cast)}/keys"
         made = await alice.fill(page, {"name": "Reports"})
         assert made.status == 200
-        found = re.search(r'id="new-key">(vem_[a-z0-9]{32})<', made.text)
+        found = re.search(r'id="new-key" tabindex="0">(vem_[a-z0-9]{32})<', made.text)
         assert found is not None
         services = site.services
         known = await api_keys.by_key(services.database, services.clock, found.group(1))
