@@ -39,7 +39,8 @@ _IDENTIFIER = "transform(userId, {froms:Array(UInt64)}, {identifiers:Array(Strin
 _NAME = "transform(userId, {froms:Array(UInt64)}, {names:Array(String)}, '')"
 _SESSION_COLUMNS = ", ".join(row_columns.SESSION_COLUMNS)
 
-# The tables are sorted by time before user: every statement is told when, so that it need not read all of a project.
+# The tables are sorted by time before user: every statement is told when, and looks for the user first (PREWHERE), so
+# that it need not read all columns of all of a project. That may come before FINAL: a row's versions share the user.
 _BETWEEN = """{column} BETWEEN fromUnixTimestamp64Milli({{first:Int64}}, 'UTC')
         AND fromUnixTimestamp64Milli({{last:Int64}}, 'UTC')"""
 _CREATED = _BETWEEN.format(column="createdAt")
@@ -56,30 +57,30 @@ _SESSIONS_NEAR_SPAN = f"""{_SESSIONS_SPAN}
 """
 _EVENTS = f"""
 SELECT userId, sessionId, toUnixTimestamp64Milli(createdAt) AS at, id FROM event FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND {_CREATED}
+PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
     AND (userId, toUnixTimestamp64Milli(createdAt), id) > ({{user:UInt64}}, {{at:Int64}}, {{id:String}})
 ORDER BY userId, at, id LIMIT {{limit:UInt64}}
 """  # noqa: S608
 _SESSIONS = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0 AND {_STARTED}
+PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND deleted = 0 AND {_STARTED}
 ORDER BY startedAt, id, mergeId
 """  # noqa: S608 - the text holds column names of ours only
 _SESSIONS_NEAR = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND deleted = 0 AND {_STARTED}
+PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND deleted = 0 AND {_STARTED}
     AND (startedAt <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
         AND endedAt >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
 ORDER BY startedAt, id, mergeId
 """  # noqa: S608
 _SESSIONS_BY_ID = f"""
 SELECT {_SESSION_COLUMNS} FROM session FINAL
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}} AND id IN {{ids:Array(String)}}
+PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND id IN {{ids:Array(String)}}
     AND deleted = 0 AND {_STARTED}
 """  # noqa: S608
 _SESSIONS_WITH_EVENTS = """
 SELECT DISTINCT sessionId FROM event FINAL
-WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)} AND sessionId IN {ids:Array(String)}
+PREWHERE userId IN {users:Array(UInt64)} WHERE projectId = {project:UInt64} AND sessionId IN {ids:Array(String)}
 """
 _COPY_EVENTS = f"""
 INSERT INTO event SELECT * REPLACE (
@@ -92,16 +93,16 @@ INSERT INTO event SELECT * REPLACE (
     if(userDisplayName != '', userDisplayName, {_NAME}) AS userDisplayName)
 FROM (
     SELECT * FROM event FINAL
-    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND {_CREATED}
+    PREWHERE userId IN {{froms:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
         AND toUnixTimestamp64Milli(createdAt) < transform(userId, {{froms:Array(UInt64)}}, {{untils:Array(Int64)}}, 0)
 )
 {_SETTINGS}
 """  # noqa: S608
 _COPIES = f"""
-    projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}} AND {_CREATED}
-        AND mergeId = {{merge:UInt64}}
+    PREWHERE userId IN {{intos:Array(UInt64)}}
+    WHERE projectId = {{project:UInt64}} AND {_CREATED} AND mergeId = {{merge:UInt64}}
 """
-_COUNT_COPIES = f"SELECT count() FROM event FINAL WHERE {_COPIES}"  # noqa: S608
+_COUNT_COPIES = f"SELECT count() FROM event FINAL {_COPIES}"  # noqa: S608
 _COPY_DEVICES = f"""
 INSERT INTO device SELECT * REPLACE ({_INTO} AS userId, {_DEVICE_ID} AS id)
 FROM (SELECT * FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}})
@@ -110,14 +111,15 @@ WHERE ({_INTO}, {_DEVICE_ID}) NOT IN (
 """  # noqa: S608
 _DISCARD_EVENTS = f"""
 INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
-FROM (SELECT * FROM event FINAL WHERE {_COPIES})
+FROM (SELECT * FROM event FINAL {_COPIES})
 {_SETTINGS}
 """  # noqa: S608
 _DISCARD_SESSIONS = """
 INSERT INTO session SELECT * REPLACE (1 AS deleted, version + 1 AS version)
 FROM (
     SELECT * FROM session FINAL
-    WHERE projectId = {project:UInt64} AND userId IN {intos:Array(UInt64)} AND mergeId = {merge:UInt64} AND deleted = 0
+    PREWHERE userId IN {intos:Array(UInt64)}
+    WHERE projectId = {project:UInt64} AND mergeId = {merge:UInt64} AND deleted = 0
 )
 """
 # Only what was copied: an event of the old user that came later has to be merged by itself.
@@ -125,8 +127,8 @@ _TAKE_EVENTS_BACK = f"""
 INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
 FROM (
     SELECT * FROM event FINAL
-    WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}} AND {_CREATED}
-        AND id IN (SELECT id FROM event FINAL WHERE {_COPIES})
+    PREWHERE userId IN {{froms:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
+        AND id IN (SELECT id FROM event FINAL {_COPIES})
 )
 {_SETTINGS}
 """  # noqa: S608
