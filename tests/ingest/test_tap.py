@@ -10,7 +10,8 @@ import pytest
 from vemetric import errors
 from vemetric.clock import FrozenClock
 from vemetric.ingest.refuse import Refusal
-from vemetric.ingest.tap import ENTRIES_PER_FLUSH_MAX, TEXT_LENGTH_MAX, Tap, TapEntry, key_prefix
+from vemetric.ingest.tap import ENTRIES_PER_FLUSH_MAX, TEXT_LENGTH_MAX, WATCH_MS, Tap, TapEntry, key_prefix
+from vemetric.model.project import Project
 from vemetric.queues.job import KeySet
 from vemetric.queues.sqlite import SqliteQueue
 
@@ -81,4 +82,21 @@ async def test_while_the_store_is_down_the_newest_are_kept_and_all_are_counted(t
     await tap.flush()
     assert {entry.name for entry in await written(keys)} == {str(n) for n in range(10, ENTRIES_PER_FLUSH_MAX + 10)}
     assert await refusals(keys) == ENTRIES_PER_FLUSH_MAX + 10
+    await keys.close()
+
+
+async def test_accepted_requests_are_noted_while_somebody_looks_from_any_process(tmp_path: Path) -> None:
+    clock = FrozenClock(NOW_MS)
+    keys = await Watched.open(tmp_path / "queue.db", clock)
+    tap, hub = Tap(keys, clock), Tap(keys, clock)
+    begun = Project(PROJECT_ID, "o", "Shop", "shop.test", "t", first_event_at_ms=1)
+    waiting = msgspec.structs.replace(begun, first_event_at_ms=None)
+    assert (hub.notes_accepted(begun), hub.notes_accepted(waiting)) == (False, True)
+    await tap.watch(PROJECT_ID)
+    await hub.flush()
+    assert hub.notes_accepted(begun)
+    assert not hub.notes_accepted(msgspec.structs.replace(begun, id=PROJECT_ID + 1))
+    clock.advance(WATCH_MS)
+    await hub.flush()
+    assert not hub.notes_accepted(begun)
     await keys.close()

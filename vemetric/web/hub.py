@@ -189,7 +189,7 @@ class Hub:
 
     def _accepted(self, asked: Asked, hit: EventHit, accepted: Accepted) -> Answer:
         ask = asked.ask
-        if asked.project.first_event_at_ms is None:
+        if self._services.tap.notes_accepted(asked.project):
             self._services.tap.accepted(asked.project.id, hit.name, hit.url if isinstance(hit.url, str) else "")
         if accepted.new_cookie_user_id is None:
             return plain_answer(ask.headers.get("origin"))

@@ -61,7 +61,7 @@ class BatchPath:
                 refused.append(RefusedEvent(index, error.refusal, error.body))
         of = OfSender(asked.project, asked.sender(), asked.ask.kept_headers, asked.place)
         taken = await self._services.batches.take(dated, of)
-        if taken.accepted and asked.project.first_event_at_ms is None:
+        if taken.accepted and self._services.tap.notes_accepted(asked.project):
             self._services.tap.accepted(asked.project.id, f"{taken.accepted} events", "")
         return self._answer(asked, Outcome(taken.accepted, taken.repeated, refused), taken.new_cookie_user_id)
 

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 ACCEPTED = "accepted"
 VERDICTS: dict[str, Verdict] = {
-    ACCEPTED: Verdict("Accepted", GOOD, "{name} {url}", "It is being stored; the dashboard opens in a moment."),
+    ACCEPTED: Verdict("Accepted", GOOD, "{name} {url}", "It is being stored and counts in a moment."),
     Refusal.WRONG_TOKEN: Verdict(
         "Wrong token",
         BAD,

@@ -32,6 +32,7 @@ async def seen(page: Context, project: Project) -> list[tapped.Line]:
     """What the hub saw lately. Requests of no project are for the operator's eyes only: they may be anybody's."""
     ids = [project.id, NO_PROJECT] if page.signed_in.is_operator else [project.id]
     services = page.services
+    await services.tap.watch(project.id)
     return tapped.lines(await tapped.entries(services.keys, ids, services.clock.now_ms()), project)
 
 
