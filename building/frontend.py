@@ -4,6 +4,7 @@ dist/ holds, each under the name it is served by below /static/<version>/:
     css/ js/ img/          ours, copied from vemetric/static as they are (modules import each other by relative path)
     vendor/htmx.min.js     htmx
     flags/de.svg           country flags, 4x3, lower-case ISO 3166 codes, xx.svg for an unknown one
+    img/world.svg          the map; #c-de is a country, #land all of them
     tracker/main.js        the browser client, wrapped by tracker/wrapper.js; the hub serves it at /main.js
 and, not served:
     geo/dbip-country.mmdb  the country database
@@ -17,7 +18,7 @@ import os
 import shutil
 from pathlib import Path
 
-from building import environment
+from building import environment, world
 from building.paths import (
     STATIC,
     STATIC_DIST,
@@ -103,6 +104,7 @@ def gather(target: Path) -> None:
         copy(NODE_MODULES / package / source, target / name)
     for flag in sorted((NODE_MODULES / FLAGS_PACKAGE / "flags" / "4x3").glob("??.svg")):
         copy(flag, target / "flags" / flag.name)
+    (target / "img" / "world.svg").write_text(world.draw(NODE_MODULES), encoding="utf-8")
     tracker = target / "tracker" / "main.js"
     tracker.parent.mkdir()
     tracker.write_text(wrap_tracker(), encoding="utf-8")

@@ -57,6 +57,8 @@ class Visit(msgspec.Struct, frozen=True):
     origin: str = "https://example.com"
     pathname: str = "/"
     utm_campaign: str = ""
+    north: float | None = None
+    east: float | None = None
     id: str = msgspec.field(default_factory=lambda: f"visit-{next(_NUMBERS)}")
 
 
@@ -121,8 +123,8 @@ class Rows:
             "utmCampaign": visit.utm_campaign,
             "origin": visit.origin,
             "pathname": visit.pathname,
-            "latitude": None,
-            "longitude": None,
+            "latitude": visit.north,
+            "longitude": visit.east,
             "version": version,
             "mergeId": 0,
         }

@@ -81,11 +81,22 @@ class Row(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class City(msgspec.Struct, frozen=True):
+    """A city on the map."""
+
+    name: str
+    country: str
+    users: int
+    latitude: float
+    longitude: float
+
+
 class Card(msgspec.Struct, frozen=True):
     """One page of a card's rows. measure_max scales the bars over all pages of the card: the most users, or the
     highest count where rows are ordered by that.
 
-    dimension: which of the card's choices (stats/dimensions.py) the rows are broken down by.
+    dimension: which of the card's choices (stats/dimensions.py) the rows are broken down by. cities: for a map, which
+    has the rows of all countries.
     """
 
     rows: list[Row]
@@ -93,6 +104,7 @@ class Card(msgspec.Struct, frozen=True):
     page: int
     measure_max: int
     dimension: str = ""
+    cities: list[City] = []
 
 
 class Dashboard(msgspec.Struct, frozen=True):

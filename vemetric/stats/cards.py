@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from vemetric.enrich import countries
-from vemetric.model.dashboard import Card, Row
+from vemetric.model.dashboard import Card, City, Row
 from vemetric.stats import dimensions
 from vemetric.stats.dimensions import Dimension
 from vemetric.stats.query import Query, Reader
@@ -15,6 +15,8 @@ CARD_PAGE_MAX = 1_000_000
 # The rows of an export.
 EXPORT_ROWS_MAX = 100_000
 SEARCH_CHARACTERS_MAX = 200
+# The cities that a map shows.
+MAP_CITIES_MAX = 60
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -50,6 +52,16 @@ async def count_all(reader: Reader, query: Query, card: str, choice: Choice) -> 
     """Every row of a card in its order, EXPORT_ROWS_MAX at most."""
     name, dimension = dimensions.find(card, choice.dimension)
     return _rows(dimension, await _count(reader, query, name, choice, EXPORT_ROWS_MAX, 0))
+
+
+async def count_map(reader: Reader, query: Query) -> Card:
+    """The world by users: every country, and the cities that most came from."""
+    rows = await count_all(reader, query, "locations", Choice("countries"))
+    expressions = {"users": query.conditions.users("startedAt"), "kept": query.conditions.rows("location")}
+    parameters = query.parameters() | {"limit": MAP_CITIES_MAX}
+    found = await reader.rows("city_points", parameters, expressions)
+    users_max = max((row.users for row in rows), default=0)
+    return Card(rows, len(rows), 1, users_max, "countries", [City(*row) for row in found])
 
 
 async def _count(reader: Reader, query: Query, name: str, choice: Choice, limit: int, offset: int) -> list[list[Any]]:

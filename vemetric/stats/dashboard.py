@@ -22,7 +22,7 @@ ONLINE_STEP_MS = 30 * SECOND_MS
 ONLINE_STEPS_BEFORE = 9
 
 
-__all__ = ["CARD_PAGE_MAX", "CARD_ROWS", "Choice", "load", "load_card", "load_chart", "load_rows", "online"]
+__all__ = ["CARD_PAGE_MAX", "CARD_ROWS", "Choice", "load", "load_card", "load_chart", "load_map", "load_rows", "online"]
 
 DEFAULT_CHOICE = Choice()
 
@@ -60,6 +60,11 @@ async def load_card(
 ) -> Card:
     """One page of one card. Raises as `load`."""
     return await cards_.count_page(Reader(engine), _query(project, range_, conditions), card, choice)
+
+
+async def load_map(engine: Engine, project: Project, range_: Range, conditions: Conditions = filters.NONE) -> Card:
+    """The world by users, as a card of all countries. Raises as `load`."""
+    return await cards_.count_map(Reader(engine), _query(project, range_, conditions))
 
 
 async def load_rows(

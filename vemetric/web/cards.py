@@ -61,6 +61,8 @@ class Kind(NamedTuple):
 
 
 # The menus that choices stand in; those of none stand beside one another.
+# The choice that is drawn, not listed.
+MAP = "map"
 REFERRER, UTM, VERSIONS, ALONE = "Referrer", "UTM", "Versions", ""
 
 KINDS: dict[str, Kind] = {
@@ -124,6 +126,7 @@ KINDS: dict[str, Kind] = {
             "cl",
             "lp",
             (
+                Choice(MAP, "countries", "Map", "Country", "countries", found_one="country"),
                 Choice("countries", "countries", "Countries", "Country", "countries", found_one="country"),
                 Choice("cities", "cities", "Cities", "City", "cities", found_one="city"),
             ),

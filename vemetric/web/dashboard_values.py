@@ -9,7 +9,7 @@ from vemetric.model.dashboard import Card, Dashboard
 from vemetric.model.project import Project
 from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats.cards import CARD_ROWS
-from vemetric.web import cards, view
+from vemetric.web import cards, view, world
 from vemetric.web import chart as drawn
 from vemetric.web.view import View
 
@@ -84,6 +84,7 @@ def card(
         "path": path,
         "exports": exports(path, kind.name, state),
         "in_chart": in_chart(path, state),
+        **world.values(path, state, choice, loaded),
     }
 
 

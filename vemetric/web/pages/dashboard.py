@@ -16,7 +16,7 @@ from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats import dashboard as stats
 from vemetric.stats.filters import Conditions, compile_filters
 from vemetric.web import context, dashboard_values, filter_bar, render, view
-from vemetric.web.cards import KINDS, Kind
+from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
 from vemetric.web.pages import filters, install, shell
@@ -121,6 +121,8 @@ async def load_chart(asked: Asked) -> Dashboard | None:
 async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
     """The page of a card; None when it cannot be counted."""
     try:
+        if asked.state.choice(kind).value == MAP:
+            return await stats.load_map(asked.page.services.engine, asked.project, asked.range, asked.conditions)
         return await stats.load_card(
             asked.page.services.engine,
             asked.project,
