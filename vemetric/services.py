@@ -34,6 +34,7 @@ from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
 from vemetric.ingest.merged import Merged
 from vemetric.ingest.project_cache import ProjectCache
+from vemetric.ingest.resets import Resets
 from vemetric.ingest.salts import Salts
 from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
@@ -123,7 +124,9 @@ async def open_services(
         await merged.load()
         erased = Erased(database, exclusive=is_alone)
         await erased.load()
-        resolver = Resolver(salts, sessions, identities)
+        resets = Resets(queue, clock, exclusive=is_alone)
+        await resets.load()
+        resolver = Resolver(salts, sessions, identities, resets)
         secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
         yield Services(
@@ -145,7 +148,7 @@ async def open_services(
             intake=Intake(queue, sessions, resolver, clock),
             batches=Batches(queue, queue, sessions, resolver, clock, config.session_minutes),
             identities=identities,
-            users=Users(queue, resolver, identities, clock),
+            users=Users(queue, resolver, identities, resets, clock),
             merged=merged,
             erased=erased,
             post=post,

@@ -1,10 +1,11 @@
 """Bodies: what is accepted, what is refused as malformed or invalid, and that nothing a site sends can break it."""
 
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -108,12 +109,51 @@ BODIES = (
 
 
 @given(BODIES)
+@settings(deadline=None)
 def test_no_body_raises_anything_else(body: bytes) -> None:
     hit.decode_gate(body)
     hit.is_json(body)
+    for decode in (hit.decode_identify, hit.decode_update, hit.decode_batch, hit.decode_batch_event):
+        with suppress(hit.Malformed, msgspec.ValidationError):
+            decode(body)
     try:
         event = hit.decode_event(body)
     except (hit.Malformed, msgspec.ValidationError):
         return
     assert event.name
     hit.custom_data_href(event)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_good"),
+    [
+        (b'{"identifier":"a"}', True), (b'{"identifier":"a","displayName":"","avatarUrl":"","data":{},"x":1}', True),
+        (b'{"identifier":""}', False), (b"{}", False), (b'{"identifier":1}', False), (b'{"identifier":null}', False),
+        (b'{"identifier":"a","displayName":null}', False), (b'{"identifier":"a","data":[]}', False), (b"[]", False),
+        (b"null", False),
+    ],
+)  # fmt: skip
+def test_the_body_of_an_identification(body: bytes, is_good: bool) -> None:
+    try:
+        assert hit.decode_identify(body).identifier == "a"
+    except msgspec.ValidationError:
+        assert not is_good
+    else:
+        assert is_good
+
+
+@pytest.mark.parametrize(
+    ("body", "is_good"),
+    [
+        (b"{}", True), (b'{"data":{"set":{"a":null},"setOnce":{},"unset":["b"]}}', True),
+        (b'{"userIdentifier":7}', True), (b'{"data":{"unset":"a"}}', False), (b'{"data":null}', False),
+        (b'{"displayName":1}', False), (b'"x"', False),
+    ],
+)  # fmt: skip
+def test_the_body_of_an_update(body: bytes, is_good: bool) -> None:
+    try:
+        hit.decode_update(body)
+    except msgspec.ValidationError:
+        assert not is_good
+    else:
+        assert is_good

@@ -401,6 +401,40 @@ async def test_erasing_takes_what_waits_and_what_is_kept(
         assert await identities.by_identifier(connection, project.id, "ada") is None
 
 
+async def test_after_a_reset_the_next_at_that_browser_is_somebody_else(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await visits.event(services, project, path="/before")
+    first = await identify(services, project, "one")
+    for path in ("/next", "/after"):
+        await services.users.reset(project, visits.sender(project))
+        clock.advance(1_000)
+        await visits.event(services, project, path=path)
+    second = await identify(services, project, "two")
+    assert second.user_id != first.user_id
+    await services.users.reset(project, visits.sender(project))
+    again = await identify(services, project, "one")
+    assert again.user_id == first.user_id
+    await visits.settle(services)
+    events = await rows(services, project.id, "event", "pathname, userId")
+    assert events == [["/after", second.user_id], ["/before", first.user_id], ["/next", second.user_id]]
+    assert [user[0] for user in await users(services, project)] == ["one", "two"]
+
+
+async def test_a_reset_of_nobody_known_changes_nothing(services_at_noon: Services) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await visits.event(services, project)
+    for who in (visits.sender(project), visits.sender(project, user_agent=None)):
+        await services.users.reset(project, who)
+    await visits.event(services, project)
+    await visits.settle(services)
+    assert await rows(services, project.id, "event", "uniqExact(userId)") == [[1]]
+    assert await services.keys.scan("reset:", 10) == []
+
+
 async def test_the_first_event_of_a_project_is_noted(services_at_noon: Services, clock: FrozenClock) -> None:
     services = services_at_noon
     project, empty = await visits.a_project(services), await visits.a_project(services)

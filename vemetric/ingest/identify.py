@@ -16,6 +16,7 @@ from vemetric.ingest import identities, jobs, user_said
 from vemetric.ingest.hit import IdentifyHit, UpdateHit
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.jobs import UpdateUserJob
+from vemetric.ingest.resets import Resets
 from vemetric.ingest.who import Resolver, Sender
 from vemetric.model import ids
 from vemetric.model.geo import Geo
@@ -73,10 +74,11 @@ def decide(visitor_id: int | None, identifier: str, visitors_identifier: str | N
 class Users:
     """Takes identifications and updates of users."""
 
-    def __init__(self, queue: Queue, resolver: Resolver, known: Identities, clock: Clock) -> None:
+    def __init__(self, queue: Queue, resolver: Resolver, known: Identities, resets: Resets, clock: Clock) -> None:
         self._queue = queue
         self._resolver = resolver
         self._identities = known
+        self._resets = resets
         self._clock = clock
 
     async def identify(self, hit: IdentifyHit, project: Project, sender: Sender, place: Geo) -> Identified:
@@ -110,6 +112,20 @@ class Users:
         if job is not None:
             await self._queue.put(Write(jobs=[jobs.update_job(job)]))
         return True
+
+    async def reset(self, project: Project, sender: Sender) -> None:
+        """A visitor without cookies leaves: if it was identified, whoever comes from there next is somebody else."""
+        stranger = msgspec.structs.replace(sender, identifier=None, user_identifier=None, cookie_user_id=None)
+        fingerprints = self._resolver.fingerprints(stranger)
+        await self._resets.read(project.id, fingerprints)
+        left = [
+            visitor_id
+            for visitor_id in fingerprints
+            if await self._identities.by_user(project.id, self._resets.at_once(project.id, visitor_id) or visitor_id)
+            is not None
+        ]
+        if left:
+            await self._resets.reset(project.id, left, ids.new_user_id())
 
     async def _decide(self, project_id: int, visitor_id: int | None, identifier: str) -> Decision:
         of_visitor = None if visitor_id is None else await self._identities.by_user(project_id, visitor_id)

@@ -9,6 +9,7 @@ import msgspec
 from vemetric.ingest import live_session
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.live_session import UNREAD, LiveSession, LiveSessions, Unread
+from vemetric.ingest.resets import Resets
 from vemetric.ingest.salts import Salts
 from vemetric.model import ids
 
@@ -61,10 +62,11 @@ class Candidate(NamedTuple):
 class Resolver:
     """Finds the user of a request."""
 
-    def __init__(self, salts: Salts, sessions: LiveSessions, identities: Identities) -> None:
+    def __init__(self, salts: Salts, sessions: LiveSessions, identities: Identities, resets: Resets) -> None:
         self._salts = salts
         self._sessions = sessions
         self._identities = identities
+        self._resets = resets
 
     async def resolve(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | None:
         """The user of a request; None when cookies are allowed, there is none, and none may be made (/l)."""
@@ -75,6 +77,8 @@ class Resolver:
             known = await self._identities.by_identifier(sender.project_id, sender.identifier)
         if known is None and sender.allow_cookies:
             return self._by_new_cookie(sender.project_id) if may_create else None
+        if known is None and self._resets.must_read:
+            await self._resets.read(sender.project_id, self.fingerprints(sender))
         return await self._among(self._candidates(sender, known), now_ms)
 
     def at_once(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | Literal[Unread.UNREAD] | None:
@@ -87,6 +91,10 @@ class Resolver:
                 return UNREAD
         if known is None and sender.allow_cookies:
             return self._by_new_cookie(sender.project_id) if may_create else None
+        if known is None and self._resets.must_read:
+            at_once = (self._resets.at_once(sender.project_id, visitor_id) for visitor_id in self.fingerprints(sender))
+            if None in at_once:
+                return UNREAD
         for candidate in self._candidates(sender, known):
             found = self._sessions.known(candidate.key, now_ms)
             if found is UNREAD:
@@ -94,6 +102,14 @@ class Resolver:
             if found is not None or candidate.is_last:
                 return Who(candidate.user_id, candidate.key, found)
         raise AssertionError("the last candidate is somebody")
+
+    def fingerprints(self, sender: Sender) -> list[int]:
+        """The ids that address and browser make with the secrets in force, yesterday's first; none without browser."""
+        if not sender.user_agent:
+            return []
+        pair = self._salts.pair
+        salts = (pair.current,) if pair.previous is None else (pair.previous, pair.current)
+        return [ids.fingerprint_user_id(sender.project_id, sender.ip, sender.user_agent, salt) for salt in salts]
 
     async def _among(self, candidates: Iterator[Candidate], now_ms: int) -> Who:
         for candidate in candidates:
@@ -119,7 +135,11 @@ class Resolver:
             return
         pair = self._salts.pair
         if pair.previous is not None:
-            user_id = ids.fingerprint_user_id(project_id, sender.ip, sender.user_agent, pair.previous)
-            yield Candidate(user_id, live_session.key(project_id, user_id), is_last=False)
-        user_id = ids.fingerprint_user_id(project_id, sender.ip, sender.user_agent, pair.current)
-        yield Candidate(user_id, live_session.key(project_id, user_id), is_last=True)
+            yield self._candidate(sender, sender.user_agent, pair.previous, is_last=False)
+        yield self._candidate(sender, sender.user_agent, pair.current, is_last=True)
+
+    def _candidate(self, sender: Sender, user_agent: str, salt: str, *, is_last: bool) -> Candidate:
+        project_id = sender.project_id
+        visitor_id = ids.fingerprint_user_id(project_id, sender.ip, user_agent, salt)
+        user_id = self._resets.at_once(project_id, visitor_id) or visitor_id
+        return Candidate(user_id, live_session.key(project_id, user_id), is_last)

@@ -44,7 +44,9 @@ class UserPaths:
 
     async def reset(self, asked: Asked) -> Answer:
         """POST /r: who comes next is nobody yet, with a cookie of a new user, or without one."""
-        ask = asked.ask
-        is_allowed = asked.sender().allow_cookies
+        ask, sender = asked.ask, asked.sender()
+        is_allowed = sender.allow_cookies
+        if not is_allowed:
+            await self._services.users.reset(asked.project, sender)
         cookie = self._cookies.set(ask, ids.new_user_id()) if is_allowed else self._cookies.delete(ask)
         return answer(ask.headers, 200, cookie=cookie)
