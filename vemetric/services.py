@@ -1,10 +1,12 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
+import asyncio
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +57,12 @@ QUEUE_NAME = "queue.db"
 SECRET_NAME = "secret.key"  # noqa: S105 - the name of a file
 SECRET_BYTES = 32
 
+# How long the start of a hub's process waits before it tries again to bring up an analytics store that was away.
+BRING_UP_PAUSE_SECONDS = 2.0
+
 Probe = Callable[[str], None]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ async def open_services(
         await sessions.load()
         identities = Identities(database, queue, queue, clock, exclusive=is_alone)
         await identities.load()
-        await user_merges.prepare_readers(engine, always=not is_alone)
+        await prepare_readers(engine, always=not is_alone)
         merged = Merged(database, clock, queue, exclusive=is_alone)
         await merged.load()
         erased = Erased(database, exclusive=is_alone)
@@ -167,8 +174,37 @@ async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | No
     database = await open_database(config, stack)
     # Who only takes hits neither asks the analytics nor waits for them.
     if engine is None and config.roles != (HUB,):
-        await bring_up(opened, database)
+        try:
+            await bring_up(opened, database)
+        except (errors.Unavailable, errors.StoreError) as error:
+            if HUB not in config.roles:
+                raise
+            # Hits are worth more than pages: they wait in the queue until there is a store for them.
+            log.warning("%s Events wait in the queue until it can be reached.", error)
+            stack.push_async_callback(_cancel, asyncio.create_task(_bring_up_later(opened, database)))
     return opened, database
+
+
+async def _bring_up_later(engine: Engine, database: Database) -> None:
+    while True:
+        await asyncio.sleep(BRING_UP_PAUSE_SECONDS)
+        with suppress(errors.Unavailable, errors.StoreError):
+            await bring_up(engine, database)
+            log.info("The analytics store can be reached.")
+            return
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def prepare_readers(engine: Engine, *, always: bool) -> None:
+    """Have pages leave out what a killed merge has hidden: always where nobody can be asked whether there is any."""
+    try:
+        await user_merges.prepare_readers(engine, always=always)
+    except (errors.Unavailable, errors.StoreError):
+        await user_merges.prepare_readers(engine, always=True)
 
 
 def open_places(config: Config, stack: AsyncExitStack) -> Places:
@@ -236,6 +272,7 @@ async def bring_up(engine: Engine, database: Database) -> None:
     """Give the analytics store its tables; of several processes that start at once, one after the other."""
     async with database.begin() as connection:
         await connection.lock("analytics")
+        await engine.prepare()
         await migrate.migrate(engine)
     if isinstance(engine, EmbeddedEngine):
         loader.give_back_code()
@@ -259,8 +296,8 @@ async def _engine_on_server(config: Config, at: ClickHouseUrl) -> "ServerEngine"
 
     return await ServerEngine.open(
         at,
-        # Who only takes hits never asks it, and starts without it.
-        is_needed=config.roles != (HUB,),
+        # Who takes hits starts without it.
+        is_needed=HUB not in config.roles,
         cluster=Cluster(config.clickhouse_cluster, at.database) if config.clickhouse_cluster else None,
         certificate_authority=config.clickhouse_ca,
         query_seconds_max=config.engine_query_seconds,

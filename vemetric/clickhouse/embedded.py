@@ -169,6 +169,10 @@ class EmbeddedEngine:
             raise
         return engine
 
+    async def prepare(self) -> None:
+        """See Engine.prepare."""
+        await self.command("SELECT 1")
+
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or memory is short."""
         return await self._select(self._reads, sql, parameters)

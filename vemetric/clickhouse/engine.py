@@ -7,6 +7,9 @@ from typing import Any, Protocol
 class Engine(Protocol):
     """One analytics store. Errors: StoreBusy (try again), RowRejected (the data), StoreError (the statement)."""
 
+    async def prepare(self) -> None:
+        """Make sure that the store can be used, before its tables are brought up; may be done again."""
+
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
         """Rows of a SELECT. Values are bound as {name:Type} parameters, never formatted into the text.
 

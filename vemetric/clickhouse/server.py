@@ -219,11 +219,16 @@ class ServerEngine:
         engine = cls(at, session, cluster, query_seconds_max, insert_seconds_max)
         try:
             if is_needed:
-                await _prepare(Client(session, at._replace(database=""), CONNECT_SECONDS_MAX), at, cluster)
+                await engine.prepare()
         except BaseException:
             await engine.close()
             raise
         return engine
+
+    async def prepare(self) -> None:
+        """See Engine.prepare. Misconfigured when the server is too old or refuses us, Unavailable when it is away."""
+        client = Client(self._session, self.at._replace(database=""), CONNECT_SECONDS_MAX)
+        await _prepare(client, self.at, self._cluster)
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or the server is away."""

@@ -1,11 +1,14 @@
 """Everything that runs in the background, in two tables: the pools of the queues and the schedule."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import msgspec
 
+from vemetric import errors
 from vemetric.accounts import errands
 from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
@@ -25,6 +28,8 @@ from vemetric.workers.merge_user import MergeUserWorker
 from vemetric.workers.session import SessionWorker
 from vemetric.workers.update_user import UpdateUserWorker
 
+log = logging.getLogger(__name__)
+
 Handler = Callable[[Sequence[Job], Lease], Awaitable[Write]]
 
 
@@ -42,6 +47,9 @@ def handlers(services: Services) -> dict[str, Handler]:
         errands.QUEUE: EmailWorker(services).handle,
     }
 
+
+# How often workers that wait for the analytics store look whether it is back.
+SETTLE_PAUSE_SECONDS = 2.0
 
 # Letters take seconds each, and a mail server that puts one off wants to be left alone for a while.
 EMAIL = {
@@ -66,30 +74,61 @@ def schedule(services: Services) -> tuple[Entry, ...]:
 
 @asynccontextmanager
 async def running(services: Services) -> AsyncIterator[None]:
-    """The pools and the schedule, while the block runs; at its end running batches are finished."""
-    config = services.config
-    await MergeUserWorker(services).recover()
+    """The pools and the schedule, while the block runs; at its end running batches are finished.
+
+    The pools begin once what a killed process left half done is settled, which takes an analytics store that answers.
+    """
     async with AsyncExitStack() as stack:
-        for queue, handler in handlers(services).items():
-            spec = PoolSpec(
-                queue,
-                handler,
-                batch_jobs_max=config.batch_jobs_max,
-                lease_seconds=config.queue_lease_seconds,
-                linger_seconds=config.batch_linger_ms / 1000,
-                attempts_max=config.queue_retries + 1,
-                backoff_base_seconds=config.queue_backoff_seconds,
-            )
-            if queue == errands.QUEUE:
-                spec = msgspec.structs.replace(spec, **EMAIL)
-
-            async def probe(point: str, _: str) -> None:
-                services.probe(point)
-
-            pool = Pool(services.queue, services.clock, spec, probe)
-            pool.start()
-            stack.push_async_callback(pool.stop, config.drain_seconds)
+        if not await _settled(services):
+            stack.push_async_callback(_cancel, asyncio.create_task(_start_later(services, stack)))
+        else:
+            _start_pools(services, stack)
         timetable = Schedule(services.keys, services.clock, schedule(services))
         timetable.start()
         stack.push_async_callback(timetable.stop)
         yield
+
+
+async def _settled(services: Services) -> bool:
+    try:
+        await MergeUserWorker(services).recover()
+    except (errors.Unavailable, errors.StoreError) as error:
+        log.warning("The workers wait for the analytics store: %s", error)
+        return False
+    return True
+
+
+async def _start_later(services: Services, stack: AsyncExitStack) -> None:
+    while True:
+        await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+        if await _settled(services):
+            break
+    _start_pools(services, stack)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _start_pools(services: Services, stack: AsyncExitStack) -> None:
+    config = services.config
+    for queue, handler in handlers(services).items():
+        spec = PoolSpec(
+            queue,
+            handler,
+            batch_jobs_max=config.batch_jobs_max,
+            lease_seconds=config.queue_lease_seconds,
+            linger_seconds=config.batch_linger_ms / 1000,
+            attempts_max=config.queue_retries + 1,
+            backoff_base_seconds=config.queue_backoff_seconds,
+        )
+        if queue == errands.QUEUE:
+            spec = msgspec.structs.replace(spec, **EMAIL)
+
+        async def probe(point: str, _: str) -> None:
+            services.probe(point)
+
+        pool = Pool(services.queue, services.clock, spec, probe)
+        pool.start()
+        stack.push_async_callback(pool.stop, config.drain_seconds)
