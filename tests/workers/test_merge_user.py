@@ -194,6 +194,23 @@ async def test_devices_of_moved_events_are_those_of_the_other_user(world: World)
     assert await world.rows("event", "DISTINCT deviceId", f"userId = {B}") == [[device_id]]
 
 
+async def test_every_number_is_as_if_it_had_always_been_so(world: World) -> None:
+    """Beside a project to which the other user sent everything himself, in the visits that the merge leads to."""
+    await history(world)
+    await world.store(world.merge(A, B))
+    twin = World(world.services, await visits.a_project(world.services), world.now_ms)
+    for one in sorted(world.given, key=lambda given: given.at_ms):
+        session = {"a-near": "b"}.get(one.session, one.session)
+        user_id = B if one.user_id == A else one.user_id
+        minutes = (world.now_ms - one.at_ms) / MINUTE_MS
+        await twin.put(twin.event(user_id, session, minutes, name=one.name, path=one.path, data=one.data))
+    await visits.settle(world.services)
+    assert str(await world.numbers()).replace(world.project.domain, "site") == str(await twin.numbers()).replace(
+        twin.project.domain, "site"
+    )
+    assert await world.visits() == await twin.visits()
+
+
 async def killed_at(world: World, probe: Probe, step: int, merges: list[NewJob]) -> bool:
     """Run merges until the n-th step and kill there; False when they were through before."""
     await world.put(*merges)
