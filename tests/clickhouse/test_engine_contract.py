@@ -228,7 +228,7 @@ async def test_queries_leave_rows_out_and_lookups_do_not(
     try:
         # It may ask other tables, and is asked anew each time.
         store.leave_out(
-            {"event": f"city = 'it\\'s' OR projectId NOT IN (SELECT projectId FROM device) AND id != 'hidden'"}
+            {"event": "city = 'it\\'s' OR projectId NOT IN (SELECT projectId FROM device) AND id != 'hidden'"}
         )
         assert await store.query(sql, values) == [["shown"]]
         assert await store.query(f"SELECT count() FROM ({sql.partition('SETTINGS')[0]})", values) == [[1]]
