@@ -457,6 +457,17 @@ async def visits_without_sessions(services: Services) -> None:
     await services.queue.ack(claimed, await handler(claimed, Lease(services.clock, claimed[0].lease_until_ms)))
 
 
+async def test_merges_that_are_due_together_are_one_plan(world: World, probe: Probe) -> None:
+    users = range(1_000, 1_030)
+    await world.store(*(world.event(user, f"s{user}", 30) for user in users), world.event(B, "b", 200))
+    probe.steps.clear()
+    await world.store(*(world.merge(user, B) for user in users))
+    assert probe.steps.count("merge:switch") == 1
+    assert {user for _, user in await world.owners()} == {B}
+    # The first keeps its visit, the others lie near it.
+    assert len(await world.visits()) == 2
+
+
 async def test_a_merge_in_a_deleted_project_is_dropped(world: World) -> None:
     gone = msgspec.structs.replace(world.project, id=12345)
     await World(world.services, gone, world.now_ms).store(jobs.merge_job(gone.id, A, B, world.now_ms - HOUR_MS))
