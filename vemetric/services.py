@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vemetric import errors, public_url
 from vemetric.accounts import oauth
@@ -99,6 +99,21 @@ class Services:
     owns_stores: bool
 
 
+class Loads(Protocol):
+    """What is kept in memory of a store, and is taken from it at the start."""
+
+    async def load(self) -> None: ...
+
+
+Memory = TypeVar("Memory", bound=Loads)
+
+
+async def loaded(memory: Memory) -> Memory:
+    """The same, with what the store holds."""
+    await memory.load()
+    return memory
+
+
 def nothing(moment: str) -> None:
     """The probe of a process that nobody kills between two steps."""
 
@@ -122,17 +137,12 @@ async def open_services(
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
         is_alone = config.redis_url is None
-        sessions = LiveSessions(queue, config.session_minutes, exclusive=is_alone)
-        await sessions.load()
-        identities = Identities(database, queue, queue, clock, exclusive=is_alone)
-        await identities.load()
+        sessions = await loaded(LiveSessions(queue, config.session_minutes, exclusive=is_alone))
+        identities = await loaded(Identities(database, queue, queue, clock, exclusive=is_alone))
         await prepare_readers(engine, always=not is_alone)
-        merged = Merged(database, clock, queue, exclusive=is_alone)
-        await merged.load()
-        erased = Erased(database, exclusive=is_alone)
-        await erased.load()
-        resets = Resets(queue, clock, exclusive=is_alone)
-        await resets.load()
+        merged = await loaded(Merged(database, clock, queue, exclusive=is_alone))
+        erased = await loaded(Erased(database, exclusive=is_alone))
+        resets = await loaded(Resets(queue, clock, exclusive=is_alone))
         resolver = Resolver(salts, sessions, identities, resets)
         secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)

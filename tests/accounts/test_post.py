@@ -1,7 +1,6 @@
 """Letters on their way: sent once, sent again after a failure, kept where no mail is set up, and found when lost."""
 
 import logging
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from vemetric import errors
 from vemetric.accounts import errands
 from vemetric.accounts.post import ATTEMPTS_MAX, KEPT_DAYS, Post
 from vemetric.clock import FrozenClock
-from vemetric.database.database import Database, file_url
+from vemetric.database.database import Database
 from vemetric.mail import letters
 from vemetric.mail.mailer import Postponed
 from vemetric.mail.smtp import SmtpMailer
@@ -22,16 +21,9 @@ WORDS = letters.reset_password("Mara", f"{SITE}/reset/token", 1)
 
 
 @pytest.fixture
-async def stored(tmp_path: Path) -> Database:  # type: ignore[misc]
-    opened = await Database.open(file_url(tmp_path / "vemetric.db"))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def post(stored: Database, keys: SqliteQueue, clock: FrozenClock, mail: MailServer) -> Post:
+def post(database: Database, keys: SqliteQueue, clock: FrozenClock, mail: MailServer) -> Post:
     mailer = SmtpMailer("127.0.0.1", mail.port, "none", "stats@example.com")
-    return Post(stored, keys, clock, mailer, SITE, b"secret")
+    return Post(database, keys, clock, mailer, SITE, b"secret")
 
 
 async def test_a_letter_is_sent_once_and_its_secret_is_not_kept(post: Post, mail: MailServer) -> None:
@@ -90,10 +82,10 @@ async def test_what_is_refused_for_good_fails(post: Post, mail: MailServer, answ
 
 
 async def test_without_mail_the_operator_reads_it(
-    stored: Database, keys: SqliteQueue, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+    database: Database, keys: SqliteQueue, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "vemetric.mail")
-    post = Post(stored, keys, clock, None, SITE, b"secret")
+    post = Post(database, keys, clock, None, SITE, b"secret")
     letter = await post.send(WORDS, "mara@example.com")
     assert [(one.id, one.status) for one in await post.latest(10)] == [(letter.id, LetterStatus.KEPT)]
     assert f"{SITE}/reset/token" in (await post.by_id(letter.id)).body_text
@@ -126,11 +118,11 @@ async def test_old_letters_are_forgotten(post: Post, clock: FrozenClock) -> None
     assert await post.latest(10) == []
 
 
-def test_an_unsubscribe_link_is_one_accounts(post: Post, stored: Database, keys: SqliteQueue) -> None:
+def test_an_unsubscribe_link_is_one_accounts(post: Post, database: Database, keys: SqliteQueue) -> None:
     url = post.unsubscribe_url("mara")
     token = url.removeprefix(f"{SITE}/unsubscribe/")
     assert post.account_to_unsubscribe(token) == "mara"
-    other = Post(stored, keys, FrozenClock(0), None, SITE, b"another secret")
+    other = Post(database, keys, FrozenClock(0), None, SITE, b"another secret")
     for wrong in (f"x{token}", token[:-1], token.replace("mara", "anna"), "", "mara", "mara.", "\ud800.x"):
         with pytest.raises(errors.NotFound):
             post.account_to_unsubscribe(wrong)

@@ -1,6 +1,5 @@
 """Letters with tips: each when it is due, once, until the goal is reached; and none to those who want none."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +12,7 @@ from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
 from vemetric.database import projects as stored_projects
-from vemetric.database.database import Database, file_url
+from vemetric.database.database import Database
 from vemetric.mail.smtp import SmtpMailer
 from vemetric.model.account import Account
 from vemetric.model.organization import Membership, Organization, Role
@@ -53,15 +52,13 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, keys: SqliteQueue, clock: FrozenClock, mail: MailServer) -> Stage:  # type: ignore[misc]
-    database = await Database.open(file_url(tmp_path / "vemetric.db"))
+async def stage(database: Database, keys: SqliteQueue, clock: FrozenClock, mail: MailServer) -> Stage:
     mailer = SmtpMailer("127.0.0.1", mail.port, "none", "stats@example.com")
     post = Post(database, keys, clock, mailer, "https://stats.example.com", b"secret")
     mara = signup.new_account("mara@example.com", "Mara", False, clock.now_ms())
     async with database.begin() as connection:
         await stored_accounts.create(connection, mara, "no hash")
-    yield Stage(database, keys, clock, post, Tips(database, keys, clock, post, is_wanted=True), mara)
-    await database.close()
+    return Stage(database, keys, clock, post, Tips(database, keys, clock, post, is_wanted=True), mara)
 
 
 async def test_without_a_project(stage: Stage) -> None:

@@ -217,3 +217,22 @@ async def test_a_cancelled_query_gives_its_connection_back(store: Engine) -> Non
 
 async def test_numbers_keep_their_precision(store: Engine) -> None:
     assert await store.query("SELECT {x:Float64}", {"x": math.pi}) == [[math.pi]]
+
+
+async def test_queries_leave_rows_out_and_lookups_do_not(
+    store: Engine, project_id: int, an_event: Callable[..., tuple[Any, ...]]
+) -> None:
+    await store.insert("event", rows.EVENT_COLUMNS, [an_event(id="shown", city="it's"), an_event(id="hidden")])
+    sql = "SELECT e.id FROM event AS e FINAL WHERE projectId = {p:UInt64} ORDER BY id SETTINGS max_block_size = 100"
+    values = {"p": project_id}
+    try:
+        # It may ask other tables, and is asked anew each time.
+        store.leave_out(
+            {"event": "city = 'it\\'s' OR projectId NOT IN (SELECT projectId FROM device) AND id != 'hidden'"}
+        )
+        assert await store.query(sql, values) == [["shown"]]
+        assert await store.query(f"SELECT count() FROM ({sql.partition('SETTINGS')[0]})", values) == [[1]]
+        assert await store.lookup(sql, values) == [["hidden"], ["shown"]]
+    finally:
+        store.leave_out({})
+    assert await store.query(sql, values) == [["hidden"], ["shown"]]

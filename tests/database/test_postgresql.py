@@ -187,6 +187,22 @@ async def test_a_wrong_name_is_said_without_the_password(url: str) -> None:
     assert "very-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["pool_size=5", "sslmode=perhaps", "schema=other"])
+async def test_options_that_are_not_known_are_refused(option: str) -> None:
+    with pytest.raises(errors.Misconfigured, match=option.partition("=")[0]):
+        await Database.open(f"postgresql://127.0.0.1/x?{option}")
+
+
+@pytest.mark.parametrize("option", ["sslmode=prefer", "ssl=disable", "schema=public"])
+async def test_options_that_are_known_are_taken(url: str, option: str) -> None:
+    await (await Database.open(f"{url}?{option}")).close()
+
+
+async def test_a_server_without_tls_is_not_taken_for_one_with(url: str) -> None:
+    with pytest.raises(errors.Unavailable, match="SSL"):
+        await Database.open(f"{url}?sslmode=require")
+
+
 if servers.has_pgbouncer():
 
     async def test_works_behind_pgbouncer_in_transaction_mode() -> None:

@@ -291,6 +291,25 @@ async def test_an_idle_pool_stops_at_once(queue, clock, spec):
     await Pool(queue, clock, spec).stop(grace_seconds=1)
 
 
+async def test_a_pool_stops_although_a_wait_swallows_its_cancellation(queue, clock, spec, monkeypatch):
+    monkeypatch.setattr("vemetric.queues.pool.CANCEL_SECONDS", 0.01)
+    waiting = asyncio.Event()
+
+    async def deaf_once(name, timeout_seconds):
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(queue, "wait", deaf_once)
+    pool = Pool(queue, clock, spec)
+    pool.start()
+    await waiting.wait()
+    async with asyncio.timeout(20):
+        await pool.stop(grace_seconds=3600)
+
+
 async def test_workers_share_the_work_without_doing_it_twice(queue, clock, spec, put):
     names = [f"{number:03d}" for number in range(500)]
     await put(*names)

@@ -139,6 +139,14 @@ class TestAddress:
             await do_errands(site.services)
             assert mail.letters == []
 
+        async def test_nobody_is_flooded_with_letters(self, site: Site, alice: Account, mail: MailServer) -> None:
+            browser = await site.browser_of(alice)
+            statuses = []
+            for email in ("x@example.com", "x@example.com", *(f"y{number}@example.com" for number in range(3))):
+                form = {"email": email, "email_password": PASSWORD}
+                statuses.append((await post(browser, "/account/email", form)).status)
+            assert statuses == [303, 400, 303, 400, 400]
+
 
 class TestPassword:
     async def test_a_new_one_ends_other_logins(self, site: Site, alice: Account) -> None:

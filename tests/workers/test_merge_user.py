@@ -194,6 +194,23 @@ async def test_devices_of_moved_events_are_those_of_the_other_user(world: World)
     assert await world.rows("event", "DISTINCT deviceId", f"userId = {B}") == [[device_id]]
 
 
+async def test_every_number_is_as_if_it_had_always_been_so(world: World) -> None:
+    """Beside a project to which the other user sent everything himself, in the visits that the merge leads to."""
+    await history(world)
+    await world.store(world.merge(A, B))
+    twin = World(world.services, await visits.a_project(world.services), world.now_ms)
+    for one in sorted(world.given, key=lambda given: given.at_ms):
+        session = {"a-near": "b"}.get(one.session, one.session)
+        user_id = B if one.user_id == A else one.user_id
+        minutes = (world.now_ms - one.at_ms) / MINUTE_MS
+        await twin.put(twin.event(user_id, session, minutes, name=one.name, path=one.path, data=one.data))
+    await visits.settle(world.services)
+    assert str(await world.numbers()).replace(world.project.domain, "site") == str(await twin.numbers()).replace(
+        twin.project.domain, "site"
+    )
+    assert await world.visits() == await twin.visits()
+
+
 async def killed_at(world: World, probe: Probe, step: int, merges: list[NewJob]) -> bool:
     """Run merges until the n-th step and kill there; False when they were through before."""
     await world.put(*merges)
@@ -438,6 +455,17 @@ async def visits_without_sessions(services: Services) -> None:
     claimed = await services.queue.claim(jobs.EVENT_QUEUE, 100, 60)
     handler = workers.handlers(services)[jobs.EVENT_QUEUE]
     await services.queue.ack(claimed, await handler(claimed, Lease(services.clock, claimed[0].lease_until_ms)))
+
+
+async def test_merges_that_are_due_together_are_one_plan(world: World, probe: Probe) -> None:
+    users = range(1_000, 1_030)
+    await world.store(*(world.event(user, f"s{user}", 30) for user in users), world.event(B, "b", 200))
+    probe.steps.clear()
+    await world.store(*(world.merge(user, B) for user in users))
+    assert probe.steps.count("merge:switch") == 1
+    assert {user for _, user in await world.owners()} == {B}
+    # The first keeps its visit, the others lie near it.
+    assert len(await world.visits()) == 2
 
 
 async def test_a_merge_in_a_deleted_project_is_dropped(world: World) -> None:

@@ -65,15 +65,19 @@ async def set_image(database: Database, clock: Clock, account_id: str, image: st
     return (await _change(database, clock, account_id, image=image)).image
 
 
-async def change_email(database: Database, clock: Clock, post: Post, account: Account, email: str) -> bool:
+async def change_email(database: Database, keys: Keys, clock: Clock, post: Post, account: Account, email: str) -> bool:
     """Let the account have another address: at once, or where mail is set up by the link of a letter sent there.
 
-    Returns whether it is done. Raises Invalid. That an address has an account already is not told where mail is set
+    Returns whether it is done. Raises Invalid, and TooManyRequests, for letters go to whatever address is typed. That
+    an address has an account already is not told where mail is set
     up: its owner gets no letter, and nothing changes.
     """
     cleaned = fields.clean(email=(fields.email, email))["email"]
     if cleaned == account.email:
         raise errors.Invalid(None, {"email": "This is your address already."})
+    if post.is_set_up:
+        await limits.take_for(keys, clock, limits.LETTERS, account.id)
+        await limits.take_for(keys, clock, limits.LETTERS_TO_ADDRESS, f"new {cleaned}")
     letter = None
     async with database.begin() as connection:
         is_taken = await stored_accounts.by_email(connection, cleaned) is not None

@@ -6,7 +6,7 @@ The first account, however it is made, is the operator's and ends every set-up l
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import fields, passwords, verification
+from vemetric.accounts import fields, limits, passwords, verification
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
@@ -18,6 +18,7 @@ from vemetric.model import ids
 from vemetric.model.account import Account
 from vemetric.model.organization import Membership, Role
 from vemetric.model.verification import Purpose
+from vemetric.queues.keys import Keys
 
 ACCOUNT_ID_LENGTH = 16
 # The name of the lock under which it is decided who is first.
@@ -59,18 +60,19 @@ async def create_account(
     return account
 
 
-async def sign_up(database: Database, clock: Clock, post: Post, form: Form) -> Account | None:
+async def sign_up(database: Database, keys: Keys, clock: Clock, post: Post, form: Form) -> Account | None:
     """Make an account at the word of whoever it is for. It is in no organization.
 
     Where mail is set up the address has to be proved first: a letter goes there, and the answer is None, the same
-    for an address that has an account already (its owner is written so). Otherwise the account is ready at once.
-    Raises Invalid with what is wrong per field.
+    for an address that has an account already (its owner is written so, once in a while). Otherwise the account is
+    ready at once. Raises Invalid with what is wrong per field.
     """
     typed = fields.clean(
         name=(fields.name, form.name), email=(fields.email, form.email), password=(passwords.allowed, form.password)
     )
     password_hash = await passwords.hashed(form.password)
     now_ms = clock.now_ms()
+    may_write = await limits.allows(keys, clock, limits.LETTERS_TO_ADDRESS, f"sign-up {typed['email']}")
     async with database.begin() as connection:
         existing = await stored_accounts.by_email(connection, typed["email"])
         account = new_account(typed["email"], typed["name"], False, now_ms, is_verified=False)
@@ -85,8 +87,9 @@ async def sign_up(database: Database, clock: Clock, post: Post, form: Form) -> A
             words = verification.sign_up_words(post, made)
         else:
             words = letters.address_is_taken(f"{post.url}/login", f"{post.url}{verification.FORGOT_PATH}")
-        letter = await post.write(connection, words, typed["email"], (existing or account).id)
-    await post.dispatch(letter)
+        letter = await post.write(connection, words, typed["email"], (existing or account).id) if may_write else None
+    if letter is not None:
+        await post.dispatch(letter)
     return None
 
 

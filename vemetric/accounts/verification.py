@@ -80,11 +80,8 @@ async def ask(keys: Keys, clock: Clock, post: Post, errand: Asked, email: str, i
     """
     cleaned = fields.clean(email=(fields.email, email))["email"]
     await limits.take_for(keys, clock, limits.RESET if errand is errands.Reset else limits.LETTERS, ip)
-    try:
-        await limits.take_for(keys, clock, limits.LETTERS_TO_ADDRESS, f"{errand.__name__} {cleaned}")
-    except errors.TooManyRequests:
-        return
-    await post.run(errand(cleaned))
+    if await limits.allows(keys, clock, limits.LETTERS_TO_ADDRESS, f"{errand.__name__} {cleaned}"):
+        await post.run(errand(cleaned))
 
 
 async def write_code(database: Database, clock: Clock, post: Post, email: str) -> None:

@@ -140,7 +140,7 @@ class Database:
         try:
             yield Connection(connection, self._rules, writes=False)
         finally:
-            await asyncio.shield(greenlet_spawn(connection.close))
+            await asyncio.shield(_give_back(connection))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
@@ -153,7 +153,7 @@ class Database:
                     await greenlet_spawn(connection.commit)
                 self._rest_replica(LAG_SECONDS)
             finally:
-                await asyncio.shield(greenlet_spawn(connection.close))
+                await asyncio.shield(_give_back(connection))
 
     async def check(self) -> None:
         """Raise Unavailable unless it can be read now."""
@@ -233,6 +233,17 @@ def _open(engine: sqlalchemy.Engine, statement: str | None) -> SyncConnection:
         connection.close()
         raise
     return connection
+
+
+async def _give_back(connection: SyncConnection) -> None:
+    """Undo what was not committed and return the connection to its pool, or throw it away if it is broken."""
+    try:
+        await greenlet_spawn(connection.close)
+    except (exc.DBAPIError, OSError):
+        # The server has undone it when it lost the connection; whoever used it has heard of that.
+        if not connection.closed:
+            await greenlet_spawn(connection.invalidate)
+            await greenlet_spawn(connection.close)
 
 
 def _begin(connection: SyncConnection) -> None:

@@ -12,6 +12,7 @@ from vemetric import errors
 # How long a statement waits for another process that holds SQLite's write lock, or for PostgreSQL to answer.
 BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
+TLS_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 # A statement that hangs, as on a network that was cut, must not hold its connection for ever.
 STATEMENT_SECONDS = 60
 
@@ -104,4 +105,18 @@ def of(url: str | URL) -> tuple[URL, Dialect]:
     if name not in DIALECTS:
         raise errors.Misconfigured(f"{parsed.drivername} is not a supported database; it must be sqlite or postgresql.")
     rules = DIALECTS[name]
+    if name == "postgresql":
+        parsed = parsed.set(query=_tls(dict(parsed.query)))
     return parsed.set(drivername=rules.driver), rules
+
+
+def _tls(query: dict[str, Any]) -> dict[str, Any]:
+    """What the URL says of TLS, by the name the driver has for it; other tools' options are not guessed at."""
+    mode = query.pop("sslmode", None) or query.pop("ssl", None)
+    # The original's URLs name the schema that is taken anyway.
+    if query.get("schema") == "public":
+        del query["schema"]
+    if query or mode not in (None, *TLS_MODES):
+        named = ", ".join(query) or f"sslmode={mode}"
+        raise errors.Misconfigured(f"The database's URL says {named}: only sslmode is known, {' or '.join(TLS_MODES)}.")
+    return {} if mode is None else {"ssl": mode}

@@ -131,7 +131,7 @@ class Batches:
         if session is not None and session.started_ms <= at_ms:
             return self._sessions.extend(who.key, session, at_ms)
         if session is None and at_ms + self._idle_ms > now_ms and visits.at(who.key, at_ms) is None:
-            return self._sessions.extend(who.key, None, at_ms)
+            return self._sessions.extend(who.key, await self._sessions.open(who.key, at_ms), at_ms)
         return visits.extend(who.key, at_ms)
 
 

@@ -131,4 +131,4 @@ def job_again(merge: UserMerge) -> NewJob:
     """The job that runs a merge once more. Without a key: one that is running may have looked already."""
     requested_ms = merge.until_ms - jobs.MERGE_DELAY_MS
     job = jobs.MergeUserJob(merge.project_id, merge.from_user_id, merge.into_user_id, requested_ms)
-    return NewJob(jobs.MERGE_USER_QUEUE, jobs.encode(job), order_key=str(merge.project_id))
+    return NewJob(jobs.MERGE_USER_QUEUE, jobs.encode(job))

@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.queues.keys import Keys
 
@@ -31,7 +32,9 @@ class Turns:
                 yield is_ours
             finally:
                 if is_ours:
-                    await asyncio.shield(self._keys.delete(name, owner))
+                    # Where it cannot be given back it ends by itself; what was done in the turn is done.
+                    with suppress(errors.Unavailable):
+                        await asyncio.shield(self._keys.delete(name, owner))
 
     @asynccontextmanager
     async def _waited_for(self, name: str) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ class Button(msgspec.Struct, frozen=True):
 
 
 class Words(msgspec.Struct, frozen=True):
-    """What a letter says, in its order. after: small print below the button."""
+    """What a letter says, in its order. after: small print below the button. heading: the subject where it is ''."""
 
     kind: str
     subject: str
@@ -28,6 +28,7 @@ class Words(msgspec.Struct, frozen=True):
     button: Button | None = None
     bullets: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    heading: str = ""
 
 
 NOT_YOU = "If this was not you, there is nothing to do: without the link nothing happens."
@@ -46,6 +47,7 @@ def verify_email(url: str, code: str, code_minutes: int, link_hours: int) -> Wor
             f"The code is valid for {code_minutes} minutes. The button does the same, for {_hours(link_hours)}.",
             "If you did not sign up, there is nothing to do.",
         ),
+        heading="Confirm your address",
     )
 
 

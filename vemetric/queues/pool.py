@@ -34,6 +34,8 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 1.0, 30.0
 # Whether the queue can be written again, after a full disk, is seen by trying, and trying costs it nothing.
 UNAVAILABLE_SECONDS_MAX = 2.0
 BACKOFF_SECONDS_MAX = 3_600.0
+# So long a wait for new jobs may take to end when it is no longer wanted, before that is said again.
+CANCEL_SECONDS = 0.5
 ERROR_CHARS_MAX = 10_000
 
 T = TypeVar("T")
@@ -168,9 +170,11 @@ class Pool:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            while pending := [task for task in tasks if not task.done()]:
+                for task in pending:
+                    task.cancel()
+                # A driver can swallow a cancellation that meets its answer; it is asked again then.
+                await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         if not tasks[0].cancelled() and (error := tasks[0].exception()) is not None:
             raise error
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class MergeUserWorker:
-    """Handles batches of merges, those of one project in order, many users at a time."""
+    """Handles batches of merges, many users at a time: a plan is a dozen statements however many it has."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import errands, identities, logins, profile
+from vemetric.accounts import errands, identities, logins, profile, verification
 from vemetric.enrich import user_agent
 from vemetric.model.account import Login
 from vemetric.web import context, forms, render
@@ -52,10 +52,12 @@ async def change_email(request: web.Request) -> web.Response:
     services, account = page.services, page.signed_in
     try:
         await _prove(request, form.email_password, "email_password")
-        is_done = await profile.change_email(services.database, services.clock, services.post, account, form.email)
+        is_done = await profile.change_email(
+            services.database, services.keys, services.clock, services.post, account, form.email
+        )
     except errors.Invalid as error:
         return await _page(request, error.fields, email=form.email)
-    except errors.Forbidden as error:
+    except (errors.Forbidden, errors.TooManyRequests) as error:
         return await _page(request, {"email": error.message}, email=form.email)
     return render.redirect(f"{PATH}?{'saved' if is_done else 'mailed'}=1")
 
@@ -81,7 +83,8 @@ async def change_password(request: web.Request) -> web.Response:
 async def mail_password_link(request: web.Request) -> web.Response:
     """POST /account/password-link: for an account without a password, a letter to set one."""
     page = context.of(request)
-    await page.services.post.run(errands.Reset(page.signed_in.email))
+    services, email = page.services, page.signed_in.email
+    await verification.ask(services.keys, services.clock, services.post, errands.Reset, email, page.ip)
     return render.redirect(f"{PATH}?mailed=1")
 
 

@@ -34,7 +34,7 @@ async def sign_up(request: web.Request) -> web.Response:
         return await _page(request, form, {})
     await limits.take_for(services.keys, services.clock, limits.SIGN_UP, page.ip)
     try:
-        account = await signup.sign_up(services.database, services.clock, services.post, form)
+        account = await signup.sign_up(services.database, services.keys, services.clock, services.post, form)
     except errors.Invalid as error:
         return await _page(request, form, error.fields)
     if account is None:

@@ -1,0 +1,37 @@
+"""The `email` queue with its real pool: letters wait for a mail server that is away, and are sent when it is back."""
+
+import pytest
+
+from tests.kit import mail_server
+from tests.kit.mail_server import MailServer, text_of
+from vemetric import workers
+from vemetric.accounts import errands, signup
+from vemetric.mail import letters
+from vemetric.services import Services
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], mail: MailServer) -> dict[str, str]:
+    return environ | mail_server.settings(mail)
+
+
+async def test_a_letter_outlives_a_mail_server_that_is_away(live_services: Services, mail: MailServer) -> None:
+    post = live_services.post
+    await mail.stop()
+    letter = await post.send(letters.try_out(), "mara@example.com")
+    async with workers.running(live_services):
+        while (await post.by_id(letter.id)).error is None:
+            await live_services.queue.wait(errands.QUEUE, 0.05)
+        await mail.start()
+        await mail.letter_to("mara@example.com")
+    assert (await post.by_id(letter.id)).attempts == 1
+    assert len(mail.letters) == 1
+
+
+async def test_an_errand_becomes_a_letter(live_services: Services, mail: MailServer) -> None:
+    await signup.create_account(live_services.database, live_services.clock, "mara@example.com", "correct horse")
+    for email in ("nobody@example.com", "mara@example.com"):
+        await live_services.post.run(errands.Reset(email))
+    async with workers.running(live_services):
+        assert "/reset/" in text_of(await mail.letter_to("mara@example.com"))
+    assert len(mail.letters) == 1
