@@ -23,7 +23,17 @@ def test_reads_every_part(text: str, read: ClickHouseUrl) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ch:8123", "tcp://ch:9000", "http://", "http://ch/a/b", "http://ch/a-b", "http://ch/1st", "http://ch?x=1", "http://ch:x"]
+    "text",
+    [
+        "ch:8123",
+        "tcp://ch:9000",
+        "http://",
+        "http://ch/a/b",
+        "http://ch/a-b",
+        "http://ch/1st",
+        "http://ch?x=1",
+        "http://ch:x",
+    ],
 )
 def test_refuses_what_is_no_address_of_a_server(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the text is what was given
