@@ -95,6 +95,11 @@ class Site:
         self.services = services
         self._client = client
 
+    @property
+    def client(self) -> "TestClient[object, object]":
+        """For answers that are read as they come."""
+        return self._client
+
     def browser(self) -> Browser:
         return Browser(self._client)
 

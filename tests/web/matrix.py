@@ -136,6 +136,7 @@ ROWS = {
     "GET /p/{project}": Row(SEEN),
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
+    "GET /p/{project}/live": Row(SEEN, is_stream=True),
     "GET /p/{project}/filter": Row(SEEN),
     # Without a type there is no form that could be taken.
     "GET /p/{project}/filter/apply": Row(OWN_GONE),

@@ -9,8 +9,10 @@ from vemetric.stats.usage import Usage
 from vemetric.web import forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
+from vemetric.web.live import Live
 from vemetric.web.pages import reports
 from vemetric.web.pages.install import CLOSING
+from vemetric.web.pages.live import LIVE
 from vemetric.web.pages.organization.usage import USAGE
 
 
@@ -25,6 +27,7 @@ def make_app(services: Services) -> web.Application:
     app[reports.BUDGET] = reports.Budget(services.clock)
     app[USAGE] = Usage(services.engine, services.clock)
     app[CLOSING] = asyncio.Event()
+    app[LIVE] = Live(services.engine, services.clock)
     app.on_shutdown.append(_close_streams)
     render.set_up(app)
     routes.add_to(app)

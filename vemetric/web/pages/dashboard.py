@@ -1,13 +1,14 @@
 """GET /p/<project>: the dashboard, or the install page while no event has come."""
 
 import asyncio
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import web
 
 from vemetric import errors
 from vemetric.accounts import event_icons
-from vemetric.model import calendar, timespan
+from vemetric.model import calendar, filter_text, timespan
 from vemetric.model.dashboard import Card as CardRows
 from vemetric.model.dashboard import Dashboard, Range
 from vemetric.model.funnel import Funnel
@@ -19,7 +20,9 @@ from vemetric.web import context, dashboard_values, filter_bar, render, view
 from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
+from vemetric.web.live import Live
 from vemetric.web.pages import filters, install, shell
+from vemetric.web.pages.live import LIVE
 from vemetric.web.view import View
 
 # How many panels of a page are counted at once; the chart alone takes three statements.
@@ -28,6 +31,8 @@ PANELS_AT_ONCE_MAX = 3
 PATIENCE_SECONDS = 0.4
 # Without scripts they come by a link, whose page waits for all of them.
 PATIENT_PARAMETER = "wait"
+
+Found = TypeVar("Found")
 
 
 class Asked(NamedTuple):
@@ -40,6 +45,7 @@ class Asked(NamedTuple):
     funnels: list[Funnel]
     conditions: Conditions
     icons: dict[str, str]
+    live: Live
 
     @property
     def path(self) -> str:
@@ -51,6 +57,7 @@ class Late:
 
 
 LATE = Late()
+LIVE_KEY = "live"
 
 
 async def show(request: web.Request) -> web.Response:
@@ -76,9 +83,12 @@ async def ask(request: web.Request, project: Project, state: View) -> Asked:
     """What a request is about: its state with everything that this refers to."""
     page = context.of(request)
     funnels = await filters.funnels_of(request, project)
-    range_ = timespan.resolve(state.timespan, _now_ms(request), project.time_zone)
+    live = request.app[LIVE]
+    # Whoever watches live looks at the same instants, so that what is counted for one is counted for all.
+    now_ms = live.moment(project.id) if state.timespan.key == LIVE_KEY else _now_ms(request)
+    range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     icons = await event_icons.of_project(page.services.database, project.id)
-    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons)
+    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons, live)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
@@ -112,27 +122,38 @@ async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[st
 
 async def load_chart(asked: Asked) -> Dashboard | None:
     """Tiles and chart; None when they cannot be counted."""
-    try:
-        return await stats.load_chart(asked.page.services.engine, asked.project, asked.range, asked.conditions)
-    except (errors.StoreError, errors.Unavailable):
-        return None
+
+    async def count() -> Dashboard | None:
+        try:
+            return await stats.load_chart(asked.page.services.engine, asked.project, asked.range, asked.conditions)
+        except (errors.StoreError, errors.Unavailable):
+            return None
+
+    return await _shared(asked, view.CHART, count)
 
 
 async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
     """The page of a card; None when it cannot be counted."""
-    try:
-        if asked.state.choice(kind).value == MAP:
-            return await stats.load_map(asked.page.services.engine, asked.project, asked.range, asked.conditions)
-        return await stats.load_card(
-            asked.page.services.engine,
-            asked.project,
-            asked.range,
-            kind.name,
-            asked.state.wanted(kind),
-            asked.conditions,
-        )
-    except (errors.StoreError, errors.Unavailable):
-        return None
+    engine, wanted = asked.page.services.engine, asked.state.wanted(kind)
+    is_map = asked.state.choice(kind).value == MAP
+
+    async def count() -> CardRows | None:
+        try:
+            if is_map:
+                return await stats.load_map(engine, asked.project, asked.range, asked.conditions)
+            return await stats.load_card(engine, asked.project, asked.range, kind.name, wanted, asked.conditions)
+        except (errors.StoreError, errors.Unavailable):
+            return None
+
+    return await _shared(asked, (kind.name, wanted, is_map), count)
+
+
+async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found]]) -> Found:
+    """Count a panel; in Live, once for all who look at the same one."""
+    if asked.state.timespan.key != LIVE_KEY:
+        return await count()
+    key = (asked.project.id, asked.range.now_ms, filter_text.write(asked.state.filters), panel)
+    return await asked.live.shared(key, count)
 
 
 def chart_values(asked: Asked, loaded: Dashboard | Late | None) -> dict[str, Any]:
