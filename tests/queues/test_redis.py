@@ -12,7 +12,7 @@ import trustme
 
 from tests.kit import servers
 from vemetric import errors
-from vemetric.clock import SystemClock
+from vemetric.clock import FrozenClock, SystemClock
 from vemetric.model import redis_url
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.redis import RedisQueue
@@ -88,6 +88,19 @@ async def test_prefixes_keep_instances_apart(own) -> None:
         assert await other.get("a") is None
         assert await other.counters("") == {}
         assert await names(one) == ["a"]
+
+
+async def test_expired_keys_make_room_as_fast_as_new_ones_come(own) -> None:
+    clock = FrozenClock(1_000_000)
+    queue = await RedisQueue.open(redis_url.parse(servers.redis_url(own())), clock)
+    for generation in range(4):
+        expires_ms = clock.now_ms() + 1_000
+        sets = [KeySet(f"{generation}:{number}", b"v", expires_ms) for number in range(400)]
+        await asyncio.gather(*(queue.put(Write(keys=[one])) for one in sets))
+        clock.advance(1_000)
+    for kept, command in (("values", "HLEN"), ("names", "ZCARD"), ("expiry", "ZCARD")):
+        assert await queue._client.command(command, kept) == 400
+    await queue.close()
 
 
 # Several processes

@@ -10,7 +10,7 @@ from vemetric.model.project import Project
 
 async def projects_of(database: Database, account: Account) -> list[Project]:
     """The projects the account may see, the oldest first: the operator all, others by their memberships."""
-    async with database.connect() as connection:
+    async with database.connect(may_lag=True) as connection:
         if account.is_operator:
             return await stored_projects.everything(connection)
         return await stored_projects.of_account(connection, account.id)

@@ -18,7 +18,7 @@ _KEYCAPS = "0123456789#*"
 
 async def of_project(database: Database, project_id: int) -> dict[str, str]:
     """Icons by the names of events, in the order of the names."""
-    async with database.connect() as connection:
+    async with database.connect(may_lag=True) as connection:
         return await stored.of_project(connection, project_id)
 
 

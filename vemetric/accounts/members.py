@@ -13,7 +13,7 @@ LAST_ADMIN = "An organization needs an admin: make somebody else one first."
 
 async def of_organization(database: Database, organization_id: str) -> list[Member]:
     """The members, who came first first."""
-    async with database.connect() as connection:
+    async with database.connect(may_lag=True) as connection:
         return await stored.members(connection, organization_id)
 
 

@@ -45,7 +45,7 @@ async def limit_events(database: Database, organization_id: str, typed: str) -> 
 
 async def feature_flags(database: Database, organization_id: str) -> list[str]:
     """The features that are switched on for the organization, in order."""
-    async with database.connect() as connection:
+    async with database.connect(may_lag=True) as connection:
         return await stored.feature_flags(connection, organization_id)
 
 

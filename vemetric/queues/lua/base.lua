@@ -20,7 +20,7 @@ local QUEUE, KEY, LANE, AFTER, RUN_AT, PUT_AT, FAILURES, SIZE, ERROR = 1, 2, 3, 
 -- The places in a hold: how often it was delivered, by which claim it is held (0: by none), until when.
 local DELIVERIES, LEASE, UNTIL = 1, 2, 3
 
-local live_added = 0
+local live_added, values_set = 0, 0
 local to_wake, freed_lanes = {}, {}
 
 local function ready_of(queue) return P .. 'ready:' .. queue end
@@ -159,6 +159,7 @@ local function current_holds(packed)
 end
 
 local function set_value(name, stored, expires)
+  values_set = values_set + 1
   call('HSET', VALUES, name, stored)
   call('ZADD', NAMES, 0, name)
   if expires > 0 then call('ZADD', EXPIRY, expires, name) else call('ZREM', EXPIRY, name) end

@@ -31,6 +31,7 @@ for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'callers-seen', '-inf', now - C
   call('ZREM', P .. 'callers-seen', gone)
   call('HDEL', P .. 'callers', gone)
 end
-purge(PURGE_KEYS)
+-- More than were set, or keys would expire faster than they are deleted.
+purge(PURGE_KEYS + 2 * values_set)
 finish()
 return refused
