@@ -221,3 +221,16 @@ async def test_asking_for_nothing_finds_nothing(sink: Sink) -> None:
     assert await sink.sessions([]) == {}
     assert await sink.known_devices([]) == set()
     assert await sink.users([]) == {}
+
+
+async def test_rows_are_synced_to_disk_before_an_insert_returns(
+    sink: Sink, store: Engine, project_id: int, an_event: EventMaker
+) -> None:
+    """A job is acknowledged then, and a power cut must not take its rows."""
+    syncs = "SELECT event, value FROM system.events WHERE event IN ('FileSync', 'DirectorySync')"
+    before = dict(await store.query(syncs))
+    await sink.insert_events([an_event(id="a")])
+    after = dict(await store.query(syncs))
+    # Every file of the new part, and the directory that names it.
+    assert after["FileSync"] - before.get("FileSync", 0) >= 1
+    assert after["DirectorySync"] - before.get("DirectorySync", 0) >= 1
