@@ -153,6 +153,30 @@ async def test_signing_up_and_looking_after_the_account_by_keyboard_without_scri
     await expect(page.locator("#current_password")).to_be_focused()
 
 
+async def test_a_picture_is_made_small_and_square_before_it_is_sent(
+    services_at_noon: Services, url: str, page: Page
+) -> None:
+    await signup.create_account(services_at_noon.database, services_at_noon.clock, EMAIL, PASSWORD)
+    await sign_in_as(page, url)
+    await page.goto(f"{url}/account")
+    # Taken of a page, which is wider than it is high.
+    large = {"name": "me.png", "mimeType": "image/png", "buffer": await page.screenshot()}
+    await page.set_input_files("#picture", large)  # type: ignore[arg-type]
+    await expect(page.locator("#picture[data-shrunk='500']")).to_have_count(1)
+    await page.click("text=Use it")
+    picture = page.locator("img.avatar--l")
+    await expect(picture).to_have_attribute("src", re.compile(r"\.webp$"))
+    assert await picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") == 500
+
+
+async def sign_in_as(page: Page, url: str) -> None:
+    await page.goto(f"{url}/login")
+    await page.fill("#email", EMAIL)
+    await page.fill("#password", PASSWORD)
+    await page.click("form[action='/login'] button")
+    await page.wait_for_url(re.compile("/(o|p|organizations)/"))
+
+
 async def test_the_way_to_a_service_leaves_the_site_under_its_policy(
     services_at_noon: Services, url: str, context: BrowserContext
 ) -> None:

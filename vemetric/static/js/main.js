@@ -3,6 +3,7 @@ import { startChart } from "./chart.js";
 import { startCopy } from "./copy.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
+import { startPicture } from "./picture.js";
 import { startRange } from "./range.js";
 import { startTheme } from "./theme.js";
 import { startTimespan } from "./timespan.js";
@@ -18,6 +19,7 @@ function startPart(part) {
 startMenus();
 startTheme();
 startZone();
+startPicture();
 startRange();
 startTimespan();
 startLive();
