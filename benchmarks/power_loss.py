@@ -2,7 +2,7 @@
 
 python build.py bench power_loss [--rows 5000] [--rounds 12]
 
-Both tables are the product's own `event`, one with its settings of syncing off; the rows are those that the event worker
+Both tables are the product's own `event`, one with syncing switched off; the rows are those that the event worker
 makes of the load of benchmarks/load.py.
 """
 
