@@ -3,6 +3,7 @@
 The store is a server of its own here, so that it can go and come back while the product runs.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from urllib.request import Request, urlopen
 import msgspec
 import pytest
 
+from benchmarks import load
+from tests.kit import http
 from tests.kit.clickhouse_server import ClickHouseServer
 from tests.kit.ledger import PROXY, VISITORS, Ledger, send, send_and_kill
 from tests.kit.process import Server, wait_for
@@ -119,3 +122,27 @@ def ask(store: ClickHouseServer, sql: str) -> list[list[Any]]:
     question = f"{sql} FORMAT JSONCompactEachRow SETTINGS output_format_json_quote_64bit_integers = 0"
     with urlopen(Request(store.url("?database=default"), data=question.encode(), method="POST"), timeout=60) as answer:
         return msgspec.json.Decoder(list[Any]).decode_lines(answer.read())
+
+
+def test_a_full_queue_refuses_until_there_is_room_again(tmp_path: Path, store: ClickHouseServer) -> None:
+    """While the store is away events wait on disk up to the bound; beyond it the answer is an honest no."""
+    settings = {"CLICKHOUSE_URL": store.url("default"), "VEMETRIC_QUEUE_JOBS_MAX": "1000"}
+    server = Server(tmp_path / "data", environ=PROXY | settings)
+    token = server.run("project", "create", "--name", "Full", "--domain", "example.com")["token"]
+    server.start()
+    store.stop()
+    ledger = Ledger()
+    send(server, token, ledger, 2.0, 1000)
+    assert 0 < len(ledger.acknowledged) <= 1000
+    assert ledger.refused > 0
+    refusal = asyncio.run(http.send_and_stay(server.port, load.request(0, host="x.test", token=token, visitors=1)))
+    assert (refusal.status, refusal.header("retry-after"), refusal.header("vemetric-refused")) == (503, "5", "busy")
+    store.start()
+    wait_for(lambda: is_drained(server), "empty queues", 60)
+    first_of_last = ledger.next
+    send(server, token, ledger, 0.1, 100)
+    assert max(ledger.acknowledged) >= first_of_last
+    wait_for(lambda: is_drained(server), "empty queues", 60)
+    assert server.run("verify")["difference"] == 0
+    check_rows(store, ledger)
+    server.end()
