@@ -53,7 +53,8 @@ async def test_who_makes_one_is_its_admin(database: Database, people: People) ->
     assert people.acme.name == "Acme Corp"
     assert await access.role_in(database, people.ann, people.acme.id) is Role.ADMIN
     assert await access.organizations_of(database, people.bob) == []
-    assert await members.only_admin_of(database, people.ann.id) == [people.acme]
+    async with database.connect() as connection:
+        assert await members.only_admin_of(connection, people.ann.id) == [people.acme]
 
 
 async def test_there_is_an_end_to_them(
@@ -234,7 +235,8 @@ class TestMembers:
         self, database: Database, clock: FrozenClock, people: People
     ) -> None:
         await let_in(database, clock, people, Role.ADMIN)
-        assert await members.only_admin_of(database, people.ann.id) == []
+        async with database.connect() as connection:
+            assert await members.only_admin_of(connection, people.ann.id) == []
         leaving = (members.remove(database, people.acme.id, account.id) for account in (people.ann, people.bob))
         answers = await asyncio.gather(*leaving, return_exceptions=True)
         assert [type(answer).__name__ for answer in answers if answer is not None] == ["Conflict"]

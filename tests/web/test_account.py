@@ -251,6 +251,12 @@ class TestLetters:
         assert (await (await site.browser_of(cast.alice)).get(f"/account/letters/{letter.id}")).status == 404
 
 
+async def test_no_id_has_a_zero_byte(site: Site, alice: Account) -> None:
+    browser = await site.browser_of(alice)
+    for path in ("/account/letters/a%00b", "/avatars/a%00b", "/o/a%00b"):
+        assert (await browser.get(path)).status == 404
+
+
 class TestTheEnd:
     async def delete(self, browser: Browser, typed: str = "alice@example.com", password: str = PASSWORD) -> Page:
         return await post(browser, "/account/delete", {"typed": typed, "password": password}, "/account/delete")

@@ -9,14 +9,12 @@ from vemetric.database.database import Connection, Database
 from vemetric.model.account import Account
 from vemetric.model.identity import Profile
 
-SUBJECT_LENGTH_MAX = 255
-
 
 async def enter(database: Database, clock: Clock, profile: Profile, label: str, may_sign_up: bool) -> Account:
     """The account that somebody signs in to. Raises Forbidden, Conflict.
 
-    Somebody new gets the account with his address, if both the service and we know that it is his: an account whose
-    address nobody proved may have been made by anybody. If there is none, a new one, if he may sign up.
+    Somebody new gets the account with the same address, if both the service and we have seen it proved: an account
+    whose address nobody proved may have been made by anybody. If there is none, a new one, where sign-up is open.
     """
     now_ms = clock.now_ms()
     async with database.begin() as connection:
@@ -66,13 +64,9 @@ async def of_account(database: Database, account_id: str) -> list[str]:
 async def _new_account(connection: Connection, profile: Profile, label: str, may_sign_up: bool, now_ms: int) -> Account:
     if not may_sign_up:
         raise errors.Forbidden(f"Nobody here has this {label} account, and new accounts are not open to everybody.")
-    if not profile.is_email_verified or len(profile.subject) > SUBJECT_LENGTH_MAX:
+    if not profile.is_email_verified:
         raise errors.Forbidden(f"{label} does not say that your e-mail address is yours.")
-    try:
-        email = fields.email(profile.email)
-    except ValueError as error:
-        raise errors.Forbidden(str(error)) from error
-    account = signup.new_account(email, _name(profile), False, now_ms)
+    account = signup.new_account(profile.email, _name(profile), False, now_ms)
     await stored_accounts.create(connection, account, None)
     return account
 

@@ -42,11 +42,14 @@ async def remove(database: Database, organization_id: str, account_id: str) -> N
             raise errors.NotFound
 
 
-async def only_admin_of(database: Database, account_id: str) -> list[Organization]:
-    """The organizations that would be without an admin if the account were gone."""
-    async with database.connect() as connection:
-        found = await stored.administered_by(connection, account_id)
-        return [one for one in found if await stored.admins(connection, one.id) == [account_id]]
+async def only_admin_of(connection: Connection, account_id: str) -> list[Organization]:
+    """The organizations that would be without an admin if the account were gone. Their members stay as they are until
+    the transaction ends.
+    """
+    found = await stored.administered_by(connection, account_id)
+    for organization_id in sorted(one.id for one in found):
+        await _lock(connection, organization_id)
+    return [one for one in found if await stored.admins(connection, one.id) == [account_id]]
 
 
 async def allowed_projects(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import tokens
+from vemetric.accounts import fields, tokens
 from vemetric.clock import Clock
 from vemetric.config import Config
 from vemetric.model.identity import Profile
@@ -31,6 +31,7 @@ METHODS = ("password", "google", "github", "oidc")
 ATTEMPT_PREFIX = "oauth:"
 ATTEMPT_MS = 600_000
 SECONDS_MAX = 15.0
+SUBJECT_LENGTH_MAX = 255
 LEEWAY_SECONDS = 60
 # Signatures by a key that only the provider has; never none, never one by our own secret.
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -216,7 +217,12 @@ async def _github_profile(client: "AsyncOAuth2Client", provider: Provider) -> Pr
 
 
 def _profile(provider: Provider, subject: object, email: object, is_verified: bool, name: object) -> Profile:
-    address = email.strip().lower() if isinstance(email, str) else ""
+    try:
+        address = fields.email(email) if isinstance(email, str) else ""
+    except ValueError:
+        address = ""
+    if not 0 < len(str(subject)) <= SUBJECT_LENGTH_MAX or not str(subject).isprintable():
+        raise ValueError("its name for you cannot be kept")
     shown = name if isinstance(name, str) else ""
     return Profile(provider.key, str(subject), address, is_verified and bool(address), shown)
 

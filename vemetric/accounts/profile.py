@@ -116,11 +116,14 @@ async def delete(database: Database, account: Account) -> None:
 
     Projects, funnels and the like belong to organizations and stay.
     """
-    left_alone = await members.only_admin_of(database, account.id)
-    if left_alone:
-        names = ", ".join(organization.name for organization in left_alone)
-        raise errors.Conflict(f"You are the only admin of {names}. Make somebody else admin there, or delete it first.")
     async with database.begin() as connection:
+        left_alone = await members.only_admin_of(connection, account.id)
+        if left_alone:
+            names = ", ".join(organization.name for organization in left_alone)
+            raise errors.Conflict(
+                f"You are the only admin of {names}. Make somebody else admin there, or delete it first."
+            )
+        await connection.lock("operators")
         if await _is_last_operator(connection, account.id):
             raise errors.Conflict(LAST_OPERATOR)
         await stored_accounts.delete(connection, account.id)

@@ -99,8 +99,13 @@ async def by_code(database: Database, keys: Keys, clock: Clock, email: str, code
     """The account whose address this code proves. Raises Invalid, the same for every reason, and TooManyRequests."""
     await limits.take_for(keys, clock, limits.CODE, ip)
     now_ms, typed = clock.now_ms(), "".join(code.split())
+    try:
+        cleaned = fields.email(email)
+    except ValueError:
+        raise errors.Invalid(WRONG_CODE, {"code": WRONG_CODE}) from None
     async with database.begin() as connection:
-        found = await verifications.of_email(connection, Purpose.SIGN_UP, email.strip().lower(), now_ms)
+        await connection.lock(f"code:{cleaned}")
+        found = await verifications.of_email(connection, Purpose.SIGN_UP, cleaned, now_ms)
         is_right = found is not None and _is_right(found, typed, now_ms)
         if found is not None and not is_right:
             await verifications.count_attempt(connection, found.id)
@@ -175,7 +180,9 @@ async def end_all(connection: Connection, account_id: str) -> None:
 
 
 async def _used(connection: Connection, purpose: Purpose, token: str, now_ms: int) -> Verification:
-    found = await verifications.by_token_hash(connection, purpose, tokens.hashed(token), now_ms)
+    token_hash = tokens.hashed(token)
+    await connection.lock(f"link:{token_hash}")
+    found = await verifications.by_token_hash(connection, purpose, token_hash, now_ms)
     if found is None:
         raise errors.NotFound(DEAD_LINK)
     await verifications.delete_of_account(connection, found.account_id, purpose)

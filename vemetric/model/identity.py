@@ -1,4 +1,4 @@
-"""Somebody as another service knows him: Google, GitHub, or an OpenID Connect provider."""
+"""Somebody as another service knows them: Google, GitHub, or an OpenID Connect provider."""
 
 import msgspec
 

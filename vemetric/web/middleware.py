@@ -74,6 +74,9 @@ def _explained(request: web.Request, error: errors.VemetricError) -> web.Respons
 @web.middleware
 async def recognize(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who asks. Routes for accounts send others to the login; forms must come from a page of ours."""
+    if "\0" in request.path:
+        # No id has one, and PostgreSQL refuses to be asked for it.
+        raise errors.NotFound
     access = routes.access_of(request)
     if access is Access.FILE:
         return await handler(request)
