@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.data import PROJECT_IDS  # noqa: E402
 from vemetric import config, services  # noqa: E402
 from vemetric.accounts import projects  # noqa: E402
-from vemetric.clickhouse import migrate, user_merges  # noqa: E402
+from vemetric.clickhouse import migrate, user_merge_sql  # noqa: E402
 from vemetric.clickhouse.embedded import EmbeddedEngine  # noqa: E402
 from vemetric.clickhouse.engine import Engine  # noqa: E402
 from vemetric.clock import FrozenClock  # noqa: E402
@@ -161,7 +161,7 @@ async def measure(directory: Path) -> None:
             await time_aliases(engine, now_ms)
             print("| dashboard, ms | 24 hours | 30 days | 1 year |\n|---|---:|---:|---:|")
             await time_dashboards(engine, now_ms, "no merge under way")
-            engine.leave_out(user_merges.READER_FILTERS)
+            engine.leave_out(user_merge_sql.READER_FILTERS)
             await time_dashboards(engine, now_ms, "while one is")
             engine.leave_out({})
             await time_merges(opened, now_ms)

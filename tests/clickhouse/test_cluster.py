@@ -12,7 +12,7 @@ from vemetric import errors
 from vemetric.clickhouse import cluster, migrate
 from vemetric.clickhouse.cluster import Cluster
 from vemetric.clickhouse.server import ServerEngine
-from vemetric.clickhouse.user_merges import READER_FILTERS
+from vemetric.clickhouse.user_merge_sql import READER_FILTERS
 from vemetric.model import clickhouse_url
 from vemetric.stats import statements
 

@@ -1,175 +1,22 @@
-"""The statements of a merge of users, each repeatable, and what readers leave out meanwhile. For workers/merge_user.py.
+"""The steps of a merge of users in the store, each repeatable. Run by workers/merge_user.py; texts: user_merge_sql.py.
 
 A plan: copy the old users' rows under the new ones, hidden; switch, by one insert; take the old rows back. `mergeId`
 marks the copies. Whatever is killed before the switch is discarded, whatever after it is finished.
 """
 
-import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from vemetric.clickhouse import rows as row_columns
+from vemetric.clickhouse import user_merge_sql as sql
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
-from vemetric.model import ids
+from vemetric.clickhouse.user_merge_sql import COPIES, FROM, PLAN_COLUMNS, READER_FILTERS, SESSION
 
 EVENTS_PER_PAGE = 200_000
 SESSIONS_PER_PAGE = 2_000
-COMMAND_SECONDS_MAX = 120
-
-COPIES: Final = "copies"
-FROM: Final = "from"
-SESSION: Final = "session"
-PLAN_COLUMNS: Final = (
-    "mergeId", "step", "projectId", "userId", "sessionId", "otherId", "startedAt", "replacedAt", "hidden", "version",
-)  # fmt: skip
-
-_SETTINGS = f"SETTINGS do_not_merge_across_partitions_select_final = 1, max_execution_time = {COMMAND_SECONDS_MAX}"
-_K0, _K1 = struct.unpack("<QQ", ids.DEVICE_KEY)
-_INTO = "transform(userId, {froms:Array(UInt64)}, {intos:Array(UInt64)}, userId)"
-# As ids.device_id: the parts without separators.
-_DEVICE_ID = (
-    f"sipHash64Keyed((toUInt64({_K0}), toUInt64({_K1})), concat(toString(projectId), toString({_INTO}), "
-    "osName, osVersion, clientName, clientVersion, clientType, deviceType))"
-)
-_IDENTIFIER = "transform(userId, {froms:Array(UInt64)}, {identifiers:Array(String)}, '')"
-_NAME = "transform(userId, {froms:Array(UInt64)}, {names:Array(String)}, '')"
-_SESSION_COLUMNS = ", ".join(row_columns.SESSION_COLUMNS)
-
-# The tables are sorted by time before user: every statement is told when, and looks for the user first (PREWHERE), so
-# that it need not read all columns of all of a project. That may come before FINAL: a row's versions share the user.
-_BETWEEN = """{column} BETWEEN fromUnixTimestamp64Milli({{first:Int64}}, 'UTC')
-        AND fromUnixTimestamp64Milli({{last:Int64}}, 'UTC')"""
-_CREATED = _BETWEEN.format(column="createdAt")
-_STARTED = _BETWEEN.format(column="startedAt")
-_SPAN = """
-SELECT toUnixTimestamp64Milli(min({column})), toUnixTimestamp64Milli(max({column})) FROM {table}
-WHERE projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}}
-"""
-_EVENTS_SPAN = _SPAN.format(column="createdAt", table="event")
-_SESSIONS_SPAN = _SPAN.format(column="startedAt", table="session")
-_SESSIONS_NEAR_SPAN = f"""{_SESSIONS_SPAN}
-    AND (startedAt <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
-        AND endedAt >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
-"""
-_EVENTS = f"""
-SELECT userId, sessionId, toUnixTimestamp64Milli(createdAt) AS at, id FROM event FINAL
-PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
-    AND (userId, toUnixTimestamp64Milli(createdAt), id) > ({{user:UInt64}}, {{at:Int64}}, {{id:String}})
-ORDER BY userId, at, id LIMIT {{limit:UInt64}}
-"""  # noqa: S608
-_SESSIONS = f"""
-SELECT {_SESSION_COLUMNS} FROM session FINAL
-PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND deleted = 0 AND {_STARTED}
-ORDER BY startedAt, id, mergeId
-"""  # noqa: S608 - the text holds column names of ours only
-_SESSIONS_NEAR = f"""
-SELECT {_SESSION_COLUMNS} FROM session FINAL
-PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND deleted = 0 AND {_STARTED}
-    AND (startedAt <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC')
-        AND endedAt >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') OR id IN {{ids:Array(String)}})
-ORDER BY startedAt, id, mergeId
-"""  # noqa: S608
-_SESSIONS_BY_ID = f"""
-SELECT {_SESSION_COLUMNS} FROM session FINAL
-PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND id IN {{ids:Array(String)}}
-    AND deleted = 0 AND {_STARTED}
-"""  # noqa: S608
-_SESSIONS_WITH_EVENTS = """
-SELECT DISTINCT sessionId FROM event FINAL
-PREWHERE userId IN {users:Array(UInt64)} WHERE projectId = {project:UInt64} AND sessionId IN {ids:Array(String)}
-"""
-_COPY_EVENTS = f"""
-INSERT INTO event SELECT * REPLACE (
-    {{merge:UInt64}} AS mergeId,
-    {_INTO} AS userId,
-    transform(concat(toString(userId), ':', sessionId), {{old:Array(String)}}, {{new:Array(String)}}, sessionId)
-        AS sessionId,
-    {_DEVICE_ID} AS deviceId,
-    if({_IDENTIFIER} != '', {_IDENTIFIER}, userIdentifier) AS userIdentifier,
-    if(userDisplayName != '', userDisplayName, {_NAME}) AS userDisplayName)
-FROM (
-    SELECT * FROM event FINAL
-    PREWHERE userId IN {{froms:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
-        AND toUnixTimestamp64Milli(createdAt) < transform(userId, {{froms:Array(UInt64)}}, {{untils:Array(Int64)}}, 0)
-)
-{_SETTINGS}
-"""  # noqa: S608
-_COPIES = f"""
-    PREWHERE userId IN {{intos:Array(UInt64)}}
-    WHERE projectId = {{project:UInt64}} AND {_CREATED} AND mergeId = {{merge:UInt64}}
-"""
-_COUNT_COPIES = f"SELECT count() FROM event FINAL {_COPIES}"  # noqa: S608
-_COPY_DEVICES = f"""
-INSERT INTO device SELECT * REPLACE ({_INTO} AS userId, {_DEVICE_ID} AS id)
-FROM (SELECT * FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{froms:Array(UInt64)}})
-WHERE ({_INTO}, {_DEVICE_ID}) NOT IN (
-    SELECT userId, id FROM device FINAL WHERE projectId = {{project:UInt64}} AND userId IN {{intos:Array(UInt64)}})
-"""  # noqa: S608
-_DISCARD_EVENTS = f"""
-INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
-FROM (SELECT * FROM event FINAL {_COPIES})
-{_SETTINGS}
-"""  # noqa: S608
-_DISCARD_SESSIONS = """
-INSERT INTO session SELECT * REPLACE (1 AS deleted, version + 1 AS version)
-FROM (
-    SELECT * FROM session FINAL
-    PREWHERE userId IN {intos:Array(UInt64)}
-    WHERE projectId = {project:UInt64} AND mergeId = {merge:UInt64} AND deleted = 0
-)
-"""
-# Only what was copied: an event of the old user that came later has to be merged by itself.
-_TAKE_EVENTS_BACK = f"""
-INSERT INTO event SELECT * REPLACE (toInt8(-1) AS sign)
-FROM (
-    SELECT * FROM event FINAL
-    PREWHERE userId IN {{froms:Array(UInt64)}} WHERE projectId = {{project:UInt64}} AND {_CREATED}
-        AND id IN (SELECT id FROM event FINAL {_COPIES})
-)
-{_SETTINGS}
-"""  # noqa: S608
-_STAYING = """
-SELECT userId FROM event WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)}
-GROUP BY userId HAVING sum(sign) > 0
-"""
-_TAKE_DEVICES_BACK = """
-INSERT INTO device SELECT * REPLACE (toInt8(-1) AS sign)
-FROM (SELECT * FROM device FINAL WHERE projectId = {project:UInt64} AND userId IN {froms:Array(UInt64)})
-"""
-_LEFTOVERS = """
-SELECT (SELECT count() FROM device FINAL WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)})
-    + (SELECT count() FROM user FINAL
-        WHERE projectId = {project:UInt64} AND id IN {users:Array(UInt64)} AND deleted = 0)
-"""
-_TAKE_USERS_BACK = """
-INSERT INTO user SELECT * REPLACE (1 AS deleted, version + 1 AS version)
-FROM (SELECT * FROM user FINAL WHERE projectId = {project:UInt64} AND id IN {froms:Array(UInt64)} AND deleted = 0)
-"""
-_UNFINISHED = f"SELECT {', '.join(PLAN_COLUMNS)} FROM user_merge FINAL"  # noqa: S608
-
-_HIDDEN = "SELECT {columns} FROM user_merge FINAL WHERE step = '{step}' AND hidden = 1"
-_COPIED = f"mergeId NOT IN ({_HIDDEN.format(columns='mergeId', step=COPIES)})"
-# The set of single values is asked first: it is much quicker, and nearly nothing is in it.
-_IS_MOVED = (
-    f"{{column}} IN ({_HIDDEN.format(columns='userId', step=FROM)}) "
-    f"AND (projectId, {{column}}) IN ({_HIDDEN.format(columns='projectId, userId', step=FROM)})"
-)
-_OF_MOVED_USER = f"NOT ({_IS_MOVED.format(column='userId')})"
-_IS_REPLACED = (
-    f"id IN ({_HIDDEN.format(columns='sessionId', step=SESSION)}) AND (projectId, userId, id, mergeId, startedAt) IN "
-    f"({_HIDDEN.format(columns='projectId, userId, sessionId, otherId, startedAt', step=SESSION)})"
-)
-# What readers add to every table while a merge is under way, in the words of the setting additional_table_filters.
-READER_FILTERS: Final = {
-    "event": f"{_COPIED} AND {_OF_MOVED_USER}",
-    "session": f"{_COPIED} AND NOT ({_IS_REPLACED})",
-    "device": _OF_MOVED_USER,
-    "user": f"NOT ({_IS_MOVED.format(column='id')})",
-}
 
 
 class Target(NamedTuple):
@@ -262,11 +109,11 @@ class UserMerges:
 
     async def events(self, project_id: int, users: Sequence[int]) -> AsyncIterator[tuple[int, str, int]]:
         """User, session and time (ms) of all their events, by user and time."""
-        within = await self._span(_EVENTS_SPAN, {"project": project_id, "users": users, "limit": EVENTS_PER_PAGE})
+        within = await self._span(sql.EVENTS_SPAN, {"project": project_id, "users": users, "limit": EVENTS_PER_PAGE})
         after: tuple[int, int, str] = (0, 0, "")
         while True:
             page = await self._engine.lookup(
-                _EVENTS,
+                sql.EVENTS,
                 within | dict(zip(("user", "at", "id"), after, strict=True)),
             )
             for user_id, session_id, at_ms, _ in page:
@@ -277,26 +124,26 @@ class UserMerges:
 
     async def sessions(self, project_id: int, users: Sequence[int]) -> list[SessionRow]:
         """The visits of the users, by start."""
-        within = await self._span(_SESSIONS_SPAN, {"project": project_id, "users": users})
-        return await self._sessions(_SESSIONS, within)
+        within = await self._span(sql.SESSIONS_SPAN, {"project": project_id, "users": users})
+        return await self._sessions(sql.SESSIONS, within)
 
     async def sessions_near(
         self, project_id: int, users: Sequence[int], since_ms: int, until_ms: int, session_ids: Sequence[str]
     ) -> list[SessionRow]:
         """The visits of the users that touch a time, and those with these ids, by start."""
         asked = {"project": project_id, "users": users, "since": since_ms, "until": until_ms, "ids": session_ids}
-        return await self._sessions(_SESSIONS_NEAR, await self._span(_SESSIONS_NEAR_SPAN, asked))
+        return await self._sessions(sql.SESSIONS_NEAR, await self._span(sql.SESSIONS_NEAR_SPAN, asked))
 
     async def sessions_with_events(self, project_id: int, users: Sequence[int], session_ids: Sequence[str]) -> set[str]:
         """Those of the sessions in which the users have events."""
         found = await self._engine.lookup(
-            _SESSIONS_WITH_EVENTS, {"project": project_id, "users": users, "ids": session_ids}
+            sql.SESSIONS_WITH_EVENTS, {"project": project_id, "users": users, "ids": session_ids}
         )
         return {session_id for (session_id,) in found}
 
     async def has_leftovers(self, project_id: int, users: Sequence[int]) -> bool:
         """Whether there is anything of the users but events and visits."""
-        [[count]] = await self._engine.lookup(_LEFTOVERS, {"project": project_id, "users": users})
+        [[count]] = await self._engine.lookup(sql.LEFTOVERS, {"project": project_id, "users": users})
         return bool(count)
 
     async def copy(self, plan: Plan) -> bool:
@@ -304,14 +151,14 @@ class UserMerges:
         self._step("plan")
         await self._engine.insert("user_merge", PLAN_COLUMNS, _plan_rows(plan, is_switched=False))
         self._step("copy-events")
-        await self._engine.command(_COPY_EVENTS, plan.parameters)
-        [[copied]] = await self._engine.lookup(_COUNT_COPIES, plan.parameters)
+        await self._engine.command(sql.COPY_EVENTS, plan.parameters)
+        [[copied]] = await self._engine.lookup(sql.COUNT_COPIES, plan.parameters)
         if copied != plan.events:
             return False
         self._step("copy-sessions")
         await self._insert_sessions(plan.copies)
         self._step("copy-devices")
-        await self._engine.command(_COPY_DEVICES, plan.parameters)
+        await self._engine.command(sql.COPY_DEVICES, plan.parameters)
         return True
 
     async def switch(self, plan: Plan) -> None:
@@ -321,7 +168,7 @@ class UserMerges:
 
     async def unfinished(self) -> list[Unfinished]:
         """The plans that are neither finished nor discarded."""
-        rows = await self._engine.lookup(_UNFINISHED)
+        rows = await self._engine.lookup(sql.UNFINISHED)
         by_merge: defaultdict[int, list[list[Any]]] = defaultdict(list)
         for row in rows:
             by_merge[row[0]].append(row)
@@ -330,40 +177,40 @@ class UserMerges:
     async def discard(self, plan: Unfinished) -> None:
         """Take the copies of a plan back that was never switched."""
         self._step("discard-events")
-        await self._engine.command(_DISCARD_EVENTS, plan.parameters)
+        await self._engine.command(sql.DISCARD_EVENTS, plan.parameters)
         self._step("discard-sessions")
-        await self._engine.command(_DISCARD_SESSIONS, plan.parameters)
+        await self._engine.command(sql.DISCARD_SESSIONS, plan.parameters)
         await self._drop(plan)
 
     async def finish(self, plan: Unfinished) -> None:
         """Take the old rows back that the copies stand for."""
         self._step("take-events-back")
-        await self._engine.command(_TAKE_EVENTS_BACK, plan.parameters)
+        await self._engine.command(sql.TAKE_EVENTS_BACK, plan.parameters)
         for start in range(0, len(plan.sessions), SESSIONS_PER_PAGE):
             rows = await self._replaced(plan, plan.sessions[start : start + SESSIONS_PER_PAGE])
             self._step("take-sessions-back")
             await self._insert_sessions(rows)
-        staying = await self._engine.lookup(_STAYING, plan.parameters)
+        staying = await self._engine.lookup(sql.STAYING, plan.parameters)
         gone = plan.users.keys() - {user_id for (user_id,) in staying}
         if gone:
             of_gone = plan.parameters | {"froms": sorted(gone)}
             self._step("take-devices-back")
-            await self._engine.command(_TAKE_DEVICES_BACK, of_gone)
+            await self._engine.command(sql.TAKE_DEVICES_BACK, of_gone)
             self._step("take-users-back")
-            await self._engine.command(_TAKE_USERS_BACK, of_gone)
+            await self._engine.command(sql.TAKE_USERS_BACK, of_gone)
         await self._drop(plan)
 
     async def _drop(self, plan: Unfinished) -> None:
         self._step("forget-plan")
         await self._engine.command(f"ALTER TABLE user_merge DROP PARTITION {plan.merge_id:d}")
 
-    async def _span(self, sql: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def _span(self, statement: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters with the times between which the rows lie, as far as a quick look can tell."""
-        [[first_ms, last_ms]] = await self._engine.lookup(sql, parameters)
+        [[first_ms, last_ms]] = await self._engine.lookup(statement, parameters)
         return parameters | {"first": first_ms, "last": last_ms}
 
-    async def _sessions(self, sql: str, parameters: dict[str, Any]) -> list[SessionRow]:
-        return [SessionRow.from_list(values) for values in await self._engine.lookup(sql, parameters)]
+    async def _sessions(self, statement: str, parameters: dict[str, Any]) -> list[SessionRow]:
+        return [SessionRow.from_list(values) for values in await self._engine.lookup(statement, parameters)]
 
     async def _replaced(self, plan: Unfinished, sessions: Iterable[tuple[int, str, int, str, str]]) -> list[SessionRow]:
         """The rows that end these visits' old rows, and those of copies that must become longer.
@@ -372,7 +219,7 @@ class UserMerges:
         """
         ended = {session[:4]: session[4] for session in sessions}
         found = await self._sessions(
-            _SESSIONS_BY_ID,
+            sql.SESSIONS_BY_ID,
             {
                 "project": plan.project_id,
                 "users": sorted({*plan.users, *plan.users.values()}),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from vemetric import errors
-from vemetric.clickhouse import user_merges
+from vemetric.clickhouse import user_merge_sql, user_merges
 from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
 from vemetric.clickhouse.sink import UserKey
 from vemetric.clickhouse.user_merges import Plan, Replaced, Target, UserMerges
@@ -83,7 +83,7 @@ class MergeUserWorker:
             plan = await self._plan(project_id, await self._targets(some))
             if plan.is_empty and not await self._store.has_leftovers(project_id, list(plan.users)):
                 return
-            self._engine.leave_out(user_merges.READER_FILTERS)
+            self._engine.leave_out(user_merge_sql.READER_FILTERS)
             if await self._store.copy(plan):
                 await self._store.switch(plan)
                 await self._settle([user_merges.unfinished_of(plan)])
