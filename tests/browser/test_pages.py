@@ -210,13 +210,13 @@ async def test_live_shows_who_comes(stage: Stage, page: Page, clock: FrozenClock
 async def test_the_timespan_goes_along(stage: Stage, page: Page) -> None:
     await sign_in(page, stage.url)
     await page.goto(f"{stage.dashboard}?t=7days&u=os")
-    await page.click(".rail >> text=Settings")
-    await page.click(".rail >> text=Dashboard")
+    await page.click(".rail .navlink >> text=Settings")
+    await page.click(".rail .navlink >> text=Dashboard")
     await page.wait_for_url("**?t=7days")
     await page.click("summary:has-text('Last 7 days')")
     await page.click("text=Last 24 hours")
-    await page.click(".rail >> text=Settings")
-    await page.click(".rail >> text=Dashboard")
+    await page.click(".rail .navlink >> text=Settings")
+    await page.click(".rail .navlink >> text=Dashboard")
     await expect(page.locator("summary:has-text('Last 24 hours')")).to_be_visible()
     assert query_of(page) == {}
 
@@ -241,7 +241,7 @@ async def test_everything_can_be_reached_by_keyboard(stage: Stage, page: Page) -
     await page.keyboard.press("Tab")
     await expect(page.locator(".skip")).to_be_focused()
     reached: list[str] = []
-    for _ in range(90):
+    for _ in range(160):
         await page.keyboard.press("Tab")
         where: str = await page.evaluate("document.activeElement.id || document.activeElement.className || ''")
         outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")

@@ -1,6 +1,7 @@
 // The one entry of every page: each module looks for its own elements and does nothing without them.
 import { startChart } from "./chart.js";
 import { startCopy } from "./copy.js";
+import { startFilters } from "./filters.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
 import { startPicture } from "./picture.js";
@@ -22,6 +23,7 @@ startZone();
 startPicture();
 startRange();
 startTimespan();
+startFilters();
 startLive();
 startWaiting(startPart);
 startPart(document);

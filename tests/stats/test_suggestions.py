@@ -1,0 +1,77 @@
+"""What filters can be set to."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from tests.stats.history import Event, Rows, Visit
+from vemetric.model import timespan
+from vemetric.model.timespan import Timespan
+from vemetric.stats import suggestions
+
+NOON = round(datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp() * 1000)
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def values(engine, project):
+    project = msgspec.structs.replace(project, domain="example.com")
+    rows = Rows(project.id)
+    for item in (
+        Event(1, NOON, pathname="/b", hash="#top", client="Firefox"),
+        Event(1, NOON, pathname="/A"),
+        Event(2, NOON, name="signup", data={"plan": "pro", "seats": 5}),
+        Event(2, NOON, name="click", data={"where": "nav"}),
+        Event(2, NOON - 80 * DAY_MS, pathname="/old"),
+        Event(2, NOON - 100 * DAY_MS, pathname="/older"),
+    ):
+        rows.event(item)
+    for visit in (
+        Visit(1, NOON, referrer_url="https://example.com/x", country="DE", city="Köln"),
+        Visit(2, NOON, referrer_url="https://docs.example.com/x", country="AT", city="unknown"),
+        Visit(3, NOON, referrer="Google", referrer_url="https://google.com", country="ZZ", utm_source="news"),
+        Visit(4, NOON, country="\0\0"),
+    ):
+        rows.visit(visit)
+    await rows.insert(engine)
+
+    async def of(*names, **rest):
+        range_ = timespan.resolve(Timespan(), NOON + 1, "UTC")
+        return await suggestions.of_fields(engine, project, range_, names, **rest)
+
+    return of
+
+
+async def test_values_in_order_and_of_ninety_days(values):
+    found = await values("path", "hash", "event", "browser", "city", "utmSource", "referrer")
+    assert found == {
+        "path": ["/A", "/b", "/old"],
+        "hash": ["top"],
+        "event": ["click", "signup"],
+        "browser": ["Chrome", "Firefox"],
+        "city": ["Köln"],
+        "utmSource": ["news"],
+        "referrer": ["Google"],
+    }
+
+
+async def test_countries_are_known_ones_in_the_order_of_their_names(values):
+    """D19: no NULs among them."""
+    assert (await values("country"))["country"] == ["AT", "DE"]
+
+
+async def test_own_addresses_are_no_referrers(values):
+    assert (await values("referrerUrl"))["referrerUrl"] == ["https://google.com"]
+
+
+async def test_properties_and_values_of_an_event_or_of_all(values):
+    assert (await values("property"))["property"] == ["plan", "seats", "where"]
+    assert (await values("property", event="signup"))["property"] == ["plan", "seats"]
+    assert (await values("value", event="signup", property_="seats"))["value"] == ["5"]
+
+
+async def test_there_are_not_too_many(values, monkeypatch):
+    """D20."""
+    monkeypatch.setattr(suggestions, "VALUES_MAX", 2)
+    assert len((await values("path"))["path"]) == 2
