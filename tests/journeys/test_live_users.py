@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from building import frontend
 from building.paths import TEST_PAGES
+from tests.journeys.test_crash import is_drained
 from tests.journeys.test_live_sdks import NUMBERS_SECONDS_MAX, USER_AGENTS, Certificate, Project, Serve, on_dashboard
 from tests.kit import dashboard, rows
 from tests.kit.process import Server, wait_for
@@ -81,7 +82,7 @@ def opened(context: BrowserContext, site: Site, project: Project, views: int) ->
 
 def settled(server: Server) -> None:
     """Wait until nothing is queued any more, merges included."""
-    wait_for(lambda: server.run("verify")["inQueue"] == 0, "an empty queue", MERGED_SECONDS_MAX)
+    wait_for(lambda: is_drained(server), "empty queues", MERGED_SECONDS_MAX)
 
 
 @pytest.mark.parametrize("way", ["script", "react"])

@@ -314,6 +314,27 @@ async def test_an_identification_behind_another_process_is_finished_by_a_worker(
     assert await rows(services, project.id, "event", "userId") == [[expected]]
 
 
+@pytest.mark.parametrize("names_the_user", [True, False])
+async def test_what_is_said_behind_another_process_goes_to_the_user_that_comes_of_it(
+    services_at_noon: Services, clock: FrozenClock, names_the_user: bool
+) -> None:
+    """A process was killed in its turn: both browsers are finished by a worker, with all that was said of them."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    lock = known.turn_of_identifier(project.id, "kim")
+    await services.keys.set_if_absent(lock, b"a process that died", clock.now_ms() + 60_000)
+    for browser in (visits.CHROME, visits.IPHONE):
+        who = visits.sender(project, user_agent=browser)
+        assert (await identify(services, project, "kim", who)).is_running
+        speaker = visits.sender(project, user_agent=browser, identifier="kim" if names_the_user else None)
+        await update(services, project, speaker, data=UserData(set={browser[:20]: True}))
+    await visits.settle(services)
+    clock.advance(MERGE_MS)
+    await visits.settle(services)
+    assert len(await users(services, project)) == 1
+    assert await data_of(services, project) == {visits.CHROME[:20]: True, visits.IPHONE[:20]: True}
+
+
 @pytest.mark.parametrize("killed_after", ["identity", "row"])
 async def test_a_user_half_made_is_made_once(services_at_noon: Services, killed_after: str) -> None:
     services = services_at_noon

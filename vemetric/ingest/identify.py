@@ -108,7 +108,7 @@ class Users:
         who = await self._resolver.resolve(sender, now_ms, may_create=False)
         if who is None:
             return False
-        job = user_said.update(hit, project.id, who.user_id, "", now_ms)
+        job = user_said.update(hit, project.id, who.user_id, user_said.named_by(sender), now_ms)
         if job is not None:
             await self._queue.put(Write(jobs=[jobs.update_job(job)]))
         return True

@@ -36,7 +36,15 @@ def with_event(hit: EventHit, sender: Sender, user_id: int, now_ms: int) -> Upda
     display_name, data = None if is_repeated else text(hit.display_name) or None, data_text(hit.user_data)
     if display_name is None and data is None:
         return None
-    return UpdateUserJob(sender.project_id, user_id, "", now_ms, display_name, data=data)
+    return UpdateUserJob(sender.project_id, user_id, named_by(sender), now_ms, display_name, data=data)
+
+
+def named_by(sender: Sender) -> str:
+    """By which identifier the sender knows the user, '' if by none. Above it stands the cookie, which is a user's id.
+
+    It may be that nobody is known by it yet: an identification is under way, and decides who is meant.
+    """
+    return "" if sender.cookie_user_id is not None else sender.user_identifier or sender.identifier or ""
 
 
 def text(value: str | UnsetType) -> str | None:

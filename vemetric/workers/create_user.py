@@ -15,7 +15,7 @@ from vemetric.database.database import Connection
 from vemetric.database.tables import project
 from vemetric.ingest import jobs
 from vemetric.ingest.identities import Claim
-from vemetric.ingest.jobs import CreateUserJob
+from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
 from vemetric.model import ids
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
@@ -56,6 +56,7 @@ class CreateUserWorker:
             wanted = [job for position, job in enumerate(asked) if position not in erased]
             for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
                 settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
+            self._services.probe("create-user:identified")
             await self._insert_missing(settled, lease)
         claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
         return Write(jobs=self._merges(settled), keys=self._services.identities.settle(claims))
@@ -92,7 +93,9 @@ class CreateUserWorker:
         for job, user_id, is_same_person in settled:
             if user_id != job.user_id and is_same_person:
                 merge = jobs.merge_job(job.project_id, job.user_id, user_id, self._services.clock.now_ms())
-                put += [merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
+                # What was said of the one who lost, and is kept, goes to the one who was first.
+                said = UpdateUserJob(job.project_id, job.user_id, job.identifier, job.created_ms)
+                put += [jobs.update_job(said), merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
         return put
 
 
