@@ -133,6 +133,9 @@ ROWS = {
     "POST /o/{organization}/settings/features": Row(OPERATOR_CHANGE, {"flags": "beta"}),
     "GET /invite/{token}": Row(OPEN, places={"token": "{invitation}"}),
     "POST /invite/{token}": Row("login 303 409 409 409 303", places={"token": "{invitation}"}),
+    # No project is public unless a setting makes it so.
+    "GET /public/{domain}": Row(GONE),
+    "GET /public/{domain}/panels/{panel}": Row(GONE),
     "GET /p/{project}": Row(SEEN),
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),

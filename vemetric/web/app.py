@@ -10,10 +10,11 @@ from vemetric.web import forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
 from vemetric.web.live import Live
-from vemetric.web.pages import reports
+from vemetric.web.pages import public, reports
 from vemetric.web.pages.install import CLOSING
 from vemetric.web.pages.live import LIVE
 from vemetric.web.pages.organization.usage import USAGE
+from vemetric.web.showcase import Showcase
 
 
 def make_app(services: Services) -> web.Application:
@@ -27,6 +28,7 @@ def make_app(services: Services) -> web.Application:
     app[reports.BUDGET] = reports.Budget(services.clock)
     app[USAGE] = Usage(services.engine, services.clock)
     app[CLOSING] = asyncio.Event()
+    app[public.SHOWCASE] = Showcase(services.clock)
     app[LIVE] = Live(services.engine, services.clock)
     app.on_shutdown.append(_close_streams)
     render.set_up(app)

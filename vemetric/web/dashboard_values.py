@@ -17,7 +17,13 @@ NO_ICONS: Mapping[str, str] = MappingProxyType({})
 
 
 def chart(
-    project: Project, path: str, state: View, loaded: Dashboard | None, *, is_late: bool = False
+    project: Project,
+    path: str,
+    state: View,
+    loaded: Dashboard | None,
+    *,
+    is_late: bool = False,
+    is_public: bool = False,
 ) -> dict[str, Any]:
     """For tiles and chart. loaded: None where nothing was counted, in time (is_late) or at all."""
     preset = PRESETS.get(state.timespan.key)
@@ -39,7 +45,8 @@ def chart(
         "live_url": view.url(path, view.with_timespan(state, Timespan("live"))),
         "wider_url": view.url(path, view.with_timespan(state, Timespan("30days"))),
         "unfiltered_url": view.url(path, view.with_filters(state, filters.NOTHING)),
-        "exports": exports(path, view.CHART, state),
+        "exports": None if is_public else exports(path, view.CHART, state),
+        "is_public": is_public,
         "refresh_seconds": preset.refresh_seconds if preset is not None else None,
     }
 
@@ -53,6 +60,7 @@ def card(
     *,
     is_late: bool = False,
     icons: Mapping[str, str] = NO_ICONS,
+    is_public: bool = False,
 ) -> dict[str, Any]:
     """For a card. loaded: as in `chart`. icons: emoji by the names of events."""
     choice = state.choice(kind)
@@ -77,12 +85,12 @@ def card(
         "search_kept": view.parameters(view.with_search(state, kind.name, "")),
         "search_clear": link(view.with_search(state, kind.name, "")),
         "filter_links": [_filter_link(path, state, line) for line in lines],
-        "deeper_links": [_deeper_link(state, choice, line, link) for line in lines],
+        "deeper_links": [None if is_public else _deeper_link(state, choice, line, link) for line in lines],
         "trail": _trail(kind, state, link),
         "here": link(state),
         "whole": whole_fragment_url(path, kind.name, state),
         "path": path,
-        "exports": exports(path, kind.name, state),
+        "exports": None if is_public else exports(path, kind.name, state),
         "in_chart": in_chart(path, state),
         **world.values(path, state, choice, loaded),
     }

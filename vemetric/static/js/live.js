@@ -34,6 +34,7 @@ function follow() {
   const place = panels();
   if (!place) return unfollow();
   if (document.hidden || stream) return;
+  if (!place.dataset.live) return schedule();
   stream = new EventSource(place.dataset.live);
   stream.addEventListener("change", refresh);
   stream.addEventListener("error", () => {

@@ -13,6 +13,7 @@ from vemetric.model.dashboard import Card as CardRows
 from vemetric.model.dashboard import Dashboard, Range
 from vemetric.model.funnel import Funnel
 from vemetric.model.project import Project
+from vemetric.model.saved_filter import SavedFilter
 from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats import dashboard as stats
 from vemetric.stats.filters import Conditions, compile_filters
@@ -23,6 +24,7 @@ from vemetric.web.filter_bar import Place
 from vemetric.web.live import Live
 from vemetric.web.pages import filters, install, shell
 from vemetric.web.pages.live import LIVE
+from vemetric.web.showcase import Showcase
 from vemetric.web.view import View
 
 # How many panels of a page are counted at once; the chart alone takes three statements.
@@ -36,7 +38,7 @@ Found = TypeVar("Found")
 
 
 class Asked(NamedTuple):
-    """What a page or a part of it is about. icons: emoji by the names of events."""
+    """What a page or a part of it is about. icons: emoji by the names of events. showcase: of a public dashboard."""
 
     page: Context
     project: Project
@@ -46,10 +48,15 @@ class Asked(NamedTuple):
     conditions: Conditions
     icons: dict[str, str]
     live: Live
+    showcase: Showcase | None = None
+
+    @property
+    def is_public(self) -> bool:
+        return self.showcase is not None
 
     @property
     def path(self) -> str:
-        return f"/p/{self.project.id}"
+        return f"/public/{self.project.domain}" if self.is_public else f"/p/{self.project.id}"
 
 
 class Late:
@@ -66,29 +73,38 @@ async def show(request: web.Request) -> web.Response:
     if project.first_event_at_ms is None:
         return await install.show(request, project)
     asked = await ask(request, project, view.parse(request.query, _now_ms(request), project.time_zone))
+    saved = await filters.saved_of(request, project)
+    return await page_of(request, asked, saved, **await shell.values(request, project, "dashboard"))
+
+
+async def page_of(
+    request: web.Request, asked: Asked, saved: list[SavedFilter] | None = None, **frame: Any
+) -> web.Response:
+    """The page of what is asked, in its frame; the frame of a public one needs no values. saved: the saved filters."""
     patience = None if PATIENT_PARAMETER in request.query else PATIENCE_SECONDS
     values = await panels(asked, patience)
-    saved = await filters.saved_of(request, project)
     place = Place(asked.path, asked.path, view.parameters(asked.state))
-    frame = await shell.values(request, project, "dashboard")
     return render.page(
         request,
         "pages/dashboard.html",
         bar=filter_bar.bar(place, asked.state.filters, asked.funnels, saved),
-        **(values | tools_values(project, asked.state, asked.range) | frame),
+        **(values | tools_values(asked) | frame),
     )
 
 
-async def ask(request: web.Request, project: Project, state: View) -> Asked:
-    """What a request is about: its state with everything that this refers to."""
+async def ask(request: web.Request, project: Project, state: View, showcase: Showcase | None = None) -> Asked:
+    """What a request is about: its state with everything that this refers to. showcase: for a public dashboard."""
     page = context.of(request)
     funnels = await filters.funnels_of(request, project)
     live = request.app[LIVE]
     # Whoever watches live looks at the same instants, so that what is counted for one is counted for all.
-    now_ms = live.moment(project.id) if state.timespan.key == LIVE_KEY else _now_ms(request)
+    is_live = state.timespan.key == LIVE_KEY
+    now_ms = live.moment(project.id) if is_live else _now_ms(request)
+    if showcase is not None:
+        now_ms = showcase.moment(is_live=is_live)
     range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     icons = await event_icons.of_project(page.services.database, project.id)
-    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons, live)
+    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons, live, showcase)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
@@ -148,8 +164,12 @@ async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
     return await _shared(asked, (kind.name, wanted, is_map), count)
 
 
-async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found]]) -> Found:
-    """Count a panel; in Live, once for all who look at the same one."""
+async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found | None]]) -> Found | None:
+    """Count a panel; in Live and in public, once for all who look at the same one."""
+    if asked.showcase is not None:
+        project = asked.project
+        shown = (project.id, project.events_prevent_bounce, asked.range, filter_text.write(asked.state.filters), panel)
+        return await asked.showcase.shared(shown, asked.page.ip, count)
     if asked.state.timespan.key != LIVE_KEY:
         return await count()
     key = (asked.project.id, asked.range.now_ms, filter_text.write(asked.state.filters), panel)
@@ -160,7 +180,12 @@ def chart_values(asked: Asked, loaded: Dashboard | Late | None) -> dict[str, Any
     """What the template of tiles and chart needs."""
     is_late = isinstance(loaded, Late)
     return dashboard_values.chart(
-        asked.project, asked.path, asked.state, None if isinstance(loaded, Late) else loaded, is_late=is_late
+        asked.project,
+        asked.path,
+        asked.state,
+        None if isinstance(loaded, Late) else loaded,
+        is_late=is_late,
+        is_public=asked.is_public,
     )
 
 
@@ -168,12 +193,22 @@ def card_values(asked: Asked, kind: Kind, card: CardRows | Late | None) -> dict[
     """What the template of a card needs."""
     is_late = isinstance(card, Late)
     rows = None if isinstance(card, Late) else card
-    return dashboard_values.card(asked.project, asked.path, asked.state, kind, rows, is_late=is_late, icons=asked.icons)
+    return dashboard_values.card(
+        asked.project,
+        asked.path,
+        asked.state,
+        kind,
+        rows,
+        is_late=is_late,
+        icons=asked.icons,
+        is_public=asked.is_public,
+    )
 
 
-def tools_values(project: Project, state: View, range_: Range) -> dict[str, Any]:
+def tools_values(asked: Asked) -> dict[str, Any]:
     """What the timespan menu and the range picker need. Days are those of the project's time zone."""
-    path, tz = f"/p/{project.id}", calendar.zone(range_.time_zone)
+    path, state, range_ = asked.path, asked.state, asked.range
+    tz = calendar.zone(range_.time_zone)
     today = calendar.local(range_.now_ms, tz)
     first = range_.start_date or calendar.local(range_.start_ms, tz).date().isoformat()
     kept = view.with_timespan(state, Timespan())
@@ -191,7 +226,7 @@ def tools_values(project: Project, state: View, range_: Range) -> dict[str, Any]
             "today": today.date().isoformat(),
             "kept": view.parameters(kept),
         },
-        "zone_label": f"{project.time_zone}, {today:%H:%M}",
+        "zone_label": f"{range_.time_zone}, {today:%H:%M}",
     }
 
 

@@ -1,5 +1,6 @@
 """GET /p/<project>/panels/<panel>: one panel by the template its page uses, for a script to swap in."""
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
@@ -7,6 +8,7 @@ from aiohttp import web
 from vemetric import errors
 from vemetric.web import cards, context, render, view
 from vemetric.web.pages import dashboard, install
+from vemetric.web.pages.dashboard import Asked
 
 # All panels at once, for what refreshes itself, and the list of what was seen on the install page.
 ALL, SEEN = "all", "seen"
@@ -16,18 +18,25 @@ PUSH_URL_HEADER = "HX-Push-Url"
 
 async def show(request: web.Request) -> web.Response:
     """The panel. Its answer names the address that the page has from now on."""
-    project = await context.project_of(request)
-    panel = request.match_info["panel"]
-    page = context.of(request)
-    if panel == SEEN:
+    project, page = await context.project_of(request), context.of(request)
+    if request.match_info["panel"] == SEEN:
         return render.page(request, "panels/seen.html", seen=await install.seen(page, project))
+
+    async def ask(query: dict[str, str]) -> Asked:
+        state = view.parse(query, page.services.clock.now_ms(), project.time_zone)
+        return await dashboard.ask(request, project, state)
+
+    return await part_of(request, ask)
+
+
+async def part_of(request: web.Request, ask: Callable[[dict[str, str]], Awaitable[Asked]]) -> web.Response:
+    """The panel of the path. ask: what a query of the page is about."""
+    panel, query = request.match_info["panel"], dict(request.query)
     if panel not in (ALL, view.CHART, *cards.KINDS):
         raise errors.NotFound
-    query = dict(request.query)
     if panel != ALL:
         query = view.merged(panel, _page_query(request), query)
-    state = view.parse(query, page.services.clock.now_ms(), project.time_zone)
-    asked = await dashboard.ask(request, project, state)
+    asked = await ask(query)
     if panel == ALL:
         return render.page(request, "panels/all.html", **await dashboard.panels(asked))
     if panel == view.CHART:
@@ -37,7 +46,7 @@ async def show(request: web.Request) -> web.Response:
         kind = cards.KINDS[panel]
         values = dashboard.card_values(asked, kind, await dashboard.load_card(asked, kind))
         response = render.page(request, "panels/card_alone.html", card=values)
-    address = view.url(f"/p/{project.id}", state)
+    address = view.url(asked.path, asked.state)
     here = urlsplit(request.headers.get(CURRENT_URL_HEADER, ""))
     # What only loads late or again is no step of the history.
     if parse_qsl(urlsplit(address).query) != parse_qsl(here.query) or not here.path:
