@@ -8,13 +8,14 @@ from vemetric.stats.query import Query
 
 NOON_MS = 1_773_144_000_000
 CHOSEN = {"event": "signup", "property": "plan", "search": "x", "codes": ["AT"]}
+OF_A_USER = {"user": 1, "sessions": ["v"], "beforeAt": NOON_MS, "beforeId": ""}
 CHOICES = [(card, name) for card, choices in dimensions.CARDS.items() for name in choices]
 
 
 def parameters():
     range_ = timespan.resolve(Timespan(), NOON_MS, "Europe/Vienna")
     both = Query(1, range_).with_previous(timespan.previous(range_))
-    return both | {"limit": 7, "offset": 0, "from": both["previousStart"], "to": both["end"]} | CHOSEN
+    return both | {"limit": 7, "offset": 0, "from": both["previousStart"], "to": both["end"]} | CHOSEN | OF_A_USER
 
 
 @pytest.mark.parametrize("name", statements.names())
@@ -39,7 +40,8 @@ async def test_every_dimension_can_be_planned(engine, card, name):
 def test_cards_read_only_the_range_and_project_they_ask_for():
     for name in statements.names():
         text = statements.statement(name)
-        assert text.count("projectId = {project:UInt64}") == text.count("FROM event") + text.count("FROM session")
+        read = sum(text.count(f"FROM {table}") for table in ("event", "session", "user"))
+        assert text.count("projectId = {project:UInt64}") == read
 
 
 def test_the_first_choice_of_a_card_is_its_default():
