@@ -27,6 +27,9 @@ from vemetric.services import Services
 
 VISITORS, NAMES = 3, ("ann", "bob")
 LEASE_SECONDS = 60
+MOMENT_MS = 15_000
+DAY_MS = 86_400_000
+LATE_MS = DAY_MS // 2
 MOMENTS = ("claimed", "before-insert", "after-insert", "before-ack", "after-ack")
 
 visitors = st.integers(0, VISITORS - 1)
@@ -115,9 +118,18 @@ class World:
         who = visits.sender(self.project, ip(visitor))
         identified = await self.services.users.identify(IdentifyHit(name), self.project, who, geo.UNKNOWN)
         self.model.identify(self.visitor_id(visitor), name, identified.user_id, self.clock.now_ms())
+        # What comes a moment after an identification still belongs to it; how long a moment is, is not told here.
+        self.clock.advance(MOMENT_MS)
 
     async def wait(self, minutes: int) -> None:
-        self.clock.advance(minutes * 60_000)
+        if self.clock.now_ms() % DAY_MS < LATE_MS:
+            self.clock.advance(minutes * 60_000)
+
+    async def begin_a_day(self) -> None:
+        """A history stays within one day: at midnight visitors get other ids, which the model knows nothing of."""
+        await self.stop()
+        self.clock.advance(DAY_MS - self.clock.now_ms() % DAY_MS)
+        await self.start()
 
     async def work(self, queue_number: int, limit: int) -> None:
         """Handle some jobs of a queue, to the deadly moment if there is one."""
@@ -149,6 +161,9 @@ class World:
         await visits.settle(self.services)
 
     async def check(self) -> None:
+        await self.settle()
+        # Merges and retries are put off a little.
+        self.clock.advance(MOMENT_MS)
         await self.settle()
         project = {"project": self.project.id}
         events = await self._engine.query(
@@ -187,6 +202,7 @@ def examples(count: int) -> settings:
 
 async def compare(world: World, steps: list[tuple[Any, ...]]) -> None:
     """Take the steps in a project of their own and compare the rows with the model."""
+    await world.begin_a_day()
     world.project = await visits.a_project(world.services)
     world.model = Model()
     for name, *arguments in steps:
