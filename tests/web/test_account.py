@@ -132,6 +132,26 @@ class TestAddress:
             assert "a2@example.com" in text_of(await mail.letter_to("alice@example.com"))
             assert (await browser.get(found.group(1))).status == 404
 
+        @pytest.mark.parametrize("by", ["link", "operator"])
+        async def test_a_new_password_ends_the_link_that_was_asked_for_with_the_old_one(
+            self, site: Site, alice: Account, mail: MailServer, by: str
+        ) -> None:
+            services, browser = site.services, await site.browser_of(alice)
+            await post(browser, "/account/email", {"email": "thief@example.com", "email_password": PASSWORD})
+            await do_errands(services)
+            found = re.search(rf"{PUBLIC_URL}(/new-address/\S+)", text_of(await mail.letter_to("thief@example.com")))
+            assert found is not None
+            if by == "operator":
+                await logins.reset_password(services.database, services.clock, alice.email, "a new password")
+            else:
+                await site.browser().fill("/forgot", {"email": alice.email})
+                await do_errands(services)
+                reset = re.search(rf"{PUBLIC_URL}(/reset/\S+)", text_of(await mail.letter_to(alice.email)))
+                assert reset is not None
+                await site.browser().fill(reset.group(1), {"password": "a new password"})
+            assert (await site.browser().get(found.group(1))).status == 404
+            assert await account_of(site) is not None
+
         async def test_that_one_is_taken_is_not_told(self, site: Site, alice: Account, mail: MailServer) -> None:
             browser = await site.browser_of(alice)
             done = await post(browser, "/account/email", {"email": "bob@example.com", "email_password": PASSWORD})
