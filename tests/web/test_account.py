@@ -84,6 +84,23 @@ class TestGeneral:
     async def test_a_form_that_is_too_large_is_not_read(self, site: Site, alice: Account) -> None:
         assert (await send_picture(await site.browser_of(alice), b"\0" * 6_100_000)).status == 413
 
+    @pytest.mark.parametrize(
+        "part",
+        [
+            b"broken header",
+            b"X: " + b"y" * 70_000,
+            b"A: b\r\n" * 20_000,
+            b"Content-Length: -5",
+            b"Content-Disposition: form-data; name=_charset_\r\n\r\n" + b"x" * 40,
+        ],
+        ids=["header", "long", "many", "length", "charset"],
+    )
+    async def test_a_form_that_is_broken_is_told_so(self, site: Site, alice: Account, part: bytes) -> None:
+        browser = await site.browser_of(alice)
+        body = b"--limit\r\n" + part + b"\r\n\r\nx\r\n--limit--\r\n"
+        kind = {"Content-Type": "multipart/form-data; boundary=limit"}
+        assert (await browser.ask("POST", "/account/picture", kind, data=body)).status in (400, 403)
+
     async def test_a_picture_needs_the_forms_token(self, site: Site, alice: Account) -> None:
         page = await send_picture(await site.browser_of(alice), a_png(), csrf="0" * 128)
         assert page.status == 403
