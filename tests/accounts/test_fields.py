@@ -68,6 +68,8 @@ def test_an_address_is_kept_in_lower_case(typed: str, kept: str) -> None:
         *("", "ann", "ann@", "@example.com", "a@@example.com", "a b@example.com", "<a@example.com>", "a@example"),
         *("a@localhost", "a@-b.example", "a@b..example", "x" * 65 + "@example.com", "a\x00@example.com", "a@b.c"),
         *("\ud800@example.com", "a@" + "b" * 250 + ".example", "a@example.com\nBcc: b@example.com"),
+        # Mail programs would read another address: that of b@example.net.
+        *("=?utf-8?q?b=40example.net=3E?=@example.com", "a=?utf-8?b?yq==?=@example.com"),
     ],
 )
 def test_what_is_no_address_is_refused(typed: str) -> None:

@@ -69,6 +69,12 @@ def test_a_jpeg_loses_what_it_tells_but_which_side_is_up(order: str) -> None:
     assert picture_formats.read(picture.content).content == picture.content
 
 
+def test_a_scan_full_of_escaped_bytes_is_read_once() -> None:
+    """Four million bytes of them would take minutes, were the rest of the file looked at anew for each."""
+    file = a_jpeg().replace(b"\x12\xff\x00\x34", b"\x12" + b"\xff\x00" * 2_000_000 + b"\x34")
+    assert picture_formats.read(file).content == file.removesuffix(PLACE)
+
+
 def test_a_jpeg_that_is_up_has_no_such_segment() -> None:
     assert picture_formats.read(a_jpeg(exif(1))).content == a_jpeg().removesuffix(PLACE)
 

@@ -109,6 +109,11 @@ async def test_migrating_makes_the_schema_once(file, clock):
         assert rows(file, "PRAGMA user_version") == [(len(sqlite_schema.MIGRATIONS),)]
 
 
+def test_the_commit_is_known_to_the_oldest_engine_that_is_let_in():
+    assert sqlite_schema.SQLITE_VERSION_MIN < (3, 38)
+    assert "->" not in sqlite_commit.SCHEMA
+
+
 # Durable when answered
 
 

@@ -84,6 +84,23 @@ class TestGeneral:
     async def test_a_form_that_is_too_large_is_not_read(self, site: Site, alice: Account) -> None:
         assert (await send_picture(await site.browser_of(alice), b"\0" * 6_100_000)).status == 413
 
+    @pytest.mark.parametrize(
+        "part",
+        [
+            b"broken header",
+            b"X: " + b"y" * 70_000,
+            b"A: b\r\n" * 20_000,
+            b"Content-Length: -5",
+            b"Content-Disposition: form-data; name=_charset_\r\n\r\n" + b"x" * 40,
+        ],
+        ids=["header", "long", "many", "length", "charset"],
+    )
+    async def test_a_form_that_is_broken_is_told_so(self, site: Site, alice: Account, part: bytes) -> None:
+        browser = await site.browser_of(alice)
+        body = b"--limit\r\n" + part + b"\r\n\r\nx\r\n--limit--\r\n"
+        kind = {"Content-Type": "multipart/form-data; boundary=limit"}
+        assert (await browser.ask("POST", "/account/picture", kind, data=body)).status in (400, 403)
+
     async def test_a_picture_needs_the_forms_token(self, site: Site, alice: Account) -> None:
         page = await send_picture(await site.browser_of(alice), a_png(), csrf="0" * 128)
         assert page.status == 403
@@ -131,6 +148,26 @@ class TestAddress:
             await do_errands(site.services)
             assert "a2@example.com" in text_of(await mail.letter_to("alice@example.com"))
             assert (await browser.get(found.group(1))).status == 404
+
+        @pytest.mark.parametrize("by", ["link", "operator"])
+        async def test_a_new_password_ends_the_link_that_was_asked_for_with_the_old_one(
+            self, site: Site, alice: Account, mail: MailServer, by: str
+        ) -> None:
+            services, browser = site.services, await site.browser_of(alice)
+            await post(browser, "/account/email", {"email": "thief@example.com", "email_password": PASSWORD})
+            await do_errands(services)
+            found = re.search(rf"{PUBLIC_URL}(/new-address/\S+)", text_of(await mail.letter_to("thief@example.com")))
+            assert found is not None
+            if by == "operator":
+                await logins.reset_password(services.database, services.clock, alice.email, "a new password")
+            else:
+                await site.browser().fill("/forgot", {"email": alice.email})
+                await do_errands(services)
+                reset = re.search(rf"{PUBLIC_URL}(/reset/\S+)", text_of(await mail.letter_to(alice.email)))
+                assert reset is not None
+                await site.browser().fill(reset.group(1), {"password": "a new password"})
+            assert (await site.browser().get(found.group(1))).status == 404
+            assert await account_of(site) is not None
 
         async def test_that_one_is_taken_is_not_told(self, site: Site, alice: Account, mail: MailServer) -> None:
             browser = await site.browser_of(alice)

@@ -98,6 +98,7 @@ class TestOn:
             (SECRET, 301, None),
             (SECRET, 0, ""),
             (SECRET, 0, "ts=;h1="),
+            (SECRET, 0, f"ts={'9' * 5000};h1=x"),
             (SECRET, 0, "ts=1;ts=2;h1=x"),
             (SECRET, 0, "h1=ä"),
         ],

@@ -1,10 +1,12 @@
-"""The hub's short way answers plain hits, leaves everything else to the library, and never answers otherwise than it."""
+"""The hub's short way answers plain hits, leaves all else to the library, and never answers otherwise than it."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +26,7 @@ from vemetric.web.tracker import Tracker
 TOKEN = "t" * 16
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 BODY = json.dumps({"name": "signed-up", "url": "https://example.com/"}).encode()
+BODY_BYTES_MAX = 2_000
 
 
 class Listeners(NamedTuple):
@@ -32,6 +35,7 @@ class Listeners(NamedTuple):
     services: Services
     short: int
     library: int
+    server: web.Server
 
     async def queued(self) -> int:
         return sum(queue.ready for queue in await self.services.queue.stats())
@@ -39,18 +43,20 @@ class Listeners(NamedTuple):
 
 @pytest.fixture
 async def listeners(services_at_noon: Services) -> AsyncIterator[Listeners]:
-    services = services_at_noon
+    config = msgspec.structs.replace(services_at_noon.config, hit_body_bytes_max=BODY_BYTES_MAX)
+    services = dataclasses.replace(services_at_noon, config=config)
     async with services.database.begin() as connection:
         organization_id = ids.random_id(16)
         await organizations.create(connection, Organization(organization_id, "Acme", 0))
         await projects.create(connection, Project(1, organization_id, "Site", "example.com", TOKEN))
     hub = Hub(services, Tracker())
-    runner = web.ServerRunner(web.Server(hub.handle, access_log=None))
+    server = web.Server(hub.handle, access_log=None)
+    runner = web.ServerRunner(server)
     await runner.setup()
     await HubSite(runner, hub, "127.0.0.1", 0).start()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     short, library = (address[1] for address in runner.addresses)
-    yield Listeners(services, short, library)
+    yield Listeners(services, short, library, server)
     await runner.cleanup()
 
 
@@ -121,6 +127,7 @@ async def test_the_short_way_is_taken_again_after_the_librarys(listeners: Listen
         hit(b"Bad Name: value"),
         hit(b"Nul: a\0b"),
         hit(b"Return: a\rb"),
+        hit(b"Blanks:" + b" " * 7_000 + b"\x01"),
         hit(b"No-Colon"),
         hit(b"Host: other.test"),
         hit(b"User-Agent: another"),
@@ -198,3 +205,60 @@ async def test_a_full_queue_is_told_and_the_session_is_not_begun(listeners: List
     queue.jobs_max = bound
     leave = hit(line=b"POST /l HTTP/1.1", body=b"{}")
     assert await answers(listeners.short, [leave, hit(), leave], 3) == [401, 200, 200]
+
+
+async def test_a_body_beyond_the_bound_is_refused_on_the_short_way_too(listeners: Listeners) -> None:
+    largest, larger = hit(body=BODY.ljust(BODY_BYTES_MAX)), hit(body=BODY.ljust(BODY_BYTES_MAX + 1))
+    for port in (listeners.short, listeners.library):
+        assert await answers(port, [largest], 1) == [200]
+        assert await answers(port, [larger], 1) == [413]
+
+
+def test_a_header_of_blanks_is_looked_at_once() -> None:
+    # Tried at every length these would take minutes.
+    assert hub_protocol.read_field(b"Blanks:" + b" \t" * 200_000 + b"\x01") is None
+    assert hub_protocol.read_field(b"Blanks:" + b" " * 200_000) == (("blanks", ""), None)
+
+
+async def connection(
+    listeners: Listeners,
+) -> tuple[hub_protocol.HubProtocol, asyncio.StreamReader, asyncio.StreamWriter]:
+    """The server's end of a new connection that takes the short way, and ours."""
+    before = set(listeners.server.connections)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listeners.short)
+    writer.write(b"GET /up HTTP/1.1\r\nHost: hub.test\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    (protocol,) = set(listeners.server.connections) - before
+    assert isinstance(protocol, hub_protocol.HubProtocol)
+    return protocol, reader, writer
+
+
+async def test_a_connection_that_ends_answers_what_is_under_way_and_takes_nothing_more(listeners: Listeners) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+    protocol, _, writer = await connection(listeners)
+    # The second waits behind the first. Taken while the connection ends, it would be stored and never be answered.
+    protocol.data_received(hit())
+    assert protocol._under_way is not None
+    protocol.data_received(hit())
+    await protocol.shutdown(10)
+    writer.close()
+    assert await listeners.queued() == 2
+
+
+async def test_nothing_is_taken_once_the_library_is_about_to_close(listeners: Listeners) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+    protocol, reader, writer = await connection(listeners)
+    handler = listeners.server.request_handler
+
+    async def send_more_when_answered(request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: protocol.data_received(hit()))
+        return await handler(request)
+
+    protocol._request_handler = send_more_when_answered
+    protocol.data_received(b"GET /up HTTP/1.1\r\nHost: hub.test\r\nConnection: close\r\n\r\n")
+    await reader.read()
+    writer.close()
+    await protocol.shutdown(10)
+    assert await listeners.queued() == 1

@@ -94,6 +94,7 @@ class TestForms:
         [
             {"Origin": "https://elsewhere.test"},
             {"Origin": "null"},
+            {"Origin": "http://["},
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
         ],

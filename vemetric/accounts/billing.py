@@ -25,6 +25,8 @@ SIGNATURE_HEADER = "Paddle-Signature"
 NOTICE_SECONDS_MAX = 300
 SUBSCRIPTION_EVENTS = "subscription."
 ID_LENGTH_MAX = 64
+# Seconds since 1970 have ten digits for the next centuries.
+STAMP_DIGITS_MAX = 12
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ def check(secret: str, header: str, body: bytes, clock: Clock) -> None:
     """Make sure that a notice is Paddle's and of now: `ts=...;h1=...` signs time and body. Raises Unauthorized."""
     parts = [part.strip().partition("=") for part in header.split(";")]
     stamps = [value for name, _, value in parts if name == "ts"]
-    if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdigit()):
+    if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdigit() and len(stamps[0]) <= STAMP_DIGITS_MAX):
         raise errors.Unauthorized("This notice is not signed.")
     if abs(clock.now_ms() // 1000 - int(stamps[0])) > NOTICE_SECONDS_MAX:
         raise errors.Unauthorized("This notice is not of now.")

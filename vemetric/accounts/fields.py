@@ -15,7 +15,8 @@ DOMAIN_LENGTH_MAX = 253
 TOP_LABEL_LENGTH_MIN = 2
 
 # Something before one @, a dotted host behind it: only a letter sent to it proves more.
-_LOCAL_PART = r"[^\s@\x00-\x1f\x7f\ud800-\udfff<>\"(),:;\[\]\\]{1,64}"
+# What looks like an encoded word of a mail header would be decoded on the way, into another address.
+_LOCAL_PART = r"(?!.*=\?)[^\s@\x00-\x1f\x7f\ud800-\udfff<>\"(),:;\[\]\\]{1,64}"
 _EMAIL = re.compile(rf"{_LOCAL_PART}@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")

@@ -7,6 +7,7 @@ from vemetric.accounts import fields, limits, passwords, tokens
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import logins as stored_logins
+from vemetric.database import verifications
 from vemetric.database.database import Database
 from vemetric.model import ids
 from vemetric.model.account import Account, Login
@@ -140,7 +141,7 @@ async def revoke_others(database: Database, login: Login) -> int:
 
 
 async def reset_password(database: Database, clock: Clock, email: str, password: str) -> Account:
-    """Give the account of an address a new password and end its logins. Raises NotFound, Invalid."""
+    """Give the account of an address a new password; its logins, codes and links end. Raises NotFound, Invalid."""
     fields.clean(password=(passwords.allowed, password))
     new_hash = await passwords.hashed(password)
     async with database.begin() as connection:
@@ -149,6 +150,7 @@ async def reset_password(database: Database, clock: Clock, email: str, password:
             raise errors.NotFound(f"There is no account with the address {email}.")
         await stored_accounts.set_password(connection, account.id, new_hash, clock.now_ms())
         await stored_logins.delete_of_account(connection, account.id)
+        await verifications.delete_of_account(connection, account.id)
     return account
 
 

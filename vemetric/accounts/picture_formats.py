@@ -3,6 +3,7 @@
 The pixels stay as they are, so that no decoder of pictures is needed here. Anything unusual is refused.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -21,6 +22,8 @@ JPEG_SCAN, JPEG_APP0, JPEG_APP1, JPEG_APP2, JPEG_APP14, JPEG_APP15, JPEG_COMMENT
 )
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ORIENTATION = 0x0112
+# What ends the data of a scan: any marker but an escaped 0xFF and the restarts within it.
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 
 
 class Picture(NamedTuple):
@@ -123,8 +126,8 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
         if end > len(content):
             raise IndexError(marker)
         if marker == JPEG_SCAN:
-            while not (content[end] == 0xFF and content[end + 1] != 0 and not 0xD0 <= content[end + 1] <= 0xD7):
-                end = content.index(b"\xff", end + 1) if b"\xff" in content[end + 1 :] else len(content)
+            found = _AFTER_SCAN.search(content, end)
+            end = len(content) if found is None else found.start()
         yield marker, content[place:end]
         place = end
 

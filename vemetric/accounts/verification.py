@@ -141,7 +141,7 @@ async def write_reset(database: Database, clock: Clock, post: Post, email: str) 
 
 
 async def set_password(database: Database, clock: Clock, post: Post, token: str, password: str) -> Account:
-    """Set a new password by the link of a letter; every login ends. Raises NotFound and Invalid.
+    """Set a new password by the link of a letter; every login, code and link ends. Raises NotFound and Invalid.
 
     The letter came to the account's address, so that this proves the address too.
     """
@@ -154,6 +154,8 @@ async def set_password(database: Database, clock: Clock, post: Post, token: str,
         account = await _prove(connection, found, now_ms)
         await stored_accounts.set_password(connection, account.id, new_hash, now_ms)
         await stored_logins.delete_of_account(connection, account.id)
+        # Whoever had the old password may have asked for another address: its link would take the account back.
+        await end_all(connection, account.id)
         words = letters.password_was_changed(account.name, f"{post.url}{FORGOT_PATH}")
         letter = await post.write(connection, words, account.email, account.id)
     await post.dispatch(letter)

@@ -58,6 +58,11 @@ async def by_id(connection: Connection, project_id: int) -> Project | None:
     return await _one(connection, project.c.id == project_id)
 
 
+async def existing(connection: Connection, project_ids: set[int]) -> set[int]:
+    """Those of the ids that are a project's."""
+    return {row.id for row in await connection.rows(select(project.c.id).where(project.c.id.in_(project_ids)))}
+
+
 async def by_domain(connection: Connection, domain: str) -> Project | None:
     """The project of a domain as accounts/projects.py writes it."""
     return await _one(connection, project.c.domain == domain)

@@ -5,7 +5,6 @@ win it back from a loop that is busy answering. Used by sqlite_jobs.py, in the w
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,8 +23,8 @@ _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 _INSERT = "INSERT INTO bundle (id, queue, state, place, jobs, bytes, put_at_ms, body) VALUES (?, ?, 0, 0, ?, ?, ?, ?)"
 _READY = """
-SELECT json_group_array(json_array(id, jobs, bytes)) FROM (
-    SELECT id, jobs, bytes FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
+SELECT json_group_array(json_array(id, place, jobs, bytes)) FROM (
+    SELECT id, place, jobs, bytes FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
 """
 _END_LEASES = "UPDATE bundle SET state = 0 WHERE queue = ? AND state = 1 AND lease_until_ms <= ?"
 _CLAIM = """
@@ -38,7 +37,7 @@ WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
 """
 # Of the bundles with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
 _HELD = "id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3"
-_SIZES = f"SELECT json_group_array(json_array(id, jobs)) FROM bundle WHERE {_HELD}"  # noqa: S608 - text of ours
+_PLACES = f"SELECT json_group_array(json_array(id, place, jobs)) FROM bundle WHERE {_HELD}"  # noqa: S608 - text of ours
 _REMOVE = f"DELETE FROM bundle WHERE {_HELD}"  # noqa: S608
 _EXTEND = f"UPDATE bundle SET lease_until_ms = ?4 WHERE {_HELD}"  # noqa: S608
 _RELEASE = f"UPDATE bundle SET state = 0 WHERE {_HELD}"  # noqa: S608
@@ -62,6 +61,7 @@ class Ready(NamedTuple):
     """A bundle that can be claimed."""
 
     id: int
+    place: int
     jobs: int
     bytes: int
 
@@ -157,16 +157,21 @@ def settle(db: sqlite3.Connection, held: Held) -> tuple[list[int], list[int], in
 
     A bundle of which only some jobs are held is taken apart.
     """
-    asked = Counter(id_ // JOB_IDS_PER_ROW for id_ in set(held.ids))
-    found = db.execute(_SIZES, (as_json(list(asked)), held.lease, held.now_ms)).fetchone()[0]
-    whole: set[int] = set()
-    for bundle, jobs in msgspec.json.decode(found, type=list[tuple[int, int]]):
-        if asked[bundle] == jobs:
-            whole.add(bundle)
-        else:
+    ids = set(held.ids)
+    text = as_json(list({id_ // JOB_IDS_PER_ROW for id_ in ids}))
+    found = db.execute(_PLACES, (text, held.lease, held.now_ms)).fetchone()[0]
+    whole: list[int] = []
+    bundled: set[int] = set()
+    for bundle, place, jobs in msgspec.json.decode(found, type=list[tuple[int, int, int]]):
+        # Jobs that were taken out of it have rows, though their ids name the bundle still.
+        first = bundle * JOB_IDS_PER_ROW + place
+        of_bundle = range(first, first + jobs)
+        if ids.issuperset(of_bundle):
+            whole.append(bundle)
+            bundled.update(of_bundle)
+        elif not ids.isdisjoint(of_bundle):
             take_apart(db, bundle)
-    others = [id_ for id_ in held.ids if id_ // JOB_IDS_PER_ROW not in whole]
-    return list(whole), others, sum(asked[bundle] for bundle in whole)
+    return whole, [id_ for id_ in held.ids if id_ not in bundled], len(bundled)
 
 
 def remove(db: sqlite3.Connection, bundles: Sequence[int], held: Held) -> None:

@@ -23,10 +23,11 @@ CREATE TEMP TRIGGER commit_whole INSTEAD OF INSERT ON whole_commit BEGIN
     INSERT INTO bundle (id, queue, state, place, jobs, bytes, put_at_ms, body)
     SELECT NEW.bundle, NEW.queue, 0, 0, NEW.jobs, NEW.bytes, NEW.now_ms, NEW.body WHERE NEW.bundle IS NOT NULL;
     INSERT INTO job (id, queue, key, after, run_at_ms, put_at_ms, payload, state)
-    SELECT value ->> 0, NEW.queue, value ->> 1, value ->> 2, 0, NEW.now_ms,
-        substr(NEW.payloads, (value ->> 4) + 1, value ->> 5),
-        CASE WHEN value ->> 3 OR (
-            value ->> 2 IS NOT NULL AND EXISTS (SELECT 1 FROM job WHERE key = value ->> 2)) THEN 3 ELSE 0 END
+    SELECT json_extract(value, '$[0]'), NEW.queue, json_extract(value, '$[1]'), json_extract(value, '$[2]'), 0,
+        NEW.now_ms, substr(NEW.payloads, json_extract(value, '$[4]') + 1, json_extract(value, '$[5]')),
+        CASE WHEN json_extract(value, '$[3]') OR (
+            json_extract(value, '$[2]') IS NOT NULL
+            AND EXISTS (SELECT 1 FROM job WHERE key = json_extract(value, '$[2]'))) THEN 3 ELSE 0 END
     FROM json_each(NEW.singles) WHERE true
     ON CONFLICT (key, queue) WHERE key IS NOT NULL DO NOTHING;
     INSERT INTO key_log (id, body) SELECT NEW.log_id, NEW.log WHERE NEW.log IS NOT NULL;

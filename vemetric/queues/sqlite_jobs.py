@@ -183,15 +183,16 @@ class Heads(NamedTuple):
 def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads:
     """The oldest jobs, in bundles and alone, as many as were asked for and fit together.
 
-    A bundle is taken whole; only when the very first holds more than are asked for, those get rows of their own.
+    A bundle is taken whole. One that holds more than are still asked for waits for the next claim, unless this one
+    would be less than half of what was asked for, which tells a pool that no more is there: then those get rows.
     """
     heads = Heads([], [])
     alone = msgspec.json.decode(db.execute(_HEADS, (queue, limit)).fetchone()[0], type=list[tuple[int, int]])
     candidates = [(id_, 1, size, 0) for id_, size in alone] + [
-        (bundle.id * JOB_IDS_PER_ROW, bundle.jobs, bundle.bytes, bundle.id)
+        (bundle.id * JOB_IDS_PER_ROW + bundle.place, bundle.jobs, bundle.bytes, bundle.id)
         for bundle in sqlite_bundles.ready(db, queue, limit, now_ms)
     ]
-    size = 0
+    size, half = 0, limit // 2
     for id_, jobs, bytes_, bundle in sorted(candidates):
         size += bytes_
         if not limit or size > CLAIM_BYTES_MAX:
@@ -200,8 +201,7 @@ def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads
             heads.jobs.append(id_)
         elif jobs <= limit:
             heads.bundles.append(bundle)
-        elif heads.jobs or heads.bundles:
-            # The next claim takes it whole.
+        elif limit <= half:
             break
         else:
             heads.jobs.extend(sqlite_bundles.take_apart(db, bundle, limit))

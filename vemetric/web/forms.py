@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from vemetric import errors
 from vemetric.model.text import well_formed
@@ -90,7 +91,7 @@ async def _uploaded(request: web.Request) -> Upload:
                 request[UPLOAD] = await _read_upload(request, UPLOADS[request.path])
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
-        except (ValueError, ConnectionError, web.RequestPayloadError) as error:
+        except (ValueError, RuntimeError, ConnectionError, HttpProcessingError, web.RequestPayloadError) as error:
             raise errors.Invalid("This form is broken.") from error
     return request[UPLOAD]
 

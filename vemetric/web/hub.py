@@ -114,6 +114,8 @@ class Hub:
         """A POST to /e or /l whose project and user are known without reading; None when something must be read."""
         try:
             self._count(ask)
+            if len(ask.body) > self._services.config.hit_body_bytes_max:
+                raise Refused(Refusal.TOO_LARGE, 413, "Payload Too Large")
             seen = self._look(ask)
             known = self._services.projects.at_once(seen.token)
             if known is None:

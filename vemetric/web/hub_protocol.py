@@ -29,7 +29,8 @@ FIELD_BYTES_REMEMBERED_MAX = 512
 # What came while a hit was being written waits here; who sends more than this is read no further until then.
 HELD_BYTES_MAX = 65_536
 FIELD = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*"
+    # Possessive: blanks in front of what is no value must not be tried at every length.
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*+"
     rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
 )
 # Headers that change how a request is to be read or answered.
@@ -74,8 +75,6 @@ class HubProtocol(RequestHandler):
         self._peer: str | None = None
         # Whether all bytes that were handed to the library ended where a request ended.
         self._is_between = True
-        # How many of the library's requests are answered; it counts them as they come.
-        self._handled = 0
         self._under_way: UnderWay | None = None
         self._answering: asyncio.Task[None] | None = None
         self._held = b""
@@ -89,17 +88,12 @@ class HubProtocol(RequestHandler):
         self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
 
     def data_received(self, data: bytes) -> None:
-        if self._is_busy():
+        # Whoever is leaving takes nothing more: it could be stored but not be answered.
+        if self._is_busy() or self._idle is not None:
             self._hold(data)
         elif not self._take(data):
             self._is_between = self._is_between and ends_a_request(data)
             super().data_received(data)
-
-    async def _handle_request(self, *request: Any) -> Any:
-        try:
-            return await super()._handle_request(*request)
-        finally:
-            self._handled += 1
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """Let a hit that is being written be answered before the library's own end."""
@@ -117,8 +111,12 @@ class HubProtocol(RequestHandler):
         return self._under_way is not None or self._answering is not None
 
     def _is_at_rest(self) -> bool:
-        """Whether the library has answered all it was given and waits for a request that it knows nothing of yet."""
-        return self._is_between and self._handled == self._request_count
+        """Whether the library has answered all it was given and waits for a request that it knows nothing of yet.
+
+        It does not wait where it is about to close, and not for a request where it believes another protocol to begin.
+        """
+        waiter = self._waiter
+        return self._is_between and waiter is not None and not waiter.done() and not self._upgraded
 
     def _take(self, data: bytes) -> bool:
         """Answer a plain hit; False for anything else."""
@@ -166,7 +164,7 @@ class HubProtocol(RequestHandler):
         """Look at what came meanwhile."""
         if self._idle is not None:
             self._idle.set()
-        if self._held:
+        elif self._held:
             was_paused = len(self._held) > HELD_BYTES_MAX
             held, self._held = self._held, b""
             if was_paused and self.transport is not None:

@@ -144,13 +144,21 @@ async def _check_form(request: web.Request, context: Context) -> None:
     origin = request.headers.get("Origin")
     if site is not None and site not in ("same-origin", "none"):
         raise errors.Forbidden("This form was sent from another site.")
-    if origin is not None and urlsplit(origin).netloc not in (request.host, urlsplit(context.origin).netloc):
+    if origin is not None and _host_of(origin) not in (request.host, urlsplit(context.origin).netloc):
         raise errors.Forbidden("This form was sent from another site.")
     posted = (await forms.text_fields(request)).get(forms.CSRF_FIELD, "")
     if not forms.is_csrf_token(posted, context.forms_key):
         raise errors.Forbidden(
             "This form is too old, or cookies are switched off. Go back, reload the page, try again."
         )
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an Origin header; None for one that no browser sends."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _to_login(request: web.Request) -> web.Response | None:

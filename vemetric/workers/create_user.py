@@ -6,13 +6,10 @@ The job is the durable fact: whatever of both is missing is written. Who is know
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
-
 from vemetric.clickhouse import users
 from vemetric.clickhouse.sink import UserKey
-from vemetric.database import identities
+from vemetric.database import identities, projects
 from vemetric.database.database import Connection
-from vemetric.database.tables import project
 from vemetric.ingest import jobs
 from vemetric.ingest.identities import Claim
 from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
@@ -64,7 +61,7 @@ class CreateUserWorker:
     async def _identified(self, wanted: Sequence[CreateUserJob]) -> list[Settled]:
         """Identities of projects that were deleted meanwhile are none."""
         async with self._services.database.begin() as connection:
-            existing = set(await _existing_projects(connection, {job.project_id for job in wanted}))
+            existing = await projects.existing(connection, {job.project_id for job in wanted})
             return [await _identity(connection, job) for job in wanted if job.project_id in existing]
 
     async def _insert_missing(self, settled: Sequence[Settled], lease: Lease) -> None:
@@ -97,11 +94,6 @@ class CreateUserWorker:
                 said = UpdateUserJob(job.project_id, job.user_id, job.identifier, job.created_ms)
                 put += [jobs.update_job(said), merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
         return put
-
-
-async def _existing_projects(connection: Connection, project_ids: set[int]) -> list[int]:
-    rows = await connection.rows(select(project.c.id).where(project.c.id.in_(project_ids)))
-    return [row.id for row in rows]
 
 
 async def _identity(connection: Connection, job: CreateUserJob) -> Settled:
