@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.kit import visits
@@ -212,6 +212,8 @@ async def compare(world: World, steps: list[tuple[Any, ...]]) -> None:
     await world.check()
 
 
+# Who was taken for somebody else, and says a name of his own before the workers have come to it, keeps the name.
+@example(steps=[("identify", 0, "bob"), ("event", 2), ("identify", 2, "bob"), ("identify", 2, "ann")])
 @examples(12)
 @given(steps=st.lists(actions, min_size=5, max_size=25))
 async def test_however_things_meet_the_rows_are_those_of_one_after_the_other(

@@ -5,7 +5,7 @@ marks the copies. Whatever is killed before the switch is discarded, whatever af
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -182,8 +182,11 @@ class UserMerges:
         await self._engine.command(sql.DISCARD_SESSIONS, plan.parameters)
         await self._drop(plan)
 
-    async def finish(self, plan: Unfinished) -> None:
-        """Take the old rows back that the copies stand for."""
+    async def finish(self, plan: Unfinished, named: Collection[int] = ()) -> None:
+        """Take the old rows back that the copies stand for.
+
+        named: those of the old users who have been identified since: they stay, whatever became of their history.
+        """
         self._step("take-events-back")
         await self._engine.command(sql.TAKE_EVENTS_BACK, plan.parameters)
         for start in range(0, len(plan.sessions), SESSIONS_PER_PAGE):
@@ -191,7 +194,7 @@ class UserMerges:
             self._step("take-sessions-back")
             await self._insert_sessions(rows)
         staying = await self._engine.lookup(sql.STAYING, plan.parameters)
-        gone = plan.users.keys() - {user_id for (user_id,) in staying}
+        gone = plan.users.keys() - {user_id for (user_id,) in staying} - set(named)
         if gone:
             of_gone = plan.parameters | {"froms": sorted(gone)}
             self._step("take-devices-back")

@@ -1,6 +1,6 @@
 """Which user id an identifier stands for within a project. An identity, once made, never changes until it is erased."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy
 from sqlalchemy import select
@@ -24,6 +24,14 @@ async def by_user(connection: Connection, project_id: int, user_id: int) -> str 
         select(identity.c.identifier).where(identity.c.project_id == project_id, identity.c.user_id == user_id)
     )
     return identifier
+
+
+async def named(connection: Connection, project_id: int, user_ids: Iterable[int]) -> set[int]:
+    """Those of the users who are known by an identifier."""
+    rows = await connection.rows(
+        select(identity.c.user_id).where(identity.c.project_id == project_id, identity.c.user_id.in_(list(user_ids)))
+    )
+    return {row.user_id for row in rows}
 
 
 async def insert_if_absent(connection: Connection, project_id: int, user_id: int, identifier: str, now_ms: int) -> int:

@@ -99,11 +99,15 @@ class MergeUserWorker:
     async def _settle(self, unfinished: Iterable[user_merges.Unfinished]) -> None:
         for plan in unfinished:
             if plan.is_switched:
-                await self._store.finish(plan)
+                await self._store.finish(plan, await self._named(plan))
             else:
                 await self._store.discard(plan)
             users = {*plan.users, *plan.users.values()}
             self._services.merged.moved({(plan.project_id, user_id) for user_id in users})
+
+    async def _named(self, plan: user_merges.Unfinished) -> set[int]:
+        async with self._services.database.connect() as connection:
+            return await identities.named(connection, plan.project_id, plan.users)
 
     async def _targets(self, some: Sequence[UserMerge]) -> dict[int, Target]:
         project_id = some[0].project_id
