@@ -139,6 +139,11 @@ ROWS = {
     "GET /p/{project}": Row(SEEN),
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
+    "GET /p/{project}/export/users.{format}": Row(SEEN, places={"format": "csv"}),
+    "GET /p/{project}/users": Row(SEEN),
+    # There is no user yet.
+    "GET /p/{project}/users/{user}": Row(OWN_GONE),
+    "GET /p/{project}/user/{identifier:.+}": Row(OWN_GONE),
     "GET /p/{project}/live": Row(SEEN, is_stream=True),
     "GET /p/{project}/filter": Row(SEEN),
     # Without a type there is no form that could be taken.

@@ -107,6 +107,7 @@ async def stage(site: Site, cast: Cast) -> Stage:
         "user": "7",
         "token": "t",
         "panel": "pages",
+        "identifier": "ann@example.com",
         "domain": "shop.example.com",
         "provider": "google",
         "login": "l",

@@ -275,8 +275,9 @@ async def load_journey(
 ) -> Journey:
     """What a user did within a window, before a mark; group: filters on the single events. Raises StoreBusy."""
     reader, compiled = Reader(engine), filters.compile_filters(group)
-    asked = {"project": project.id, "user": user_id, "start": window_ms[0], "end": window_ms[1], "limit": limit + 1}
-    asked |= {"beforeAt": before[0], "beforeId": before[1]} | compiled.parameters
+    asked: dict[str, Any] = {"project": project.id, "user": user_id, "limit": limit + 1}
+    asked |= {"start": window_ms[0], "end": window_ms[1], "beforeAt": before[0], "beforeId": before[1]}
+    asked |= compiled.parameters
     rows = await reader.rows("user_journey", asked, {"event": compiled.single_events()})
     shown = rows[:limit]
     sessions = await _sessions(reader, project.id, user_id, sorted({row[2] for row in shown if row[2]}))

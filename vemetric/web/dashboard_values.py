@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from vemetric.model import filter_tree, filters
+from vemetric.model import filter_text, filter_tree, filters, timespan
 from vemetric.model.dashboard import Card, Dashboard
 from vemetric.model.project import Project
 from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats.cards import CARD_ROWS
-from vemetric.web import cards, view, world
+from vemetric.web import cards, filter_bar, view, world
 from vemetric.web import chart as drawn
 from vemetric.web.view import View
 
@@ -85,6 +85,7 @@ def card(
         "search_kept": view.parameters(view.with_search(state, kind.name, "")),
         "search_clear": link(view.with_search(state, kind.name, "")),
         "filter_links": [_filter_link(path, state, line) for line in lines],
+        "users_links": [None if is_public else _users_link(path, state, line) for line in lines],
         "deeper_links": [None if is_public else _deeper_link(state, choice, line, link) for line in lines],
         "trail": _trail(kind, state, link),
         "here": link(state),
@@ -150,6 +151,14 @@ def _filter_link(path: str, state: View, line: cards.Line) -> dict[str, Any] | N
         return None
     changed = view.with_filters(state, filter_tree.toggled(state.filters, line.filter))
     return {"is_on": line.filter in state.filters.filters, "page": view.url(path, changed)}
+
+
+def _users_link(path: str, state: View, line: cards.Line) -> str | None:
+    """Where the users are whom a row counts."""
+    if line.filter is None:
+        return None
+    written = filter_text.write(filters.Group(filters=(line.filter,)))
+    return view.with_query(f"{path}/users", timespan.url_values(state.timespan) | {filter_bar.PARAMETER: written})
 
 
 def _deeper_link(state: View, choice: cards.Choice, line: cards.Line, link: Any) -> dict[str, str] | None:

@@ -21,6 +21,8 @@ from vemetric.web.pages import (
     setup,
     sign_in,
     theme,
+    user,
+    users,
 )
 from vemetric.web.pages import filters as filter_pages
 from vemetric.web.pages.account import (
@@ -138,11 +140,15 @@ ROUTES = (
     Route("GET", "/public/{domain}/panels/{panel}", public.show_panel, Access.ANYBODY),
     Route("GET", "/p/{project}", dashboard.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/panels/{panel}", panels.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/export/users.{format}", users.export, Access.ACCOUNT),
     Route("GET", "/p/{project}/export/{panel}.{format}", exports.send, Access.ACCOUNT),
     Route("GET", "/p/{project}/live", live.watch, Access.ACCOUNT),
     Route("GET", "/p/{project}/filter", filter_pages.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/filter/apply", filter_pages.apply, Access.ACCOUNT),
     Route("POST", "/p/{project}/filters", filter_pages.change_saved, Access.ACCOUNT),
+    Route("GET", "/p/{project}/users", users.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/users/{user}", user.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/user/{identifier:.+}", users.jump, Access.ACCOUNT),
     Route("GET", "/p/{project}/waiting", install.watch, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings", general.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings", general.save, Access.ACCOUNT),

@@ -8,16 +8,16 @@ from aiohttp import web
 
 from vemetric import errors
 from vemetric.accounts import event_icons
-from vemetric.model import calendar, filter_text, timespan
+from vemetric.model import filter_text, timespan
 from vemetric.model.dashboard import Card as CardRows
 from vemetric.model.dashboard import Dashboard, Range
 from vemetric.model.funnel import Funnel
 from vemetric.model.project import Project
 from vemetric.model.saved_filter import SavedFilter
-from vemetric.model.timespan import PRESETS, Timespan
+from vemetric.model.timespan import Timespan
 from vemetric.stats import dashboard as stats
 from vemetric.stats.filters import Conditions, compile_filters
-from vemetric.web import context, dashboard_values, filter_bar, render, view
+from vemetric.web import context, dashboard_values, filter_bar, render, timespan_menu, view
 from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
@@ -207,27 +207,9 @@ def card_values(asked: Asked, kind: Kind, card: CardRows | Late | None) -> dict[
 
 def tools_values(asked: Asked) -> dict[str, Any]:
     """What the timespan menu and the range picker need. Days are those of the project's time zone."""
-    path, state, range_ = asked.path, asked.state, asked.range
-    tz = calendar.zone(range_.time_zone)
-    today = calendar.local(range_.now_ms, tz)
-    first = range_.start_date or calendar.local(range_.start_ms, tz).date().isoformat()
-    kept = view.with_timespan(state, Timespan())
-    return {
-        "timespan_label": timespan.label(state.timespan, today.date()),
-        "timespans": [
-            (preset, view.url(path, view.with_timespan(state, Timespan(preset.key)))) for preset in PRESETS.values()
-        ],
-        "live_url": view.url(path, view.with_timespan(state, Timespan("live"))),
-        "picker": {
-            "first": first,
-            "last": range_.end_date or today.date().isoformat(),
-            "earliest": timespan.FIRST_DAY.isoformat(),
-            "latest": calendar.month_end(today.date()).isoformat(),
-            "today": today.date().isoformat(),
-            "kept": view.parameters(kept),
-        },
-        "zone_label": f"{range_.time_zone}, {today:%H:%M}",
-    }
+    path, state = asked.path, asked.state
+    kept = view.parameters(view.with_timespan(state, Timespan()))
+    return timespan_menu.values(path, state.timespan, asked.range, kept)
 
 
 def _now_ms(request: web.Request) -> int:

@@ -31,6 +31,7 @@ class Link(NamedTuple):
 # Choosing another project keeps the section.
 PROJECT_LINKS = (
     Link("dashboard", "Dashboard", "dashboard", ""),
+    Link("users", "Users", "users", "/users"),
     Link("settings", "Settings", "settings", "/settings", keeps_timespan=False),
 )
 
