@@ -1,7 +1,7 @@
 """The original's recorded answers, compared with ours.
 
 Any number of cases in any order may stand in the directory named by VEMETRIC_TEST_VECTORS; shares count per file. A
-deviation on purpose is a rule over the input that names the defect of ingest.md 10 it avoids, never a list of cases.
+deviation on purpose is a rule over the input that names the original's defect it avoids, never a list of cases.
 """
 
 import json

@@ -18,7 +18,7 @@ def test_unset_beats_everything() -> None:
 
 
 def test_a_new_user_follows_the_same_rules() -> None:
-    """The original let setOnce win and ignored unset when it created a user (defect 11)."""
+    """The original let setOnce win and ignored unset when it created a user."""
     data = UserData(set={"a": "set"}, set_once={"a": "once", "b": "once"}, unset=["b"])
     assert user.merge({}, data) == {"a": "set"}
 

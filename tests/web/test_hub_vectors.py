@@ -145,7 +145,7 @@ async def test_queues_about_users_as_recorded(case: dict[str, Any], hub_port: in
     put = {stats.queue for stats in await services_at_noon.queue.stats() if stats.ready + stats.delayed}
     expected = set(user_jobs(case["out"]))
     if jobs.CREATE_USER_QUEUE in expected and request["path"] == "/i":
-        # What is said with a first identification is an update like any other (defect 11).
+        # What is said with a first identification is an update like any other.
         put.discard(jobs.UPDATE_USER_QUEUE)
         expected.discard(jobs.UPDATE_USER_QUEUE)
     if jobs.MERGE_USER_QUEUE in expected:

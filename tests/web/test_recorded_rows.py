@@ -132,7 +132,7 @@ async def stored(services: Services, project_id: int) -> Rows:
 
 
 def recorded_rows(case: Case) -> Rows:
-    """The recorded rows that count; readers of the original had to leave out those marked as deleted (defect 24)."""
+    """The recorded rows that count; readers of the original had to leave out those marked as deleted."""
     rows: Rows = {}
     for table, order in TABLES.items():
         kept = [row for row in case["out"]["rowsAfterOptimizeFinal"][table] if not row.get("deleted")]

@@ -2,6 +2,7 @@
 
 SQLAlchemy's own asyncio package imports its whole ORM, 200 ms of every start; the few lines of it that Core needs,
 running the engine inside a greenlet, are here instead. What differs between the two databases is in dialect.py.
+Why so: docs/decisions/0003-relational-store.md.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Which clients are programs (ingest.md 2.6): the hub drops their hits before anything else is looked at.
+"""Which clients are programs: the hub drops their hits before anything else is looked at.
 
 The list is the one the installed device-detector package carries, read as a file, unmodified; the package's own code is
 never imported. It is matched case-sensitively and anywhere in the user agent. An engine that knows all patterns at once

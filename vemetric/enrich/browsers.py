@@ -1,4 +1,4 @@
-"""Which browser a user agent names, in the original's naming (ingest.md 6.3). Asked by enrich/user_agent.py.
+"""Which browser a user agent names, in the original's naming. Asked by enrich/user_agent.py.
 
 One table, read from the top: the first rule that is found anywhere in the user agent decides, so a browser that calls
 itself by many names stands above those names. A rule is a pattern (upper and lower case alike), the browser's name and

@@ -1,4 +1,4 @@
-"""Where a request comes from. Its headers are believed only when the setting says who may set them (defect 1).
+"""Where a request comes from. Its headers are believed only when the setting says who may set them.
 
 Called by the hub for every request, and by the middleware of the other pages for the scheme and host.
 """

@@ -1,4 +1,4 @@
-"""What a browser tells about itself in its Sec-CH-UA headers, read as the original reads it (ingest.md 6.3).
+"""What a browser tells about itself in its Sec-CH-UA headers, read as the original reads it.
 
 Browsers send the first three of these unasked on https pages; the others only to servers that ask for them.
 """

@@ -1,4 +1,4 @@
-"""What kind of device a user agent is on: mobile, tablet, smarttv, console, wearable, xr or embedded (ingest.md 6.3).
+"""What kind of device a user agent is on: mobile, tablet, smarttv, console, wearable, xr or embedded.
 
 A table read from the top like the one of enrich/browsers.py; a line is one maker's or one idea's patterns, any of which
 decides. Special devices come first, then models that hide their size or lie about it, then the words that give most

@@ -1,4 +1,4 @@
-"""Addresses as browsers read them: an event's url becomes the columns of a page (ingest.md 6.1).
+"""Addresses as browsers read them: an event's url becomes the columns of a page.
 
 The hub asks whether an address is one at all and whose it is; the event worker and the referrer ask for its parts.
 All of them share one cache, so a hit's url is parsed once.

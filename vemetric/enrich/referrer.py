@@ -1,4 +1,4 @@
-"""Where a visitor came from, by name and type (ingest.md 6.2): from the tracker's referrer header and the page's url.
+"""Where a visitor came from, by name and type: from the tracker's referrer header and the page's url.
 
 Called once per hit by workers/event.py. The names and types of known sites are ours, in data/referrers.txt.
 """

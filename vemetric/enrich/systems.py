@@ -1,4 +1,4 @@
-"""Which operating system a user agent names, in the original's naming (ingest.md 6.3). Asked by enrich/user_agent.py.
+"""Which operating system a user agent names, in the original's naming. Asked by enrich/user_agent.py.
 
 A table like the one of enrich/browsers.py: the first rule found decides.
 """

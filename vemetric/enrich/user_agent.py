@@ -1,4 +1,4 @@
-"""What a visitor's client is: browser, operating system and kind of device, from the headers of a hit (ingest.md 6.3).
+"""What a visitor's client is: browser, operating system and kind of device, from the headers of a hit.
 
 Called once per hit by workers/event.py. Most visitors share a few thousand combinations of headers, so answers are
 remembered; a new one costs three searches by an engine that knows all patterns of a table at once.

@@ -1,4 +1,4 @@
-"""What a site sends, decoded and checked: the first step of the hub (ingest.md 2.3). Unknown keys are dropped."""
+"""What a site sends, decoded and checked: the first step of the hub. Unknown keys are dropped."""
 
 import json
 from typing import Annotated, Any, NoReturn, TypeVar

@@ -56,7 +56,7 @@ class Identified(NamedTuple):
 
 
 def decide(visitor_id: int | None, identifier: str, visitors_identifier: str | None, known_id: int | None) -> Decision:
-    """What becomes of an identification (ingest.md 3.7).
+    """What becomes of an identification.
 
     visitor_id: who sent it, None for nobody yet; visitors_identifier: by which that one is known; known_id: who is
     known by the identifier.

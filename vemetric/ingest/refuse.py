@@ -21,7 +21,7 @@ PREFETCH_WORDS = {
     "x-moz": ("prefetch",),
     "x-purpose": ("prefetch", "preview"),
     "purpose": ("prefetch", "preview"),
-    # Sec-Purpose is a structured list: "prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip" (defect 2.5)
+    # Sec-Purpose is a structured list: "prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"
     "sec-purpose": ("prefetch", "prerender"),
 }
 

@@ -40,7 +40,7 @@ class Who(msgspec.Struct, frozen=True, gc=False):
 
 
 def cookie_user_id(headers: Mapping[str, str]) -> int | None:
-    """The user id in the cookie; anything but a decimal number of 64 bits is no cookie (defect 19)."""
+    """The user id in the cookie; anything but a decimal number of 64 bits is no cookie."""
     cookies = headers.get("cookie")
     if cookies is None:
         return None

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """Names as in ingest.md 6.3; 'Unknown' (type: 'unknown') when not recognised. client_type: browser or server."""
+    """Names as the original's; 'Unknown' (type: 'unknown') when not recognised. client_type: browser or server."""
 
     os_name: str = "Unknown"
     os_version: str = "Unknown"

@@ -1,4 +1,4 @@
-"""Ids: random ones for events and sessions, hashed ones for projects, users and devices (ingest.md 3.2).
+"""Ids: random ones for events and sessions, hashed ones for projects, users and devices.
 
 Called by ingest for every hit and by the workers for every device, so nothing here allocates more than it returns.
 """

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
-    """Columns made of an event's url (ingest.md 6.1). query_params: JSON object as text, '' when there is no url."""
+    """Columns made of an event's url. query_params: JSON object as text, '' when there is no url."""
 
     origin: str = ""
     pathname: str = ""
@@ -18,7 +18,7 @@ class Page(msgspec.Struct, frozen=True, gc=False):
 
 
 class Referrer(msgspec.Struct, frozen=True, gc=False):
-    """ingest.md 6.2. type: unknown, search, email, paid, social, llm or direct."""
+    """Where a visitor came from. type: unknown, search, email, paid, social, llm or direct."""
 
     name: str = ""
     url: str = ""

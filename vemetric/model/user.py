@@ -1,6 +1,6 @@
-"""What a site tells us about a user, and how it is merged into what we know (ingest.md 2.3 and 5).
+"""What a site tells us about a user, and how it is merged into what we know.
 
-Decoded by the hub inside its bodies; merged by workers/user.py.
+Decoded by the hub inside its bodies; merged by workers/user_rows.py.
 """
 
 from collections.abc import Mapping

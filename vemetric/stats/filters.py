@@ -3,6 +3,7 @@
 A filter picks users: those of whom at least one row of the range fits, or, when all its conditions are negative, those
 of whom none fits what they deny. The conditions of one filter speak of one and the same row. Beside that, a list of
 pages shows only the pages that page filters name, and so on: see `rows`. Values are bound, never written into the text.
+What filters mean: docs/decisions/0009-filters.md.
 """
 
 from collections.abc import Iterable, Mapping
