@@ -43,6 +43,20 @@ async def test_what_was_accepted_before_a_merge_is_merged_again(
         assert said(await asked.again([late])) == [(A, B, now_ms - 500)]
 
 
+async def test_a_merge_older_than_the_memory_is_found_after_a_restart(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """A dead letter that is revived the next day: by then no merge is in memory at all."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    now_ms = clock.now_ms()
+    await services.merged.record([UserMerge(now_ms, A, B, project.id)])
+    clock.advance(2 * REMEMBERED_MS)
+    restarted = Merged(services.database, clock, services.keys, exclusive=True)
+    await restarted.load()
+    assert said(await restarted.again([(project.id, A, now_ms - 1)])) == [(A, B, now_ms)]
+
+
 async def test_a_merge_goes_on_where_its_target_was_merged_later(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

@@ -46,6 +46,8 @@ class Merged:
         self._complete_from_ms = self._clock.now_ms() - REMEMBERED_MS
         async with self._database.connect() as connection:
             self._remember(await user_merges.since(connection, self._complete_from_ms))
+        # What was accepted before the memory begins may have been merged since: it is looked up.
+        self._newest_until_ms = max(self._newest_until_ms, self._complete_from_ms)
 
     async def record(self, merges: Sequence[UserMerge]) -> None:
         """Note merges durably, before their rows are read: whoever stores a row afterwards will see them.
