@@ -89,7 +89,7 @@ async def test_events_happen_when_they_say(client: Client, clock: FrozenClock) -
     "timestamp",
     [
         "2026-03-07T11:59:59.999Z", "2026-03-10T12:05:00.001Z", "2026-03-10T12:00:00", "yesterday", 1_773_144_000, True,
-        {}, [1],
+        {}, [1], "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
     ],
 )  # fmt: skip
 async def test_other_times_are_refused(client: Client, timestamp: Any) -> None:
@@ -112,6 +112,12 @@ async def test_an_event_with_an_id_is_taken_once(client: Client, clock: FrozenCl
     assert names == ["Four", "One", "Three", "Three", "Two"]
     counted = await client.services.keys.counters(f"{jobs.ACCEPTED_PREFIX}{client.project.id}:")
     assert sum(counted.values()) == 5
+
+
+async def test_an_id_is_never_taken_for_a_place_in_the_batch(client: Client) -> None:
+    outcome = await client.taken(event("One", id="#1"), event("Two"), event("Three", id="0"), event("Four"))
+    assert outcome == {"accepted": 4, "repeated": 0, "refused": []}
+    assert await client.stored("name") == [["Four"], ["One"], ["Three"], ["Two"]]
 
 
 async def test_ids_are_of_a_project(client: Client) -> None:

@@ -5,7 +5,7 @@ An event that bears an id of its sender's is taken once within so many hours: a 
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -89,10 +89,11 @@ class Batches:
     async def _take(self, dated: Sequence[Dated], of: OfSender) -> Taken:
         names = {each.client_id: _id_key(of.project.id, each.client_id) for each in dated if each.client_id}
         known = await self._keys.get_many(list(names.values()))
-        fresh: dict[str, Dated] = {}
+        # By its id, or by its place, which is never equal to an id.
+        fresh: dict[str | int, Dated] = {}
         for number, each in enumerate(dated):
             if names.get(each.client_id) not in known:
-                fresh.setdefault(each.client_id or f"#{number}", each)
+                fresh.setdefault(each.client_id or number, each)
         return await self._put(list(fresh.values()), names, of, len(dated) - len(fresh))
 
     async def _put(self, fresh: Sequence[Dated], names: dict[str, str], of: OfSender, repeated: int) -> Taken:
@@ -185,7 +186,7 @@ def _milliseconds(timestamp: Any) -> int | None:
         return None
     if parsed.tzinfo is None:
         return None
-    return int(parsed.astimezone(UTC).timestamp() * 1000)
+    return int(parsed.timestamp() * 1000)
 
 
 def _jobs(each: Dated, of: OfSender, sender: Sender, who: Who, extended: Extended) -> list[NewJob]:
