@@ -15,6 +15,7 @@ from vemetric.database import tables
 from vemetric.database.database import Connection, Database, file_url
 from vemetric.ingest import identities, jobs
 from vemetric.ingest.identities import CACHED_CHARACTERS_MAX, Claim, Identities
+from vemetric.model import geo
 from vemetric.queues.sqlite import SqliteQueue
 
 
@@ -151,3 +152,19 @@ async def test_what_another_process_erased_is_believed_for_a_second(stores: Stor
     assert asked.lately_known(stores.shop, 7) is None
     assert await asked.by_identifier(stores.shop, "ann@example.com") is None
     assert await alone.by_identifier(stores.shop, "ann@example.com") == 7
+
+
+async def test_an_erased_users_claims_are_found_among_any_number(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "CLAIMS_SCANNED_MAX", 2)
+    process = await stores.process()
+    for user_id in range(100, 104):
+        job = jobs.CreateUserJob(stores.shop, user_id, f"user-{user_id}", 0, geo.UNKNOWN, "", "")
+        await process.create(job, None)
+    for user_id in range(100, 104):
+        await process.forget(stores.shop, [user_id])
+        assert await process.by_identifier(stores.shop, f"user-{user_id}") is None
+        assert await process.by_user(stores.shop, user_id) is None
+        left = await stores.queue.scan(identities.CLAIM_PREFIX, 100)
+        assert len(left) == 2 * (103 - user_id)

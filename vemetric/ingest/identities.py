@@ -133,13 +133,23 @@ class Identities:
                 self._users.pop((project_id, identifier))
             if (claimed := self._claimed_identifiers.pop((project_id, user_id), None)) is not None:
                 self._claimed_users.pop((project_id, claimed), None)
+        if user_ids:
+            await self._forget_claims(project_id, user_ids)
+            return
+        self._claimed_users = {key: of for key, of in self._claimed_users.items() if key[0] != project_id}
+        self._claimed_identifiers = {key: of for key, of in self._claimed_identifiers.items() if key[0] != project_id}
         while found := await self._keys.scan(f"{CLAIM_PREFIX}{project_id}:", CLAIMS_SCANNED_MAX):
-            claims = [(name, _decoder.decode(value)) for name, value in found]
-            erased = [name for name, claim in claims if not user_ids or claim.user_id in user_ids]
-            for name in erased:
+            for name, _ in found:
                 await self._keys.delete(name)
-            if len(found) < CLAIMS_SCANNED_MAX or not erased:
-                return
+
+    async def _forget_claims(self, project_id: int, user_ids: Collection[int]) -> None:
+        of_users = [_user_key(project_id, user_id) for user_id in user_ids]
+        claims = [_decoder.decode(value) for value in (await self._keys.get_many(of_users)).values()]
+        by_name = await self._keys.get_many([_identifier_key(project_id, claim.identifier) for claim in claims])
+        # Another user may have been the first to bear the name.
+        theirs = [name for name, value in by_name.items() if _decoder.decode(value).user_id in user_ids]
+        for name in (*of_users, *theirs):
+            await self._keys.delete(name)
 
     async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
         """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""
