@@ -1,5 +1,6 @@
 """The command line as scripts see it: documents, sentences, exit codes; without a process, beside one, in its way."""
 
+import argparse
 import asyncio
 import fcntl
 import json
@@ -315,6 +316,21 @@ class TestSmallCommands:
     def test_help_is_no_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["--help"]) == 0
         assert "setup-link" in capsys.readouterr().out
+
+    def test_every_command_and_option_is_explained(self) -> None:
+        unexplained, commands = [], 0
+        waiting = [cli._parser()]
+        while waiting:
+            parser = waiting.pop()
+            commands += 1
+            unexplained += [parser.prog] if not parser.description else []
+            for action in parser._actions:
+                if isinstance(action, argparse._SubParsersAction):
+                    waiting += action.choices.values()
+                elif not action.help:
+                    unexplained.append(f"{parser.prog} {action.dest}")
+        assert unexplained == []
+        assert commands > 20
 
     def test_a_reader_that_leaves_is_no_error(self, tmp_path: Path) -> None:
         command = f"{sys.executable} -m vemetric config --json | true; exit ${{PIPESTATUS[0]}}"

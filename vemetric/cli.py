@@ -244,65 +244,102 @@ def _tell_error(message: str, as_json: bool) -> None:
     print(f"vemetric: {message}", file=sys.stderr)
 
 
+class Commands:
+    """The commands as they are told to argparse, each with its words."""
+
+    def __init__(self, parser: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
+        self._top = parser.add_subparsers(title="commands", metavar="COMMAND")
+        self._shared = shared
+        self._groups: dict[str, Any] = {"": self._top}
+
+    def group(self, name: str, text: str) -> None:
+        """A word before commands."""
+        parser = self._top.add_parser(name, help=text, description=text)
+        self._groups[name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(self, command: str, text: str) -> argparse.ArgumentParser:
+        """A command, in the group that its first word names if it has two."""
+        group, _, name = command.rpartition(" ")
+        made: argparse.ArgumentParser = self._groups[group].add_parser(
+            name, help=text, description=text, parents=[self._shared]
+        )
+        made.set_defaults(command=command)
+        return made
+
+
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
     parser = Parser(prog="vemetric", description="Web and product analytics in one executable.", parents=[shared])
     parser.set_defaults(command="serve")
     parser.add_argument("--version", action="store_const", const="version", dest="command", help="print the version")
-    top = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = Commands(parser, shared)
+    commands.add("serve", "Run the process: hub, pages and workers. This is what runs without a command.")
+    _add_accounts(commands)
+    _add_projects(commands)
+    commands.add("verify", "Compare the events that were accepted with those that are stored.")
+    _add_dead(commands)
+    _add_move(commands)
+    commands.add("config", "Print every setting and its value in force.")
+    commands.add("healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
+    _add_mail(commands)
+    commands.add("setup-link", "Print a new link to make the first account with; earlier ones end.")
+    commands.add("version", "Print the version.")
+    return parser
 
-    def leaf(commands: Any, name: str, text: str, command: str | None = None) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, parents=[shared])
-        made.set_defaults(command=command or name)
-        return made
 
-    leaf(top, "serve", "Run the process: hub, dashboard and workers. This is what runs without a command.")
-    account = top.add_parser("account", help="People who sign in.").add_subparsers(metavar="COMMAND", required=True)
-    create = leaf(account, "create", "Make an account. The first one is the operator's.", "account create")
-    create.add_argument("--email", required=True)
+def _add_accounts(commands: Commands) -> None:
+    commands.group("account", "People who sign in.")
+    create = commands.add("account create", "Make an account. The first one is the operator's.")
+    create.add_argument("--email", required=True, help="the address to sign in with")
     _add_password(create, required=True)
     create.add_argument("--name", help="what the person is called; made of the address without it")
     create.add_argument("--role", choices=("admin", "member"), help="in the only organization; member without it")
-    reset = leaf(account, "reset-password", "Set a new password and end the logins.", "account reset-password")
-    reset.add_argument("--email", required=True)
+    text = "Set a new password and end the logins. Without a password one is made up and printed."
+    reset = commands.add("account reset-password", text)
+    reset.add_argument("--email", required=True, help="the account's address")
     _add_password(reset, required=False)
-    leaf(account, "list", "List the accounts.", "account list")
-    project = top.add_parser("project", help="Tracked sites and apps.").add_subparsers(metavar="COMMAND", required=True)
-    create = leaf(project, "create", "Make a project; prints its id and its public token.", "project create")
-    create.add_argument("--name", required=True)
+    commands.add("account list", "List the accounts.")
+
+
+def _add_projects(commands: Commands) -> None:
+    commands.group("project", "Tracked sites and apps.")
+    create = commands.add("project create", "Make a project; prints its id and its public token.")
+    create.add_argument("--name", required=True, help="what the project is called")
     create.add_argument("--domain", required=True, help="such as example.com")
     create.add_argument("--organization", help="its id or name; the only one without it")
     create.add_argument("--time-zone", dest="timeZone", help="such as Europe/Vienna; VEMETRIC_TIME_ZONE without it")
-    leaf(project, "list", "List the projects.", "project list")
-    stats = leaf(top, "stats", "Print the figures of a project and the top rows of its cards.")
-    stats.add_argument("domain", metavar="DOMAIN")
+    commands.add("project list", "List the projects.")
+    stats = commands.add("stats", "Print the figures of a project and the top rows of its cards.")
+    stats.add_argument("domain", metavar="DOMAIN", help="of the project, such as example.com")
     stats.add_argument("--timespan", help="live, 1hr, 24hrs (the default), 7days, 30days, 3months, 6months or 1year")
-    leaf(top, "verify", "Compare the events that were accepted with those that are stored.")
-    dead = top.add_parser("dead", help="Jobs that failed too often.").add_subparsers(metavar="COMMAND", required=True)
-    one = leaf(dead, "list", "List the newest dead letters and why they were given up.", "dead list")
+
+
+def _add_dead(commands: Commands) -> None:
+    commands.group("dead", "Jobs that failed too often.")
+    one = commands.add("dead list", "List the newest dead letters and why they were given up.")
     one.add_argument("--queue", help="only of this queue")
-    one = leaf(dead, "revive", "Put dead letters back in line, once what they failed for is mended.", "dead revive")
+    one = commands.add("dead revive", "Put dead letters back in line, once what they failed for is mended.")
     one.add_argument("ids", metavar="ID", nargs="*", type=int, help="as `vemetric dead list` shows it")
     one.add_argument("--all", action="store_true", help="every dead letter")
     one.add_argument("--queue", help="with --all: only of this queue")
-    move = leaf(
-        top, "move", "Copy the stores to servers, compare, and print the settings to use. Stop the server first."
+
+
+def _add_move(commands: Commands) -> None:
+    move = commands.add(
+        "move", "Copy the stores to servers, compare, and print the settings to use. Stop the server first."
     )
     move.add_argument("--to-database", dest="toDatabase", metavar="URL", help="as DATABASE_URL: postgresql://...")
     move.add_argument("--to-clickhouse", dest="toClickhouse", metavar="URL", help="as CLICKHOUSE_URL: http://...")
     move.add_argument("--to-queue", dest="toQueue", metavar="URL", help="as REDIS_URL: redis://...")
-    leaf(top, "config", "Print every setting and its value in force.")
-    leaf(top, "healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
-    mail = top.add_parser("mail", help="Letters to people.").add_subparsers(metavar="COMMAND", required=True)
-    outbox = leaf(mail, "outbox", "List the letters that were written; with an id, print one.", "mail outbox")
+
+
+def _add_mail(commands: Commands) -> None:
+    commands.group("mail", "Letters to people.")
+    outbox = commands.add("mail outbox", "List the letters that were written; with an id, print one.")
     outbox.add_argument("letter", metavar="ID", nargs="?", help="of one letter, to read it")
-    leaf(mail, "test", "Send a letter to an address, to see whether mail is set up rightly.", "mail test").add_argument(
-        "--to", required=True, metavar="ADDRESS"
-    )
-    leaf(top, "setup-link", "Print a new link to make the first account with; earlier ones end.")
-    leaf(top, "version", "Print the version.")
-    return parser
+    test = commands.add("mail test", "Send a letter to an address, to see whether mail is set up rightly.")
+    test.add_argument("--to", required=True, metavar="ADDRESS", help="who gets it")
 
 
 def _add_password(parser: argparse.ArgumentParser, required: bool) -> None:
