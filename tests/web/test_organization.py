@@ -6,7 +6,7 @@ import pytest
 
 from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Site
-from vemetric.accounts import access, invitations, members, organizations, projects, signup
+from vemetric.accounts import access, invitations, limits, members, organizations, projects, signup
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import projects as stored_projects
 from vemetric.model import erasure
@@ -129,6 +129,19 @@ class TestInvitations:
         found = LINK.search((await browser.get(f"{SETTINGS}/members")).text)
         assert found is not None
         return found.group(1)
+
+    async def test_nobody_is_flooded_with_them(self, site: Site, cast: Cast, alice: Browser) -> None:
+        for said in ("invited", "unsent"):
+            form = {"role": "member", "email": "new@example.com"}
+            made = await alice.fill(f"{SETTINGS}/members", form, f"{SETTINGS}/invitations")
+            assert made.location == f"{SETTINGS}/members?{said}=1#invitations"
+        assert "not mailed" in (await alice.get(made.location)).text
+        assert len(LINK.findall((await alice.get(f"{SETTINGS}/members")).text)) == 2
+        for number in range(limits.INVITATIONS.tries):
+            form = {"role": "member", "email": f"new{number}@example.com"}
+            await alice.fill(f"{SETTINGS}/members", form, f"{SETTINGS}/invitations")
+        written = await site.services.post.latest(100)
+        assert len(written) == limits.INVITATIONS.tries - 1, "the one that was not sent took a turn too"
 
     async def test_let_somebody_in(self, site: Site, cast: Cast, alice: Browser) -> None:
         token = await self.invite(alice, email="new@example.com")

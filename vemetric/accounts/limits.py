@@ -36,6 +36,8 @@ CODE = Limit("code", 10, 60)
 # Letters that somebody without a login can have sent: from one address, and to one.
 LETTERS = Limit("letters", 3, 60)
 LETTERS_TO_ADDRESS = Limit("letters-to", 1, 300)
+# Letters with invitations, of one account.
+INVITATIONS = Limit("invitations", 20, 3600)
 # Passwords and other proofs that somebody with a login is asked for.
 PROOF = Limit("proof", 10, 60)
 

@@ -7,13 +7,14 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import invitations, members
+from vemetric.accounts import invitations, limits, members
 from vemetric.clock import Clock
 from vemetric.database import projects as stored_projects
 from vemetric.mail import letters
 from vemetric.model.organization import Invitation, Member, Organization, Role
 from vemetric.model.project import Project
 from vemetric.web import context, forms, render
+from vemetric.web.context import Context
 from vemetric.web.pages import confirm, shell
 from vemetric.web.pages.confirm import Question
 
@@ -58,11 +59,22 @@ async def invite(request: web.Request) -> web.Response:
         )
     except (errors.Invalid, errors.Conflict) as error:
         return await _page(request, organization, form, chosen, render.problems_of(error, "email"))
-    if made.email is not None:
-        url = f"{services.post.url}{invitations.PATH}/{made.token}"
-        words = letters.invitation(organization.name, page.signed_in.name, url, invitations.VALID_DAYS)
-        await services.post.send(words, made.email)
-    return render.redirect(f"/o/{organization.id}/settings/members?invited=1#invitations")
+    is_sent = made.email is None or await _mail(page, organization, made, made.email)
+    said = "invited" if is_sent else "unsent"
+    return render.redirect(f"/o/{organization.id}/settings/members?{said}=1#invitations")
+
+
+async def _mail(page: Context, organization: Organization, made: Invitation, email: str) -> bool:
+    """Send the link, unless too many letters went there or came from this account: the address is anybody's."""
+    services, by = page.services, page.signed_in
+    if not await limits.allows(services.keys, services.clock, limits.INVITATIONS, by.id):
+        return False
+    if not await limits.allows(services.keys, services.clock, limits.LETTERS_TO_ADDRESS, f"invitation {email}"):
+        return False
+    url = f"{services.post.url}{invitations.PATH}/{made.token}"
+    words = letters.invitation(organization.name, by.name, url, invitations.VALID_DAYS)
+    await services.post.send(words, email)
+    return True
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -200,6 +212,8 @@ def _saved(request: web.Request, problems: dict[str, str]) -> str:
         return ""
     if "invited" in request.query:
         return "The invitation is made: hand its link on."
+    if "unsent" in request.query:
+        return "The invitation is made, but not mailed: too many letters went out. Hand its link on yourself."
     return "Saved." if "saved" in request.query else ""
 
 
