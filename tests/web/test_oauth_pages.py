@@ -140,6 +140,8 @@ class TestConnecting:
         clock.advance(DAY_MS)
         late = await browser.fill(settings, {}, "/account/identities/oidc/remove")
         assert (late.status, "less than a day old" in late.text) == (403, True)
+        stale = await other.fill(settings, {}, "/account/identities/oidc")
+        assert (stale.status, "less than a day old" in stale.text) == (403, True)
         fresh = await site.browser_of(cast.bob)
         assert (await fresh.fill(settings, {}, "/account/identities/oidc/remove")).status == 303
         assert await identities.of_account(services.database, cast.bob.id) == []

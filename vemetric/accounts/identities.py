@@ -47,6 +47,7 @@ async def connect(database: Database, clock: Clock, profile: Profile, account: A
 async def disconnect(database: Database, account: Account, provider: str) -> None:
     """Part the account from a service. Raises NotFound, and Conflict if there would be no way in any more."""
     async with database.begin() as connection:
+        await connection.lock(f"identities:{account.id}")
         connected = await oauth_identities.of_account(connection, account.id)
         if provider not in connected:
             raise errors.NotFound

@@ -26,7 +26,11 @@ async def begin(request: web.Request) -> web.Response:
 
 
 async def connect(request: web.Request) -> web.Response:
-    """POST /account/identities/<provider>: connect it with the account that is signed in."""
+    """POST /account/identities/<provider>: connect it with the account that is signed in, by a login that is fresh.
+
+    It is another way in that a new password does not end.
+    """
+    _prove(request)
     return await _leave(request, f"{SETTINGS}?saved=1", context.of(request).signed_in.id)
 
 
@@ -34,8 +38,7 @@ async def disconnect(request: web.Request) -> web.Response:
     """POST /account/identities/<provider>/remove: for a login that is fresh."""
     page = context.of(request)
     services, account = page.services, page.signed_in
-    if page.login is not None:
-        profile.prove_by_login(services.clock, page.login)
+    _prove(request)
     await identities.disconnect(services.database, account, request.match_info["provider"])
     return render.redirect(f"{SETTINGS}?saved=1")
 
@@ -76,6 +79,13 @@ async def _leave(request: web.Request, next_path: str, account_id: str) -> web.R
     response = render.page(request, "pages/account/leaving.html", url=url, provider=provider)
     cookies.keep_attempt(response, state, page.is_secure)
     return response
+
+
+def _prove(request: web.Request) -> None:
+    page = context.of(request)
+    if page.login is None:
+        raise errors.Unauthorized
+    profile.prove_by_login(page.services.clock, page.login)
 
 
 def _provider(request: web.Request) -> Provider:
