@@ -92,11 +92,13 @@ async def accept(database: Database, clock: Clock, token: str, account: Account)
         organization = await stored_organizations.by_id(connection, invitation.organization_id)
         if organization is None:
             raise errors.NotFound(LINK_IS_DEAD)
+        # It may have been taken back since it was read.
+        if not await stored.delete(connection, organization.id, token):
+            raise errors.NotFound(LINK_IS_DEAD)
         membership = Membership(account.id, organization.id, invitation.role)
         if not await stored_organizations.add_member(connection, membership, clock.now_ms()):
             raise errors.Conflict(f"You are a member of {organization.name} already.")
         await stored_organizations.set_access(connection, organization.id, account.id, invitation.project_ids)
-        await stored.delete(connection, organization.id, token)
     return organization
 
 
