@@ -93,6 +93,7 @@ async def test_renaming_and_limiting(database: Database, people: People) -> None
 async def test_feature_flags(database: Database, people: People) -> None:
     assert await organizations.set_feature_flags(database, people.acme.id, " two, one,,two ") == ["one", "two"]
     assert await organizations.feature_flags(database, people.acme.id) == ["one", "two"]
+    assert await organizations.set_feature_flags(database, people.acme.id, "be ta, be  ta") == ["be ta"]
     assert await organizations.set_feature_flags(database, people.acme.id, "") == []
     with pytest.raises(errors.Invalid):
         await organizations.set_feature_flags(database, people.acme.id, "x" * 101)

@@ -80,7 +80,7 @@ def _events(text: str) -> int | None:
 
 
 def _flags(text: str) -> list[str]:
-    names = sorted({name.strip() for name in text.split(",")} - {""})
+    names = sorted({" ".join(name.split()) for name in text.split(",")} - {""})
     if len(names) > FLAGS_MAX or any(len(name) > FLAG_LENGTH_MAX for name in names):
         raise ValueError(f"Use at most {FLAGS_MAX} names of at most {FLAG_LENGTH_MAX} characters.")
     return [fields.name(name) for name in names]
