@@ -10,7 +10,7 @@ from tests.accounts.test_pictures import a_jpeg, a_png
 from tests.kit import mail_server
 from tests.kit.mail_server import PUBLIC_URL, MailServer, do_errands, text_of
 from tests.web.conftest import Browser, Cast, Page, Site
-from vemetric.accounts import logins, passwords, profile, signup
+from vemetric.accounts import api_keys, logins, passwords, profile, signup
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.mail import letters
@@ -290,8 +290,15 @@ class TestLetters:
 
 async def test_no_id_has_a_zero_byte(site: Site, alice: Account) -> None:
     browser = await site.browser_of(alice)
-    for path in ("/account/letters/a%00b", "/avatars/a%00b", "/o/a%00b"):
+    for path in ("/account/letters/a%00b", "/avatars/a%00b", "/o/a%00b", "/account?saved=a%00b"):
         assert (await browser.get(path)).status == 404
+
+
+async def test_no_text_that_is_typed_has_a_zero_byte(site: Site, cast: Cast, alice: Account) -> None:
+    keys = f"/p/{cast.shop.id}/settings/keys"
+    await (await site.browser_of(alice)).fill(keys, {"name": "a\0b"})
+    [key] = await api_keys.of_project(site.services.database, cast.shop.id)
+    assert key.name == "a\ufffdb"
 
 
 class TestTheEnd:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import errors
+from vemetric.accounts import verification
 from vemetric.web import forms, headers
 from vemetric.web.pages import overview, reports
 from vemetric.web.routes import ROUTES
@@ -30,7 +31,7 @@ def policy() -> dict[str, str]:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_answer_has_the_security_headers_and_no_cors(site: Site, cast: Cast, route: Any) -> None:
     values = defaultdict(lambda: "x", project=str(cast.shop.id), organization="acme", panel="pages")
-    path = route.path.replace("{name:.+}", "css/base.css").format_map(values)
+    path = route.path.replace("{name:.+}", "css/base.css").replace(":.+", "").format_map(values)
     for browser in (site.browser(), await site.browser_of(cast.charlie)):
         page = await browser.ask(route.method, path, {"Origin": "https://elsewhere.test"})
         assert is_covered(page), path
@@ -202,6 +203,24 @@ async def test_errors_are_pages(
     if status == 500:
         number = page.text.partition("number ")[2][:8]
         assert [record for record in caplog.records if number in record.getMessage() and record.exc_info]
+
+
+async def test_no_link_of_a_letter_is_logged(
+    site: Site, cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [errors.StoreError("away"), RuntimeError("broken")]
+
+    async def fail(*_: object) -> None:
+        raise failures.pop(0)
+
+    monkeypatch.setattr(verification, "is_open", fail)
+    for status in (503, 500):
+        assert (await site.browser().get("/reset/open-sesame")).status == status
+    assert [record.getMessage()[:15] for record in caplog.records if record.name == "vemetric.web"] == [
+        "GET /reset/...:",
+        "GET /reset/... ",
+    ]
+    assert "sesame" not in " ".join(record.getMessage() for record in caplog.records)
 
 
 class TestReports:

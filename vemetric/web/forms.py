@@ -73,7 +73,8 @@ async def _pairs(request: web.Request) -> list[tuple[str, str]]:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError as error:
         raise errors.Invalid("There are too many fields.") from error
-    return [(name, well_formed(value)) for name, value in pairs]
+    # No text of ours has a zero byte, and PostgreSQL refuses to keep one.
+    return [(name, well_formed(value).replace("\0", "\ufffd")) for name, value in pairs]
 
 
 async def posted_file(request: web.Request, field: str) -> bytes:

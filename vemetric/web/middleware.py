@@ -54,7 +54,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     except Exception:
         number = secrets.token_hex(FAILURE_NUMBER_BYTES)
-        log.exception("%s %s failed (%s)", request.method, request.path, number)
+        log.exception("%s %s failed (%s)", request.method, _path(request), number)
         return render.failure(request, 500, f"Something went wrong here. The log says what, at number {number}.")
 
 
@@ -62,7 +62,7 @@ def _explained(request: web.Request, error: errors.VemetricError) -> web.Respons
     if isinstance(error, errors.Unauthorized) and (elsewhere := _to_login(request)) is not None:
         return elsewhere
     if error.status >= 500:
-        log.warning("%s %s: %s", request.method, request.path, error.message)
+        log.warning("%s %s: %s", request.method, _path(request), error.message)
     if isinstance(error, errors.StoreError):
         error = errors.Unavailable()
     response = render.failure(request, error.status, error.message)
@@ -71,11 +71,17 @@ def _explained(request: web.Request, error: errors.VemetricError) -> web.Respons
     return response
 
 
+def _path(request: web.Request) -> str:
+    """The path as the log may have it: whoever reads it there shall not open the link of a letter."""
+    token = request.match_info.get("token", "")
+    return request.path.replace(token, "...") if token else request.path
+
+
 @web.middleware
 async def recognize(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who asks. Routes for accounts send others to the login; forms must come from a page of ours."""
-    if "\0" in request.path:
-        # No id has one, and PostgreSQL refuses to be asked for it.
+    if "\0" in request.path or "\0" in request.query_string:
+        # Nothing that can be asked for has one, and PostgreSQL refuses to be asked for it.
         raise errors.NotFound
     access = routes.access_of(request)
     if access is Access.FILE:
