@@ -212,3 +212,8 @@ async def test_counts_the_days_of_the_zone(engine: Engine, project: Project) -> 
     await write(engine, project, Event(1, late), Event(1, late + MINUTE_MS), Event(1, edges[2] - 1), Event(1, edges[3]))
     assert await users.count_days(engine, project, 1, edges) == {edges[0]: 1, edges[1]: 2}
     assert edges[2] - edges[1] == 23 * 3_600_000
+
+
+def test_queries_are_stored_as_objects() -> None:
+    stored = ("", "{}", '{"a":"1 2","b":"é"}', "?a=1")
+    assert [users.query_text(one) for one in stored] == ["", "", "?a=1+2&b=%C3%A9", "?a=1"]

@@ -6,6 +6,7 @@ Called by web/pages/users.py. Lists are bounded pages; where one ends, the next 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -207,11 +208,20 @@ def _known(row: list[Any]) -> tuple[Known, str, str]:
         first_seen_ms,
         avatar_url,
         dict(sorted(attributes.items())) if isinstance(attributes, dict) else {},
-        landing,
+        "".join((landing[0], landing[1], query_text(landing[2]), landing[3])),
         referrer,
         {key: value for key, value in zip(names, utm, strict=True) if value},
     )
     return known, identifier, name
+
+
+def query_text(stored: str) -> str:
+    """The query of an address as people know it: it is stored as a JSON object. '' for none."""
+    try:
+        values = msgspec.json.decode(stored or "{}")
+    except msgspec.DecodeError:
+        return stored
+    return f"?{urlencode(values, doseq=True)}" if isinstance(values, dict) and values else ""
 
 
 async def count_days(engine: Engine, project: Project, user_id: int, edges_ms: list[int]) -> dict[int, int]:
@@ -307,7 +317,7 @@ def _step(row: list[Any], session: Session | None) -> Step:
         bool(is_view),
         origin,
         path,
-        query,
+        query_text(query),
         hash_,
         dict(sorted(decoded.items())) if isinstance(decoded, dict) else {},
         " ".join(filter(None, (client, version))),
