@@ -69,8 +69,7 @@ async def change_email(database: Database, keys: Keys, clock: Clock, post: Post,
     """Let the account have another address: at once, or where mail is set up by the link of a letter sent there.
 
     Returns whether it is done. Raises Invalid, and TooManyRequests, for letters go to whatever address is typed. That
-    an address has an account already is not told where mail is set
-    up: its owner gets no letter, and nothing changes.
+    an address has an account already is not told where mail is set up: its owner gets no letter, and nothing changes.
     """
     cleaned = fields.clean(email=(fields.email, email))["email"]
     if cleaned == account.email:
@@ -84,7 +83,8 @@ async def change_email(database: Database, keys: Keys, clock: Clock, post: Post,
         if not post.is_set_up:
             if is_taken:
                 raise errors.Invalid(None, {"email": "There is an account with this address already."})
-            changed = msgspec.structs.replace(account, email=cleaned, email_verified_at_ms=None)
+            now = await _locked(connection, account.id)
+            changed = msgspec.structs.replace(now, email=cleaned, email_verified_at_ms=None)
             await stored_accounts.update(connection, changed, clock.now_ms())
         elif not is_taken:
             made = await verification.begin(connection, account.id, Purpose.NEW_ADDRESS, cleaned, clock.now_ms())
@@ -136,8 +136,15 @@ async def _is_last_operator(connection: Connection, account_id: str) -> bool:
 async def _change(database: Database, clock: Clock, account_id: str, **values: str | bool | None) -> Account:
     """Change an account; returns it as it was."""
     async with database.begin() as connection:
-        account = await stored_accounts.by_id(connection, account_id)
-        if account is None:
-            raise errors.NotFound
+        account = await _locked(connection, account_id)
         await stored_accounts.update(connection, msgspec.structs.replace(account, **values), clock.now_ms())
+    return account
+
+
+async def _locked(connection: Connection, account_id: str) -> Account:
+    """The account as it is now, and stays until the transaction ends: all of it is written, not what changed."""
+    await connection.lock(verification.account_lock(account_id))
+    account = await stored_accounts.by_id(connection, account_id)
+    if account is None:
+        raise errors.NotFound
     return account

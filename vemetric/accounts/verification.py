@@ -203,7 +203,13 @@ async def _prove(connection: Connection, found: Verification, now_ms: int) -> Ac
     return account
 
 
+def account_lock(account_id: str) -> str:
+    """The name of the lock under which an account is read and written: of two changes neither is lost."""
+    return f"account:{account_id}"
+
+
 async def _account(connection: Connection, found: Verification) -> Account:
+    await connection.lock(account_lock(found.account_id))
     account = await stored_accounts.by_id(connection, found.account_id)
     if account is None:
         raise errors.NotFound(DEAD_LINK)
