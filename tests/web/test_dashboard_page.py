@@ -99,7 +99,7 @@ async def test_days_are_those_of_the_project(alice: Browser, cast: Cast) -> None
     assert "Europe/Vienna, 13:00" in words(await alice.get(path(cast)))
 
 
-@pytest.mark.parametrize("query", ["?sp=999", "?s=%00", "?ch=%F0%9F%92%A9", "?t=custom&sd=x&ed=y", "?" + "a=b&" * 500])
+@pytest.mark.parametrize("query", ["?sp=999", "?ch=%F0%9F%92%A9", "?t=custom&sd=x&ed=y", "?" + "a=b&" * 500])
 async def test_odd_addresses_are_answered(alice: Browser, cast: Cast, query: str) -> None:
     assert (await alice.get(path(cast, query))).status == 200
 
