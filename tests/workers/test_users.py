@@ -422,6 +422,26 @@ async def test_erasing_takes_what_waits_and_what_is_kept(
         assert await identities.by_identifier(connection, project.id, "ada") is None
 
 
+async def test_who_comes_back_after_an_erasure_is_made_though_the_first_job_still_waits(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await identify(services, project, "ada", data=UserData(set={"a": "personal"}))
+    waiting = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
+    clock.advance(1_000)
+    gone = [each.user_id for each in map(jobs.decode_create, (job.payload for job in waiting))]
+    await services.queue.put(
+        Write(jobs=[NewJob(erasure.ERASE_QUEUE, erasure.encode(Erasure(project.id, tuple(gone))))])
+    )
+    assert await run(services, erasure.ERASE_QUEUE) == 1
+    clock.advance(1_000)
+    await identify(services, project, "ada", display_name="Ada", data=UserData(set={"b": 1}))
+    await services.queue.release(waiting)
+    await visits.settle(services)
+    assert await users(services, project) == [["ada", "Ada", '{"b":1}']]
+
+
 async def test_after_a_reset_the_next_at_that_browser_is_somebody_else(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:
