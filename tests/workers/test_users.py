@@ -143,6 +143,16 @@ async def test_what_was_said_of_a_visitor_counts_once_there_is_a_name(
     assert await data_of(services, project) == {"b": 2, "c": 1}, "what was kept counts once"
 
 
+async def test_what_was_said_of_a_visitor_needs_nothing_more_to_be_said(services_at_noon: Services) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await update(services, project, display_name="Early")
+    await visits.settle(services)
+    await identify(services, project, "u")
+    await visits.settle(services)
+    assert await users(services, project, "displayName") == [["Early"]]
+
+
 async def test_what_was_said_of_a_visitor_goes_to_the_user_it_turns_out_to_be(services_at_noon: Services) -> None:
     services = services_at_noon
     project = await visits.a_project(services)

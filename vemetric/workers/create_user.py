@@ -17,7 +17,7 @@ from vemetric.model import geo, ids
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import standing_users, user_rows
+from vemetric.workers import standing_users, update_user, user_rows
 
 # One transaction of the relational store writes so many identities; pages wait for it.
 IDENTITIES_PER_WRITE_MAX = 500
@@ -55,7 +55,8 @@ class CreateUserWorker:
             self._services.probe("create-user:identified")
             await self._insert_missing(settled, lease)
         claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
-        return Write(jobs=self._merges(settled), keys=self._services.identities.settle(claims))
+        said = await self._said_before(settled)
+        return Write(jobs=[*self._merges(settled), *said], keys=self._services.identities.settle(claims))
 
     async def _wanted(self, asked: Sequence[CreateUserJob]) -> list[CreateUserJob]:
         """What was not erased; and the name of who was, and has come back while the job waited.
@@ -96,6 +97,15 @@ class CreateUserWorker:
         await self._services.sink.insert_users(
             rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
         )
+
+    async def _said_before(self, settled: Sequence[Settled]) -> list[NewJob]:
+        """What was said of those who are made now, while nobody knew them, is applied in the lane of their updates."""
+        made = {
+            update_user.kept_key(job.project_id, user_id): job for job, user_id, _ in settled if user_id == job.user_id
+        }
+        kept = await self._services.keys.get_many(list(made))
+        asked = (made[name] for name in sorted(kept))
+        return [jobs.update_job(UpdateUserJob(job.project_id, job.user_id, "", job.created_ms)) for job in asked]
 
     def _merges(self, settled: Sequence[Settled]) -> list[NewJob]:
         """Whoever lost the race for an identifier was the same person all along."""
