@@ -25,9 +25,9 @@ class Counted(Database):
     reads = 0
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
+    async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
         self.reads += 1
-        async with super().connect() as connection:
+        async with super().connect(may_lag=may_lag) as connection:
             yield connection
 
 

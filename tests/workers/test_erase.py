@@ -11,8 +11,9 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
 from vemetric.ingest import jobs
+from vemetric.ingest.hit import IdentifyHit
 from vemetric.ingest.who import Sender
-from vemetric.model import erasure, ids
+from vemetric.model import erasure, geo, ids
 from vemetric.model.erasure import Erasure
 from vemetric.model.project import Project
 from vemetric.queues.lease import Lease
@@ -177,3 +178,41 @@ async def test_killed_anywhere_the_events_are_counted_once(
         clock.advance(60_000)
         await visits.settle(services)
         assert await verified(services) == (3, 0, 0, 0, 3, 0)
+
+
+async def test_an_event_that_comes_while_an_erasure_waits_to_go_on_is_not_taken(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> None:
+    """The store fails after the events were counted; the visitor goes on meanwhile."""
+
+    class Killed(BaseException):
+        pass
+
+    armed = ["erase:counted"]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        for _ in range(3):
+            await visits.event(services, project)
+        hit = IdentifyHit("ada", display_name="Personal")
+        await services.users.identify(hit, project, visits.sender(project), geo.UNKNOWN)
+        await visits.settle(services)
+        user_id = user_of(services, project, visits.sender(project))
+        await removal.erase_users(services.queue, clock, project.id, [user_id])
+        clock.advance(erasure.DELAY_MS)
+        with pytest.raises(Killed):
+            await visits.settle(services)
+        clock.advance(1_000)
+        await visits.event(services, project, "Later")
+        await services.users.identify(IdentifyHit("ada"), project, visits.sender(project), geo.UNKNOWN)
+        await visits.settle(services)
+        clock.advance(60_000)
+        await visits.settle(services)
+        assert await verified(services) == (4, 1, 0, 0, 3, 0)
+        sql = "SELECT identifier, displayName FROM user FINAL WHERE projectId = {project:UInt64} AND deleted = 0"
+        assert await engine.query(sql, {"project": project.id}) == [["ada", ""]]

@@ -143,6 +143,16 @@ async def test_what_was_said_of_a_visitor_counts_once_there_is_a_name(
     assert await data_of(services, project) == {"b": 2, "c": 1}, "what was kept counts once"
 
 
+async def test_what_was_said_of_a_visitor_needs_nothing_more_to_be_said(services_at_noon: Services) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await update(services, project, display_name="Early")
+    await visits.settle(services)
+    await identify(services, project, "u")
+    await visits.settle(services)
+    assert await users(services, project, "displayName") == [["Early"]]
+
+
 async def test_what_was_said_of_a_visitor_goes_to_the_user_it_turns_out_to_be(services_at_noon: Services) -> None:
     services = services_at_noon
     project = await visits.a_project(services)
@@ -420,6 +430,26 @@ async def test_erasing_takes_what_waits_and_what_is_kept(
         assert await services.keys.scan(f"{prefix}{project.id}:", 10) == []
     async with services.database.connect() as connection:
         assert await identities.by_identifier(connection, project.id, "ada") is None
+
+
+async def test_who_comes_back_after_an_erasure_is_made_though_the_first_job_still_waits(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await identify(services, project, "ada", data=UserData(set={"a": "personal"}))
+    waiting = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
+    clock.advance(1_000)
+    gone = [each.user_id for each in map(jobs.decode_create, (job.payload for job in waiting))]
+    await services.queue.put(
+        Write(jobs=[NewJob(erasure.ERASE_QUEUE, erasure.encode(Erasure(project.id, tuple(gone))))])
+    )
+    assert await run(services, erasure.ERASE_QUEUE) == 1
+    clock.advance(1_000)
+    await identify(services, project, "ada", display_name="Ada", data=UserData(set={"b": 1}))
+    await services.queue.release(waiting)
+    await visits.settle(services)
+    assert await users(services, project) == [["ada", "Ada", '{"b":1}']]
 
 
 async def test_after_a_reset_the_next_at_that_browser_is_somebody_else(

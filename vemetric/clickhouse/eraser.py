@@ -4,24 +4,35 @@ from collections.abc import Sequence
 
 from vemetric.clickhouse.engine import Engine
 
-# Tables with the column that says whose a row is.
-TABLES = {"event": "userId", "session": "userId", "device": "userId", "user": "id"}
+# Tables with the columns that say whose a row is, and since when there is what it tells of.
+TABLES = {
+    "event": ("userId", "createdAt"),
+    "session": ("userId", "startedAt"),
+    "device": ("userId", "createdAt"),
+    "user": ("id", "createdAt"),
+}
+BEFORE = "< fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 
 # As verify counts what is stored.
 EVENTS_OF_PROJECT = """
 SELECT 0 AS user, count() FROM event FINAL WHERE sign = 1 AND importSource = '' AND projectId = {project:UInt64}
 """
-EVENTS_OF_USERS = """
+EVENTS_OF_USERS = f"""
 SELECT userId, count() FROM event FINAL
-WHERE sign = 1 AND importSource = '' AND projectId = {project:UInt64} AND userId IN {users:Array(UInt64)}
+WHERE sign = 1 AND importSource = '' AND projectId = {{project:UInt64}} AND userId IN {{users:Array(UInt64)}}
+  AND createdAt {BEFORE}
 GROUP BY userId
-"""
+"""  # noqa: S608 - the text holds conditions of ours only
 
 
-async def count_events(engine: Engine, project_id: int, user_ids: Sequence[int]) -> dict[int, int]:
-    """How many accepted events of each of the users are stored; of the whole project, under 0, without users."""
+async def count_events(engine: Engine, project_id: int, user_ids: Sequence[int], until_ms: int) -> dict[int, int]:
+    """How many accepted events of each of the users are stored from before that time.
+
+    Of the whole project, under 0 and of any time, without users.
+    """
     statement = EVENTS_OF_USERS if user_ids else EVENTS_OF_PROJECT
-    found = await engine.query(statement, {"project": project_id, "users": list(user_ids)})
+    of_users = {"users": list(user_ids), "until": until_ms} if user_ids else {}
+    found = await engine.query(statement, {"project": project_id, **of_users})
     return dict(found)
 
 
@@ -31,11 +42,15 @@ async def erase_project(engine: Engine, project_id: int) -> None:
         await _erase(engine, table, "projectId = {project:UInt64}", {"project": project_id})
 
 
-async def erase_users(engine: Engine, project_id: int, user_ids: Sequence[int]) -> None:
-    """Erase every row of these users of the project, as erase_project."""
-    for table, column in TABLES.items():
-        condition = f"projectId = {{project:UInt64}} AND {column} IN {{users:Array(UInt64)}}"
-        await _erase(engine, table, condition, {"project": project_id, "users": list(user_ids)})
+async def erase_users(engine: Engine, project_id: int, user_ids: Sequence[int], until_ms: int) -> None:
+    """Erase every row of these users of the project from before that time, as erase_project.
+
+    Nothing of that time is stored any more, so that what goes is what was counted, however often this is begun.
+    """
+    for table, (whose, since) in TABLES.items():
+        condition = f"projectId = {{project:UInt64}} AND {whose} IN {{users:Array(UInt64)}} AND {since} {BEFORE}"
+        parameters = {"project": project_id, "users": list(user_ids), "until": until_ms}
+        await _erase(engine, table, condition, parameters)
 
 
 async def _erase(engine: Engine, table: str, condition: str, parameters: dict[str, object]) -> None:

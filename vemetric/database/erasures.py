@@ -47,6 +47,13 @@ async def leaving(connection: Connection, project_id: int, user_ids: Iterable[in
     return int(count or 0)
 
 
+async def begun(connection: Connection, project_id: int, user_ids: Iterable[int]) -> int | None:
+    """Until when a run that did not end was about to remove what these did; None if there is no such run."""
+    where = (erasure.c.project_id == project_id, erasure.c.user_id.in_(list(user_ids)), erasure.c.events_leaving > 0)
+    until_ms: int | None = await connection.value(select(func.max(erasure.c.until_ms)).where(*where))
+    return until_ms
+
+
 async def set_leaving(connection: Connection, project_id: int, events: Mapping[int, int]) -> None:
     """Note how many events of each are about to be removed."""
     for user_id, count in events.items():

@@ -116,6 +116,14 @@ class Identities:
         claimed = self._claimed_identifiers.get(key)
         return claimed if claimed is not None else self._identifiers.get(key)
 
+    async def claim_of(self, project_id: int, user_id: int) -> str | None:
+        """The identifier of a user whose row is perhaps still to be made."""
+        claimed = self._claimed_identifiers.get((project_id, user_id))
+        if claimed is not None:
+            return claimed
+        claim = await self._read_claim(_user_key(project_id, user_id))
+        return None if claim is None else claim.identifier
+
     async def claimed(self, users: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
         """The identifiers of those users (project id, user id) that became known lately, their row perhaps not made."""
         wanted = list(users)

@@ -13,11 +13,11 @@ from vemetric.database.database import Connection
 from vemetric.ingest import jobs
 from vemetric.ingest.identities import Claim
 from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
-from vemetric.model import ids
+from vemetric.model import geo, ids
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import user_rows
+from vemetric.workers import standing_users, update_user, user_rows
 
 # One transaction of the relational store writes so many identities; pages wait for it.
 IDENTITIES_PER_WRITE_MAX = 500
@@ -49,14 +49,28 @@ class CreateUserWorker:
         asked = [jobs.decode_create(job.payload) for job in claimed]
         settled: list[Settled] = []
         async with self._services.erased.turn:
-            erased = await self._services.erased.among((job.project_id, job.user_id, job.created_ms) for job in asked)
-            wanted = [job for position, job in enumerate(asked) if position not in erased]
+            wanted = await self._wanted(asked)
             for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
                 settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
             self._services.probe("create-user:identified")
             await self._insert_missing(settled, lease)
         claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
-        return Write(jobs=self._merges(settled), keys=self._services.identities.settle(claims))
+        said = await self._said_before(settled)
+        return Write(jobs=[*self._merges(settled), *said], keys=self._services.identities.settle(claims))
+
+    async def _wanted(self, asked: Sequence[CreateUserJob]) -> list[CreateUserJob]:
+        """What was not erased; and the name of who was, and has come back while the job waited.
+
+        The job of the second time was not put, as the first one's key was still taken; only its claim was.
+        """
+        erased = await self._services.erased.among((job.project_id, job.user_id, job.created_ms) for job in asked)
+        now_ms = self._services.clock.now_ms()
+        wanted = [job for position, job in enumerate(asked) if position not in erased]
+        for project_id, user_id in sorted({(asked[at].project_id, asked[at].user_id) for at in erased}):
+            identifier = await self._services.identities.claim_of(project_id, user_id)
+            if identifier is not None:
+                wanted.append(CreateUserJob(project_id, user_id, identifier, now_ms, geo.UNKNOWN, "", ""))
+        return wanted
 
     async def _identified(self, wanted: Sequence[CreateUserJob]) -> list[Settled]:
         """Identities of projects that were deleted meanwhile are none."""
@@ -66,7 +80,7 @@ class CreateUserWorker:
 
     async def _insert_missing(self, settled: Sequence[Settled], lease: Lease) -> None:
         by_key = {each.key: each for each in reversed(settled)}
-        stored = await users.rows(self._services.engine, by_key)
+        stored = await standing_users.rows(self._services, by_key)
         missing = [key for key in by_key if key not in stored or stored[key].deleted]
         if not missing:
             return
@@ -83,6 +97,15 @@ class CreateUserWorker:
         await self._services.sink.insert_users(
             rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
         )
+
+    async def _said_before(self, settled: Sequence[Settled]) -> list[NewJob]:
+        """What was said of those who are made now, while nobody knew them, is applied in the lane of their updates."""
+        made = {
+            update_user.kept_key(job.project_id, user_id): job for job, user_id, _ in settled if user_id == job.user_id
+        }
+        kept = await self._services.keys.get_many(list(made))
+        asked = (made[name] for name in sorted(kept))
+        return [jobs.update_job(UpdateUserJob(job.project_id, job.user_id, "", job.created_ms)) for job in asked]
 
     def _merges(self, settled: Sequence[Settled]) -> list[NewJob]:
         """Whoever lost the race for an identifier was the same person all along."""

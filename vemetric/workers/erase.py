@@ -57,41 +57,51 @@ class EraseWorker:
         return Write()
 
     async def _erase(self, asked: Erasure) -> None:
-        database = self._services.database
+        until_ms = None
+        async with self._services.database.connect() as connection:
+            if asked.user_ids:
+                until_ms = await erasures.begun(connection, asked.project_id, asked.user_ids)
+            elif await stored_projects.by_id(connection, asked.project_id) is not None:
+                return
+        if until_ms is None:
+            until_ms = await self._begin(asked)
+        async with self._services.merged.session_turn:
+            await self._erase_rows(asked.project_id, asked.user_ids, until_ms)
+            users = {(asked.project_id, user_id) for user_id in asked.user_ids}
+            self._services.merged.moved(users or OfProject(asked.project_id))
+        await self._drop_what_waits(asked)
+        log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+
+    async def _begin(self, asked: Erasure) -> int:
+        """Have nothing stored any more of what was accepted until now; returns now.
+
+        A run that was killed goes on from where its time is noted: who comes back afterwards is a new user.
+        """
         if asked.user_ids:
-            async with database.begin() as connection:
+            async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids)
             await self._services.identities.forget(asked.project_id, asked.user_ids)
-        else:
-            async with database.connect() as connection:
-                if await stored_projects.by_id(connection, asked.project_id) is not None:
-                    return
         user_ids = asked.user_ids or (WHOLE_PROJECT,)
         now_ms = self._services.clock.now_ms()
         await self._services.erased.record([erasures.Erased(asked.project_id, user_id, now_ms) for user_id in user_ids])
         if not self._services.owns_stores:
             # Batches of other processes that asked before are stored by then.
             await asyncio.sleep(self._services.config.engine_insert_seconds)
-        async with self._services.merged.session_turn:
-            await self._erase_rows(asked.project_id, asked.user_ids)
-            users = {(asked.project_id, user_id) for user_id in asked.user_ids}
-            self._services.merged.moved(users or OfProject(asked.project_id))
-        await self._drop_what_waits(asked)
-        log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+        return now_ms
 
-    async def _erase_rows(self, project_id: int, user_ids: Sequence[int]) -> None:
+    async def _erase_rows(self, project_id: int, user_ids: Sequence[int], until_ms: int) -> None:
         """Count the events, then remove all rows. A run that was killed in between has counted them already."""
         engine, database = self._services.engine, self._services.database
         noted = user_ids or (WHOLE_PROJECT,)
         async with database.connect() as connection:
             was_counted = await erasures.leaving(connection, project_id, noted)
         if not was_counted:
-            counts = await eraser.count_events(engine, project_id, user_ids)
+            counts = await eraser.count_events(engine, project_id, user_ids, until_ms)
             async with database.begin() as connection:
                 await erasures.set_leaving(connection, project_id, counts)
         self._services.probe("erase:counted")
         if user_ids:
-            await eraser.erase_users(engine, project_id, user_ids)
+            await eraser.erase_users(engine, project_id, user_ids, until_ms)
         else:
             await eraser.erase_project(engine, project_id)
         self._services.probe("erase:removed")

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vemetric.clickhouse import users
 from vemetric.clickhouse.sink import UserKey
 from vemetric.clickhouse.user_row import UserRow
 from vemetric.ingest import jobs
@@ -16,7 +15,7 @@ from vemetric.ingest.jobs import UpdateUserJob
 from vemetric.queues.job import Job, KeySet, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import user_rows
+from vemetric.workers import standing_users, user_rows
 
 # Of one visitor: what is more is forgotten. A visitor without cookies is the same for a day.
 KEPT_BYTES_MAX = 16_384
@@ -43,7 +42,7 @@ class UpdateUserWorker:
         said: dict[UserKey, list[UpdateUserJob]] = {}
         for update in updates:
             said.setdefault(UserKey(update.project_id, update.user_id), []).append(update)
-        rows = await users.rows(self._services.engine, said)
+        rows = await standing_users.rows(self._services, said)
         kept = await self._kept(said)
         write, changed = Write(jobs=[], keys=[]), []
         for key, of_user in said.items():
