@@ -33,7 +33,8 @@ TIMESTAMP_AHEAD_MS_MAX = 5 * 60_000
 # An event can be sent again for as long as its timestamp is taken, and a little longer.
 ID_KEPT_MS = TIMESTAMP_AGE_MS_MAX + HOUR_MS
 MILLISECONDS_MIN = 100_000_000_000
-# A visit may begin while a batch waits for its turn, or by a clock a little ahead of its sender's: it is the same visit.
+BATCH_TURN_PREFIX = "batch:"
+# A visit may begin while a batch waits for its turn, or by a clock a little ahead of its sender's: it is the same.
 BEGUN_MEANWHILE_MS_MAX = 60_000
 
 
@@ -83,7 +84,7 @@ class Batches:
         """
         if not any(each.client_id for each in dated):
             return await self._take(dated, of)
-        async with self._turns.hold(f"batch:{of.project.id}") as is_ours:
+        async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}") as is_ours:
             if not is_ours:
                 raise errors.Unavailable("Another process takes a batch of this project.")
             return await self._take(dated, of)
