@@ -152,10 +152,42 @@ def test_license_is_ours_and_named() -> None:
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_links_of_documents_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text()):
-        assert (ROOT / target).exists(), target
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_of_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_document_is_found_from_another_one() -> None:
+    linked = {
+        (path.parent / target).resolve()
+        for path in documents()
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    }
+    assert [path.name for path in ROOT.glob("docs/**/*.md") if path.resolve() not in linked] == []
+
+
+def test_decisions_are_numbered_one_by_one() -> None:
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    for number, path in enumerate(files, 1):
+        assert path.name.startswith(f"{number:04d}-"), path.name
+        assert path.read_text(encoding="utf-8").startswith(f"# {number}. "), path.name
+
+
+def test_the_map_names_every_queue_and_layer() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    queues = re.findall(r'^[A-Z_]*QUEUE = "([\w-]+)"$', "\n".join(text for _, text in texts(modules())), re.MULTILINE)
+    assert queues
+    assert [queue for queue in queues if f"| `{queue}` |" not in text] == []
+    layers = re.findall(r'^  "(vemetric\..+)",$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    names = re.findall(r"vemetric\.(\w+)", "\n".join(layers))
+    drawn = text.partition("## Layers")[2].partition("## Stores")[0]
+    assert len(names) > 15
+    assert [name for name in names if not re.search(rf"\b{name}\b", drawn)] == []
 
 
 def test_changelog_opens_with_what_is_not_released() -> None:

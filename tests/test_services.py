@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import visits
 from tests.kit.clickhouse_server import ClickHouseServer
 from vemetric import config, errors, services
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
+from vemetric.ingest import identities
+from vemetric.ingest.batch import Dated, OfSender
+from vemetric.ingest.hit import BatchHit, IdentifyHit
+from vemetric.ingest.turns import LOCK_MS
+from vemetric.model import geo
 
 
 async def test_a_geo_file_that_is_none_stops_the_start(
@@ -20,6 +26,30 @@ async def test_a_geo_file_that_is_none_stops_the_start(
     with pytest.raises(errors.Misconfigured, match=r"VEMETRIC_GEO_DATABASE is .* it must be an MMDB file"):
         async with services.open_services(settings, clock, engine):
             pass
+
+
+async def test_a_process_that_was_killed_in_its_turn_holds_up_nobody(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> None:
+    """Neither a batch nor an identification waits, or is put off, after the start."""
+    settings, _ = config.load(environ)
+    async with services.open_services(settings, clock, engine) as killed:
+        project = await visits.a_project(killed)
+        left = (
+            f"batch:{project.id}",
+            identities.turn_of_identifier(project.id, "kim"),
+            identities.turn_of_user(project.id, 7),
+        )
+        for name in left:
+            await killed.keys.set_if_absent(name, b"a process that was killed", clock.now_ms() + LOCK_MS)
+    async with services.open_services(settings, clock, engine) as opened:
+        hit = BatchHit(name="Sent again", id="a")
+        sender = visits.sender(project)
+        taken = await opened.batches.take([Dated(hit, clock.now_ms(), "a")], OfSender(project, sender, {}, geo.UNKNOWN))
+        assert (taken.accepted, taken.repeated) == (1, 0)
+        identified = await opened.users.identify(IdentifyHit("kim"), project, sender, geo.UNKNOWN)
+        assert not identified.is_running
+        assert [await opened.keys.get(name) for name in left] == [None, None, None]
 
 
 def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ from vemetric.enrich.client import TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 from vemetric.files import store
 from vemetric.files.store import FileStore
+from vemetric.ingest import turns
 from vemetric.ingest.accept import Intake
-from vemetric.ingest.batch import Batches
+from vemetric.ingest.batch import BATCH_TURN_PREFIX, Batches
 from vemetric.ingest.erased import Erased
 from vemetric.ingest.identify import Users
-from vemetric.ingest.identities import Identities
+from vemetric.ingest.identities import IDENTIFYING_TURN_PREFIX, Identities
 from vemetric.ingest.ingest_rate import IngestRate
 from vemetric.ingest.live_session import LiveSessions
 from vemetric.ingest.merged import Merged
@@ -137,6 +138,10 @@ async def open_services(
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
         is_alone = config.redis_url is None
+        if is_alone:
+            # A process that was killed left them; waiting until they run out would refuse batches for a minute.
+            for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX):
+                await turns.end_all(queue, prefix)
         sessions = await loaded(LiveSessions(queue, config.session_minutes, exclusive=is_alone))
         identities = await loaded(Identities(database, queue, queue, clock, exclusive=is_alone))
         await prepare_readers(engine, always=not is_alone)

@@ -215,6 +215,17 @@ async def test_an_event_before_the_visit_that_is_under_way_is_a_visit_of_its_own
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("earlier_ms", "visits_made"), [(1, 1), (MINUTE_MS, 1), (MINUTE_MS + 1, 2)])
+async def test_a_visit_that_begins_while_a_batch_is_on_its_way_is_not_split(
+    client: Client, clock: FrozenClock, earlier_ms: int, visits_made: int
+) -> None:
+    sent_ms = clock.now_ms() - earlier_ms
+    await visits.event(client.services, client.project, who=visits.sender(client.project, ip="127.0.0.1"))
+    await client.taken({"name": "Sent before", "timestamp": sent_ms})
+    assert await client.stored("uniqExact(sessionId), count()") == [[visits_made, 2]]
+    assert await client.stored("count()", "session") == [[visits_made]]
+
+
 async def test_a_batch_may_speak_of_many_users(client: Client) -> None:
     await client.taken(event(), event(userIdentifier="bob", displayName="Bob", userData={"set": {"a": 1}}), event())
     assert await client.stored("userIdentifier, userDisplayName") == [["ann", ""], ["ann", ""], ["bob", "Bob"]]

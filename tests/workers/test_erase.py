@@ -216,3 +216,25 @@ async def test_an_event_that_comes_while_an_erasure_waits_to_go_on_is_not_taken(
         assert await verified(services) == (4, 1, 0, 0, 3, 0)
         sql = "SELECT identifier, displayName FROM user FINAL WHERE projectId = {project:UInt64} AND deleted = 0"
         assert await engine.query(sql, {"project": project.id}) == [["ada", ""]]
+
+
+async def test_late_events_of_who_turned_out_to_be_the_erased_user_are_erased(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    await visits.settle(services)
+    await visits.event(services, project, "Late", who=phone)
+    late = await services.queue.claim(jobs.EVENT_QUEUE, 10, 600)
+    await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
+    # Asked for before the two browsers are one user.
+    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    clock.advance(jobs.MERGE_DELAY_MS)
+    await visits.settle(services)
+    clock.advance(erasure.DELAY_MS)
+    await visits.settle(services)
+    await services.queue.release(late)
+    await visits.settle(services)
+    assert await verified(services) == (1, 0, 0, 0, 1, 0)

@@ -33,6 +33,9 @@ TIMESTAMP_AHEAD_MS_MAX = 5 * 60_000
 # An event can be sent again for as long as its timestamp is taken, and a little longer.
 ID_KEPT_MS = TIMESTAMP_AGE_MS_MAX + HOUR_MS
 MILLISECONDS_MIN = 100_000_000_000
+BATCH_TURN_PREFIX = "batch:"
+# A visit may begin while a batch waits for its turn, or by a clock a little ahead of its sender's: it is the same.
+BEGUN_MEANWHILE_MS_MAX = 60_000
 
 
 class Dated(NamedTuple):
@@ -81,7 +84,7 @@ class Batches:
         """
         if not any(each.client_id for each in dated):
             return await self._take(dated, of)
-        async with self._turns.hold(f"batch:{of.project.id}") as is_ours:
+        async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}") as is_ours:
             if not is_ours:
                 raise errors.Unavailable("Another process takes a batch of this project.")
             return await self._take(dated, of)
@@ -129,7 +132,7 @@ class Batches:
     async def _visit(self, who: Who, at_ms: int, now_ms: int, visits: "Visits") -> Extended:
         """The visit of that time: one that is known, one of this batch, or a new one."""
         session = await self._sessions.find(who.key, at_ms)
-        if session is not None and session.started_ms <= at_ms:
+        if session is not None and session.started_ms <= at_ms + BEGUN_MEANWHILE_MS_MAX:
             return self._sessions.extend(who.key, session, at_ms)
         if session is None and at_ms + self._idle_ms > now_ms and visits.at(who.key, at_ms) is None:
             return self._sessions.extend(who.key, await self._sessions.open(who.key, at_ms), at_ms)

@@ -33,6 +33,7 @@ CLAIMS_SCANNED_MAX = 10_000
 # Other processes look at claims before they look at the table; this long they may still see one that is written.
 SETTLED_CLAIM_MS = 600_000
 CLAIM_PREFIX = "identity:"
+IDENTIFYING_TURN_PREFIX = "identification"
 # How often, and for how long at most, a server's hit looks whether another process has made its user.
 POLL_SECONDS, POLLS_MAX = 0.1, 50
 
@@ -225,11 +226,11 @@ class Identities:
 
 
 def turn_of_identifier(project_id: int, identifier: str) -> str:
-    return f"identification:{project_id}:{_digest(identifier)}"
+    return f"{IDENTIFYING_TURN_PREFIX}:{project_id}:{_digest(identifier)}"
 
 
 def turn_of_user(project_id: int, user_id: int) -> str:
-    return f"identification-of:{project_id}:{user_id}"
+    return f"{IDENTIFYING_TURN_PREFIX}-of:{project_id}:{user_id}"
 
 
 def _key_sets(claim: Claim, expires_ms: int) -> list[KeySet]:

@@ -11,6 +11,7 @@ from vemetric.queues.keys import Keys
 
 # A process that died with a lock holds others up for at most so long.
 LOCK_MS = 60_000
+SCANNED_MAX = 1_000
 
 
 class Turns:
@@ -47,3 +48,10 @@ class Turns:
             self._wanting[name] -= 1
             if not self._wanting[name]:
                 del self._wanting[name], self._locks[name]
+
+
+async def end_all(keys: Keys, prefix: str) -> None:
+    """End the turns whose names begin so, which a killed process left; only where nobody else can have one."""
+    while found := await keys.scan(prefix, SCANNED_MAX):
+        for name, _ in found:
+            await keys.delete(name)

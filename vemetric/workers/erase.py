@@ -8,8 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from vemetric.clickhouse import eraser
-from vemetric.database import erasures, identities
+from vemetric.database import erasures, identities, user_merges
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
 from vemetric.ingest import batch, jobs, live_session, tap
@@ -63,6 +65,7 @@ class EraseWorker:
                 until_ms = await erasures.begun(connection, asked.project_id, asked.user_ids)
             elif await stored_projects.by_id(connection, asked.project_id) is not None:
                 return
+        asked = await self._with_merged(asked)
         if until_ms is None:
             until_ms = await self._begin(asked)
         async with self._services.merged.session_turn:
@@ -71,6 +74,18 @@ class EraseWorker:
             self._services.merged.moved(users or OfProject(asked.project_id))
         await self._drop_what_waits(asked)
         log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+
+    async def _with_merged(self, asked: Erasure) -> Erasure:
+        """Who turned out to be one of these after the erasure was asked for is erased too: late events bear that id.
+
+        Unless that one has got another name since.
+        """
+        found = set(asked.user_ids)
+        async with self._services.database.connect() as connection:
+            for user_id in asked.user_ids:
+                found.update(await user_merges.into_user(connection, asked.project_id, user_id))
+            named = await identities.named(connection, asked.project_id, found.difference(asked.user_ids))
+        return msgspec.structs.replace(asked, user_ids=tuple(sorted(found - named)))
 
     async def _begin(self, asked: Erasure) -> int:
         """Have nothing stored any more of what was accepted until now; returns now.
