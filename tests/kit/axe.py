@@ -7,8 +7,11 @@ from playwright.async_api import Page
 AXE = Path(__file__).parents[1] / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 COUNTED = ("serious", "critical")
 # Colours in between are nobody's: what moves towards an end is waited for, if it does not take for ever.
-MOTION_ENDS = """Promise.race([new Promise((ends) => setTimeout(ends, 2000)), Promise.allSettled(document.getAnimations()
-    .filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished))]).then(() => true)"""
+MOTION_ENDS = """Promise.race([
+    new Promise((ends) => setTimeout(ends, 2000)),
+    Promise.allSettled(document.getAnimations()
+        .filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished)),
+]).then(() => true)"""
 VIOLATIONS = "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
 
 
