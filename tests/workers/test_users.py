@@ -324,6 +324,20 @@ async def test_an_identification_behind_another_process_is_finished_by_a_worker(
     assert await rows(services, project.id, "event", "userId") == [[expected]]
 
 
+async def test_the_next_person_at_a_browser_is_made_behind_another_process_too(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """The job that makes the one before still waits; a process died while it had the turn of the next one's name."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await identify(services, project, "ann")
+    lock = known.turn_of_identifier(project.id, "bob")
+    await services.keys.set_if_absent(lock, b"a process that died", clock.now_ms() + 60_000)
+    assert (await identify(services, project, "bob", data=UserData(set={"b": 1}))).is_running
+    await visits.settle(services)
+    assert await users(services, project) == [["ann", "", "{}"], ["bob", "", '{"b":1}']]
+
+
 @pytest.mark.parametrize("names_the_user", [True, False])
 async def test_what_is_said_behind_another_process_goes_to_the_user_that_comes_of_it(
     services_at_noon: Services, clock: FrozenClock, names_the_user: bool

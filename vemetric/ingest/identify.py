@@ -98,7 +98,7 @@ class Users:
                 if is_ours:
                     identified = await self._first(hit, project.id, own_visitor_id, place, now_ms)
                 else:
-                    identified = await self._deferred(hit, project.id, visitor_id, place, now_ms)
+                    identified = await self._deferred(hit, project.id, decision.user_id, place, now_ms)
         is_sent_back = sender.allow_cookies and not identified.is_running and decision.step is not Step.UPDATE
         return identified._replace(new_cookie_user_id=identified.user_id if is_sent_back else None)
 
