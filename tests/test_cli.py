@@ -77,7 +77,7 @@ class TestWithoutAProcess:
         assert account == Done(0, "ann@example.com  Ann (operator)\n", "")
         stats = run(data_dir, "stats", "shop.example", "--timespan", "7days", "--json")
         assert {"users", "pageViews", "events", "bounceRate", "visitDuration"} <= stats.document.keys()
-        verified = run(data_dir, "verify", "--json")
+        verified = run(data_dir, "verify", "--project", "shop.example", "--json")
         assert (verified.code, verified.document["difference"]) == (0, 0)
 
     def test_bad_input_is_a_code_of_its_own(self, tmp_path: Path) -> None:

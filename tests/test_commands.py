@@ -177,6 +177,27 @@ class TestVerify:
         await visits.settle(services)
         assert await self.counts(services) == (3, 3, 0, 0, 0, 0)
 
+    async def test_one_project_is_looked_at_alone(self, services: Services, project: Project) -> None:
+        other = await visits.a_project(services)
+        await visits.event(services, project)
+        for _ in range(2):
+            await visits.event(services, other)
+        await visits.settle(services)
+        await visits.event(services, other)
+        await services.queue.bury(await services.queue.claim(jobs.EVENT_QUEUE, 10, 60), "broken")
+        # One of the other's is lost.
+        await services.keys.add({jobs.accepted_counter(other.id, services.clock.now_ms()): 1})
+        names = ("accepted", "stored", "inQueue", "dead", "missing", "surplus", "difference")
+        for domain, expected in (
+            (project.domain, (1, 1, 0, 0, 0, 0, 0)),
+            (other.domain, (4, 2, 0, 1, 1, 0, 1)),
+            (None, (5, 3, 0, 1, 1, 0, 1)),
+        ):
+            told = await run(services, "verify", project=domain)
+            assert tuple(told[name] for name in names) == expected
+        with pytest.raises(errors.NotFound):
+            await run(services, "verify", project="nowhere.example")
+
     async def test_leaves_are_no_events(self, services: Services, project: Project) -> None:
         await visits.event(services, project)
         await visits.leave(services, project)

@@ -119,29 +119,32 @@ async def stats(services: Services, arguments: Arguments) -> Result:
     }
 
 
-async def verify(services: Services, _: Arguments) -> Result:
-    """Compare what was accepted with what became of it, beside the running traffic.
+async def verify(services: Services, arguments: Arguments) -> Result:
+    """project: a domain, or None for all. Compare what was accepted with what became of it, beside running traffic.
 
     difference: events that are neither stored, nor waiting, nor dead, nor erased with their user or project, plus those
     stored that nobody accepted. Page leaves wait in the same line as events; while any do, as many missing events could
     hide behind them, so the answer is final once inQueue is 0. behind: the jobs that follow from stored events, of
-    sessions and devices.
+    sessions and devices. What waits in line, of whatever project it is, counts in the answer about one of them too.
     """
+    only = None
+    if arguments.get("project"):
+        only = (await projects.by_domain(services.database, arguments["project"])).id
     # In the order in which an event moves on: one that moves meanwhile is seen twice rather than never.
-    accepted = await _accepted(services)
+    accepted = _of(only, await _accepted(services))
     lines = {stats.queue: stats for stats in await services.queue.stats()}
     line = lines.pop(jobs.EVENT_QUEUE, None)
     in_queue = line.ready + line.delayed + line.claimed if line else 0
-    dead = await _dead_events(services.queue)
-    stored: dict[int, int] = dict(await services.engine.query(STORED_EVENTS))
-    erased = await _erased(services)
-    not_stored = sum((accepted - Counter(stored) - erased).values())
-    by_now = await _accepted(services)
+    dead = await _dead_events(services.queue, only)
+    stored = _of(only, Counter(dict(await services.engine.query(STORED_EVENTS))))
+    erased = _of(only, await _erased(services))
+    not_stored = sum((accepted - stored - erased).values())
+    by_now = _of(only, await _accepted(services))
     missing = max(0, not_stored - in_queue - dead)
-    surplus = sum(max(0, stored.get(project_id, 0) - count) for project_id, count in by_now.items())
+    surplus = sum(max(0, stored[project_id] - count) for project_id, count in by_now.items())
     return {
         "accepted": accepted.total(),
-        "stored": sum(stored.get(project_id, 0) for project_id in by_now),
+        "stored": sum(stored[project_id] for project_id in by_now),
         "inQueue": in_queue,
         "dead": dead,
         "erased": erased.total(),
@@ -250,10 +253,15 @@ async def _accepted(services: Services) -> Counter[int]:
     return accepted
 
 
-async def _dead_events(queue: Queue) -> int:
+def _of(project_id: int | None, counts: Counter[int]) -> Counter[int]:
+    """What is counted of one project; of all, where none is named."""
+    return counts if project_id is None else Counter({project_id: counts[project_id]})
+
+
+async def _dead_events(queue: Queue, project_id: int | None) -> int:
     count, before_id = 0, None
     while page := await queue.dead(jobs.EVENT_QUEUE, DEAD_JOBS_PAGE, before_id):
-        count += sum(_is_event(job) for job in page)
+        count += sum(_is_event(job, project_id) for job in page)
         before_id = page[-1].id
     return count
 
@@ -271,9 +279,10 @@ def _dead_job(job: DeadJob) -> Result:
     }
 
 
-def _is_event(job: DeadJob) -> bool:
+def _is_event(job: DeadJob, project_id: int | None) -> bool:
     try:
-        return isinstance(jobs.decode_event(job.payload), jobs.EventJob)
+        payload = jobs.decode_event(job.payload)
+        return isinstance(payload, jobs.EventJob) and project_id in (None, payload.project_id)
     except ValueError:
         # What cannot be read was put as an event: nothing else is put in its line.
         return True
