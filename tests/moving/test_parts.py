@@ -170,6 +170,15 @@ async def test_a_queue_with_jobs_is_not_moved(
         await queue.copy(source, tmp_path / "queue.db", target, clock)
 
 
+async def test_a_paused_queue_is_not_moved(
+    two_queues: tuple[SqliteQueue, RedisQueue], tmp_path: Path, clock: FrozenClock
+) -> None:
+    source, target = two_queues
+    await source.pause("session")
+    with pytest.raises(errors.Conflict, match=r"paused \(session\)"):
+        await queue.copy(source, tmp_path / "queue.db", target, clock)
+
+
 async def test_a_dead_letter_that_was_under_way_is_not_doubled(
     two_queues: tuple[SqliteQueue, RedisQueue], tmp_path: Path, clock: FrozenClock
 ) -> None:

@@ -71,6 +71,7 @@ async def move(before: Config, after: Config, tell: Tell) -> dict[str, Any]:
 async def _drain(before: Config, tell: Tell) -> None:
     """Let the workers finish what was accepted; what they cannot is told by the copying."""
     async with services.open_services(before, SystemClock()) as opened, workers.running(opened):
+        await queue.refuse_paused(opened.queue)
         if jobs := await queue.waiting(opened.queue):
             tell(f"Finishing {sum(jobs.values()):,} jobs.")
         for _ in range(DRAIN_LOOKS_MAX):

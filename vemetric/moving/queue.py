@@ -28,8 +28,9 @@ class Both(Queue, Keys, Protocol):
 async def copy(source: Both, file: Path, target: Both, clock: Clock) -> list[Compared]:
     """Bring `target` to what the queue in `file` keeps, and compare. `source` is that queue, open and at rest.
 
-    Raises Conflict when jobs wait on either side, or when the target has what the source has not.
+    Raises Conflict when jobs wait on either side or are held up, or when the target has what the source has not.
     """
+    await refuse_paused(source)
     if jobs := await waiting(source):
         told = ", ".join(f"{count:,} in {queue}" for queue, count in jobs.items())
         raise errors.Conflict(f"Jobs are still waiting ({told}); a queue is moved once it is empty.")
@@ -41,6 +42,12 @@ async def copy(source: Both, file: Path, target: Both, clock: Clock) -> list[Com
     if await waiting(target):
         raise errors.Conflict("The queue to move to has jobs, perhaps of a run that was interrupted: try in a minute.")
     return compared
+
+
+async def refuse_paused(queue: Queue) -> None:
+    """Conflict if a queue is paused: what waits in it would never be done, and that it is paused would be forgotten."""
+    if paused := await queue.paused():
+        raise errors.Conflict(f"Queues are paused ({', '.join(paused)}); resume them, so that they can be emptied.")
 
 
 async def waiting(queue: Queue) -> dict[str, int]:

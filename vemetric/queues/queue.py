@@ -56,6 +56,18 @@ class Queue(Protocol):
         One whose key is live again stays dead: its work has been put anew.
         """
 
+    async def pause(self, queue: str) -> None:
+        """Let nobody claim of this queue until `resume`, across restarts. It takes puts; what is claimed is finished.
+
+        Holds for claims that begin after this returns, in every process.
+        """
+
+    async def resume(self, queue: str) -> None:
+        """Let the queue be claimed again; who waits for it is woken, in every process within a second."""
+
+    async def paused(self) -> list[str]:
+        """The queues that are paused, by name."""
+
     async def stats(self) -> list[QueueStats]:
         """Counts of every queue that has or had jobs."""
 

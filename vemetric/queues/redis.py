@@ -30,6 +30,7 @@ ERROR_CHARS_MAX = 10_000
 WAIT_SECONDS_MAX = 5.0
 SUBSCRIBE_SECONDS, RESUBSCRIBE_SECONDS = 5.0, 1.0
 CANCEL_SECONDS = 0.5
+PAUSED = "paused"
 
 _encode = msgspec.msgpack.Encoder().encode
 # Queue, key, lane, after, run at, put at, failures, bytes, error; a name that is not there is False.
@@ -145,6 +146,15 @@ class RedisQueue(RedisKeys):
 
     async def revive(self, ids: Sequence[int]) -> int:
         return int(await self._run("revive", *ids)) if ids else 0
+
+    async def pause(self, queue: str) -> None:
+        await self._client.command("SADD", PAUSED, queue)
+
+    async def resume(self, queue: str) -> None:
+        await self._run("resume", queue)
+
+    async def paused(self) -> list[str]:
+        return sorted(bytes(name).decode() for name in await self._client.command("SMEMBERS", PAUSED))
 
     async def stats(self) -> list[QueueStats]:
         return [

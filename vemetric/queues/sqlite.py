@@ -145,6 +145,15 @@ class SqliteQueue:
     async def revive(self, ids: Sequence[int]) -> int:
         return await self._call(partial(Writer.revive, ids=ids))
 
+    async def pause(self, queue: str) -> None:
+        await self._call(partial(Writer.pause, queue=queue))
+
+    async def resume(self, queue: str) -> None:
+        await self._call(partial(Writer.resume, queue=queue))
+
+    async def paused(self) -> list[str]:
+        return await self._read(sqlite_jobs.paused)
+
     async def stats(self) -> list[QueueStats]:
         return await self._read(partial(sqlite_jobs.stats, now_ms=self._clock.now_ms()))
 

@@ -94,6 +94,7 @@ GROUP BY queue, state
 """
 _NEXT = """
 SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM paused WHERE queue = ?1) THEN NULL
     WHEN EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 0) THEN 0
     WHEN EXISTS (SELECT 1 FROM bundle WHERE queue = ?1 AND state = 0) THEN 0
     ELSE (SELECT min(at_ms) FROM (
@@ -155,6 +156,8 @@ def _is_plain(job: NewJob, now_ms: int) -> bool:
 
 def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int) -> list[Job]:
     """Claim up to `limit` jobs that fit CLAIM_BYTES_MAX, oldest first, after making ready what time made runnable."""
+    if db.execute("SELECT 1 FROM paused WHERE queue = ?", (queue,)).fetchone():
+        return []
     db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
     db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
     lease = random.getrandbits(LEASE_BITS)
@@ -328,6 +331,21 @@ def live_count(db: sqlite3.Connection) -> int:
     """How many jobs are not done and not dead."""
     row = db.execute("SELECT (SELECT count(*) FROM job) + (SELECT coalesce(sum(jobs), 0) FROM bundle)").fetchone()
     return int(row[0])
+
+
+def pause(db: sqlite3.Connection, queue: str) -> None:
+    """Let nobody claim of the queue."""
+    db.execute("INSERT OR IGNORE INTO paused (queue) VALUES (?)", (queue,))
+
+
+def resume(db: sqlite3.Connection, queue: str) -> None:
+    """Let the queue be claimed again."""
+    db.execute("DELETE FROM paused WHERE queue = ?", (queue,))
+
+
+def paused(db: sqlite3.Connection) -> list[str]:
+    """The paused queues, by name."""
+    return [name for (name,) in db.execute("SELECT queue FROM paused ORDER BY queue")]
 
 
 def note_queues(db: sqlite3.Connection, names: Iterable[str]) -> None:

@@ -123,8 +123,12 @@ UPDATE job SET id = -id * 4096;
 UPDATE job SET id = -id;
 """
 
+_PAUSED = """
+CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
 # Order is meaning: append only. The schema version is the number of entries applied.
-MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES)
+MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES, _PAUSED)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

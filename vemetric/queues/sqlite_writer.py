@@ -163,6 +163,13 @@ class Writer:
         self._queues = None
         return revived
 
+    def pause(self, queue: str) -> None:
+        sqlite_jobs.pause(self._db, queue)
+
+    def resume(self, queue: str) -> None:
+        sqlite_jobs.resume(self._db, queue)
+        self._touched((queue,))
+
     def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         if self.keys.get(key, self._clock.now_ms()) is not None:
             return False

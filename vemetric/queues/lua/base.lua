@@ -23,6 +23,7 @@ local DELIVERIES, LEASE, UNTIL = 1, 2, 3
 local live_added, values_set = 0, 0
 local to_wake, freed_lanes = {}, {}
 
+local function is_paused(queue) return call('SISMEMBER', P .. 'paused', queue) == 1 end
 local function ready_of(queue) return P .. 'ready:' .. queue end
 local function delayed_of(queue) return P .. 'delayed:' .. queue end
 local function claimed_of(queue) return P .. 'claimed:' .. queue end

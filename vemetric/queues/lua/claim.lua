@@ -2,6 +2,7 @@
 -- ARGV: time, queue, how many, the lease, its end, the bytes all payloads may have, how many jobs are made ready by time.
 
 local queue, limit, lease, until_ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if is_paused(queue) then return {} end
 local bytes_left, due_max = tonumber(ARGV[6]), tonumber(ARGV[7])
 local ready, claimed, delayed = ready_of(queue), claimed_of(queue), delayed_of(queue)
 
