@@ -9,6 +9,7 @@ import msgspec
 
 from vemetric.clickhouse import rows
 from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.user_row import USER_COLUMNS, new_row
 from vemetric.model.project import Project
 
 PAGE_VIEW = "$$pageView"
@@ -139,7 +140,21 @@ class Rows:
         self._batches.setdefault(batch, {}).setdefault(table, []).append(values)
 
 
+async def write(engine: Engine, project: Project, *items: Event | Visit) -> None:
+    """Store events and visits of a project as they are."""
+    stored = Rows(project.id)
+    for item in items:
+        (stored.event if isinstance(item, Event) else stored.visit)(item)
+    await stored.insert(engine)
+
+
 COLUMNS: dict[str, Sequence[str]] = {"event": rows.EVENT_COLUMNS, "session": rows.SESSION_COLUMNS}
+
+
+async def know(engine: Engine, project: Project, user: int, identifier: str, at_ms: int, **values: object) -> None:
+    """Store a user whom the site has named, with other columns of the row."""
+    row = msgspec.structs.replace(new_row(project.id, user, identifier, at_ms), **values)
+    await engine.insert("user", USER_COLUMNS, [row.to_tuple()])
 
 
 async def merge(engine: Engine) -> None:

@@ -1,14 +1,11 @@
-"""Users listed and looked at, on every engine."""
-
-from datetime import UTC, date, datetime, timedelta
+"""Users listed and found, on every engine."""
 
 import msgspec
 import pytest
 
-from tests.stats.history import Event, Rows, Visit
+from tests.stats.history import Event, know, write
 from vemetric.clickhouse.engine import Engine
-from vemetric.clickhouse.user_row import USER_COLUMNS, new_row
-from vemetric.model import calendar, filters, timespan
+from vemetric.model import filters, timespan
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
 from vemetric.stats import users
@@ -17,19 +14,8 @@ from vemetric.stats.users import Mark, Sort, Wanted
 
 NOW_MS = 1_773_144_000_000
 MINUTE_MS = 60_000
+KNOWN_MS = NOW_MS - 9 * MINUTE_MS
 RANGE = timespan.resolve(Timespan(), NOW_MS, "Europe/Vienna")
-
-
-async def write(engine: Engine, project: Project, *items: Event | Visit) -> None:
-    rows = Rows(project.id)
-    for item in items:
-        (rows.event if isinstance(item, Event) else rows.visit)(item)
-    await rows.insert(engine)
-
-
-async def know(engine: Engine, project: Project, user: int, identifier: str, **values: object) -> None:
-    row = msgspec.structs.replace(new_row(project.id, user, identifier, NOW_MS - 9 * MINUTE_MS), **values)
-    await engine.insert("user", USER_COLUMNS, [row.to_tuple()])
 
 
 @pytest.fixture
@@ -45,9 +31,9 @@ async def people(engine: Engine, project: Project) -> None:
         Event(4, NOW_MS - 40 * MINUTE_MS),
         Event(5, NOW_MS - 48 * 60 * MINUTE_MS),
     )
-    await know(engine, project, 1, "ann@example.com", displayName="Ann Ärger")
-    await know(engine, project, 2, "bob", displayName="Zoe", customData='{"plan":"Gold","seats":12}')
-    await know(engine, project, 3, "cy", displayName="gone", deleted=1, version=2)
+    await know(engine, project, 1, "ann@example.com", KNOWN_MS, displayName="Ann Ärger")
+    await know(engine, project, 2, "bob", KNOWN_MS, displayName="Zoe", customData='{"plan":"Gold","seats":12}')
+    await know(engine, project, 3, "cy", KNOWN_MS, displayName="gone", deleted=1, version=2)
 
 
 async def ids(engine: Engine, project: Project, **wanted: object) -> list[int]:
@@ -131,89 +117,3 @@ async def test_is_held_to_filters(engine: Engine, project: Project, people: None
     conditions = compile_filters(filters.Group(filters=(filters.EventFilter(filters.Text(value="Upgraded")),)))
     page = await users.load_page(engine, project, RANGE, Wanted(), conditions)
     assert [user.id for user in page.users] == [1, 2]
-
-
-async def test_tells_what_is_known(engine: Engine, project: Project, people: None) -> None:
-    facts = await users.load_facts(engine, project, 2, NOW_MS)
-    assert facts is not None
-    assert facts.known is not None
-    assert (facts.display_name, facts.identifier, facts.events, facts.is_online) == ("Zoe", "bob", 1, False)
-    assert facts.known.attributes == {"plan": "Gold", "seats": 12}
-    nobody = await users.load_facts(engine, project, 4, NOW_MS)
-    assert nobody is not None
-    assert (nobody.known, nobody.browser, nobody.os) == (None, "Chrome", "macOS")
-    assert await users.load_facts(engine, project, 99, NOW_MS) is None
-
-
-async def test_a_known_user_without_any_event_is_somebody(engine: Engine, project: Project) -> None:
-    await know(engine, project, 6, "dan")
-    facts = await users.load_facts(engine, project, 6, NOW_MS)
-    assert facts is not None
-    assert (facts.identifier, facts.events, facts.last_ms) == ("dan", 0, NOW_MS - 9 * MINUTE_MS)
-
-
-async def test_journey_has_visits_and_the_time_on_each_page(engine: Engine, project: Project) -> None:
-    await write(
-        engine,
-        project,
-        Visit(1, NOW_MS - 600_000, 100, id="v", referrer="https://a.example"),
-        Event(1, NOW_MS - 600_000, "v", pathname="/a"),
-        Event(1, NOW_MS - 595_000, "v", name="Click", data={"b": 1, "a": 2}),
-        Event(1, NOW_MS - 570_000, "v", pathname="/b"),
-        Event(1, NOW_MS - 100_000, "gone", pathname="/c"),
-        Event(2, NOW_MS - 100_000, "gone", pathname="/other"),
-    )
-    journey = await users.load_journey(engine, project, 1)
-    assert [(step.path, step.name == "Click", step.seconds) for step in journey.steps] == [
-        ("/c", False, None),
-        ("/b", False, 70),
-        ("/", True, None),
-        ("/a", False, 30),
-    ]
-    assert list(journey.steps[2].data.items()) == [("a", 2), ("b", 1)]
-    assert journey.sessions["v"].referrer == "https://a.example"
-    assert list(journey.sessions) == ["v"]
-
-
-async def test_journey_is_paged_also_within_a_millisecond(engine: Engine, project: Project) -> None:
-    """D3 of lists: a page that ends between two events of one instant loses neither."""
-    await write(engine, project, *(Event(1, NOW_MS - 100, "v", id=f"e{n}", pathname=f"/{n}") for n in range(5)))
-    seen: list[str] = []
-    before = users.LATEST
-    for _ in range(3):
-        journey = await users.load_journey(engine, project, 1, before=before, limit=2)
-        seen += [step.id for step in journey.steps]
-        before = journey.next or before
-    assert seen == ["e4", "e3", "e2", "e1", "e0"]
-    assert journey.next is None
-
-
-async def test_journey_of_a_day_and_of_filtered_events_keeps_the_time_on_pages(
-    engine: Engine, project: Project
-) -> None:
-    await write(
-        engine,
-        project,
-        Event(1, NOW_MS - 60_000, "v", pathname="/a"),
-        Event(1, NOW_MS - 50_000, "v", pathname="/b"),
-        Event(1, NOW_MS - 86_400_000, "w", pathname="/a"),
-    )
-    group = filters.Group(filters=(filters.PageFilter(path=filters.Text(value="/a")),))
-    journey = await users.load_journey(engine, project, 1, window_ms=(NOW_MS - 120_000, NOW_MS), group=group)
-    assert [(step.path, step.seconds) for step in journey.steps] == [("/a", 10)]
-
-
-async def test_counts_the_days_of_the_zone(engine: Engine, project: Project) -> None:
-    zone = calendar.zone("Europe/Vienna")
-    first = date(2026, 3, 28)
-    edges = [calendar.day_start(first + timedelta(days=number), zone) for number in range(4)]
-    late = round(datetime(2026, 3, 28, 22, 59, tzinfo=UTC).timestamp() * 1000)
-    # The 29th has 23 hours.
-    await write(engine, project, Event(1, late), Event(1, late + MINUTE_MS), Event(1, edges[2] - 1), Event(1, edges[3]))
-    assert await users.count_days(engine, project, 1, edges) == {edges[0]: 1, edges[1]: 2}
-    assert edges[2] - edges[1] == 23 * 3_600_000
-
-
-def test_queries_are_stored_as_objects() -> None:
-    stored = ("", "{}", '{"a":"1 2","b":"é"}', "?a=1")
-    assert [users.query_text(one) for one in stored] == ["", "", "?a=1+2&b=%C3%A9", "?a=1"]

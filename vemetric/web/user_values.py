@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from vemetric.enrich import countries
 from vemetric.model import calendar, text
 from vemetric.model.project import Project
-from vemetric.stats.users import Facts, Journey, Listed, Session, Step
+from vemetric.stats.journey import Journey, Session, Step
+from vemetric.stats.person import Facts
+from vemetric.stats.users import Listed
 from vemetric.web import cards, figures
 
 ANONYMOUS = "Anonymous"

@@ -10,8 +10,9 @@ from vemetric.database import user_merges
 from vemetric.model import calendar, filter_text
 from vemetric.model import text as shown_text
 from vemetric.model.project import Project
-from vemetric.stats import users
-from vemetric.stats.users import FOREVER_MS, LATEST, Facts
+from vemetric.stats import journey, person, users
+from vemetric.stats.journey import FOREVER_MS, LATEST
+from vemetric.stats.person import Facts, Known
 from vemetric.web import cards, context, figures, filter_bar, render, user_values
 from vemetric.web.filter_bar import Place
 from vemetric.web.pages import filters as filter_pages
@@ -25,7 +26,7 @@ async def show(request: web.Request) -> web.Response:
     """The page. Who was merged into another user is found there."""
     project, services = await context.project_of(request), context.of(request).services
     user_id, now_ms = _user_id(request.match_info["user"]), services.clock.now_ms()
-    facts = await users.load_facts(services.engine, project, user_id, now_ms)
+    facts = await person.load_facts(services.engine, project, user_id, now_ms)
     if facts is None:
         return await _elsewhere(request, project, user_id)
     tz, path = calendar.zone(project.time_zone), f"/p/{project.id}/users/{user_id}"
@@ -34,7 +35,7 @@ async def show(request: web.Request) -> web.Response:
     chosen = request.query["date"] if window is not None else ""
     kept = {filter_bar.PARAMETER: filter_text.write(group)} if group.filters else {}
     dated = kept | ({"date": chosen} if chosen else {})
-    journey = await users.load_journey(
+    done = await journey.load_journey(
         services.engine,
         project,
         user_id,
@@ -43,7 +44,7 @@ async def show(request: web.Request) -> web.Response:
         group=group,
     )
     edges_ms = user_values.heat_edges(now_ms, tz)
-    counts = await users.count_days(services.engine, project, user_id, edges_ms)
+    counts = await person.count_days(services.engine, project, user_id, edges_ms)
     icons = await event_icons.of_project(services.database, project.id)
     saved = await filter_pages.saved_of(request, project)
     return render.page(
@@ -51,10 +52,10 @@ async def show(request: web.Request) -> web.Response:
         "pages/user.html",
         bar=filter_bar.bar(Place(f"/p/{project.id}", path, dated), group, (), saved, DISABLED),
         path=path,
-        visits=user_values.visits(project, journey, icons, now_ms),
+        visits=user_values.visits(project, done, icons, now_ms),
         next_url=None
-        if journey.next is None
-        else filter_bar.address(path, dated | {"before": "{}.{}".format(*journey.next)}),
+        if done.next is None
+        else filter_bar.address(path, dated | {"before": "{}.{}".format(*done.next)}),
         first_url=filter_bar.address(path, dated) if "before" in request.query else "",
         all_url=path,
         is_narrowed=bool(chosen or group.filters),
@@ -91,7 +92,7 @@ def _person(facts: Facts, tz: Any, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _first(known: users.Known) -> list[tuple[str, str]]:
+def _first(known: Known) -> list[tuple[str, str]]:
     """What the first visit said."""
     found = [("Landed on", known.landing), ("Came from", known.referrer or cards.DIRECT)]
     found += [(f"UTM {key}", value) for key, value in known.utm.items()]
