@@ -13,7 +13,7 @@ ROWS_PER_QUERY = 2_000
 
 async def rows(engine: Engine, project_id: int, user_ids: Sequence[int]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Table and row, columns by name. Raises StoreError."""
-    for table, column in TABLES.items():
+    for table, (column, _) in TABLES.items():
         # The collapsed view, in the order of the table's key, a part at a time: a diligent user has many rows.
         text = (
             f"SELECT formatRow('JSONEachRow', *) FROM {table} FINAL "  # noqa: S608 - names of ours
