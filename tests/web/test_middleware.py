@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import errors
 from vemetric.accounts import verification
 from vemetric.web import forms, headers
 from vemetric.web.pages import overview, reports
+from vemetric.web.pages.project import people
 from vemetric.web.routes import ROUTES
 
 THEME = {"theme": "dark", "next": "/login"}
@@ -221,6 +222,21 @@ async def test_no_link_of_a_letter_is_logged(
         "GET /reset/... ",
     ]
     assert "sesame" not in " ".join(record.getMessage() for record in caplog.records)
+
+
+async def test_half_a_file_is_broken_off_not_ended(
+    site: Site, cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def one_and_no_more(*_: object) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        yield "event", {"name": "signup"}
+        raise errors.StoreError("away")
+
+    browser = await site.browser_of(cast.alice)
+    monkeypatch.setattr(people.person, "rows", one_and_no_more)
+    with pytest.raises(ClientError):
+        await browser.get(f"/p/{cast.shop.id}/settings/people/7/export")
+    assert [record.exc_info for record in caplog.records if "/export failed" in record.getMessage()]
+    assert (await browser.get("/o/acme")).status == 200
 
 
 class TestReports:

@@ -31,6 +31,7 @@ def make_app(services: Services) -> web.Application:
     app[public.SHOWCASE] = Showcase(services.clock)
     app[LIVE] = Live(services.engine, services.clock)
     app.on_shutdown.append(_close_streams)
+    app.on_response_prepare.append(middleware.keep_begun)
     render.set_up(app)
     routes.add_to(app)
     return app

@@ -22,6 +22,7 @@ SAFE_METHODS = ("GET", "HEAD")
 FAILURE_NUMBER_BYTES = 4
 FORMS_SECRET_BYTES = 24
 FORMS_SECRET_CHARACTERS_MAX = 64
+BEGUN = web.RequestKey("begun", web.StreamResponse)
 
 log = logging.getLogger("vemetric.web")
 
@@ -43,22 +44,47 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Errors become pages that say what is wrong; only what nobody foresaw is logged."""
     try:
         return await handler(request)
-    except errors.VemetricError as error:
-        return _explained(request, error)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        response = render.failure(request, error.status, error.reason)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
-    except Exception:
-        number = secrets.token_hex(FAILURE_NUMBER_BYTES)
-        log.exception("%s %s failed (%s)", request.method, _path(request), number)
-        return render.failure(request, 500, f"Something went wrong here. The log says what, at number {number}.")
+    except Exception as error:
+        begun: web.StreamResponse | None = request.get(BEGUN)
+        return _explained(request, error) if begun is None else _broken_off(request, begun)
 
 
-def _explained(request: web.Request, error: errors.VemetricError) -> web.Response:
+def _explained(request: web.Request, error: Exception) -> web.StreamResponse:
+    match error:
+        case errors.VemetricError():
+            return _refused(request, error)
+        case web.HTTPException() if error.status < 400:
+            raise error
+        case web.HTTPException():
+            response = render.failure(request, error.status, error.reason)
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
+    number = _logged(request)
+    return render.failure(request, 500, f"Something went wrong here. The log says what, at number {number}.")
+
+
+def _logged(request: web.Request) -> str:
+    """The number in the log of the exception that is being handled."""
+    number = secrets.token_hex(FAILURE_NUMBER_BYTES)
+    log.exception("%s %s failed (%s)", request.method, _path(request), number)
+    return number
+
+
+async def keep_begun(request: web.Request, response: web.StreamResponse) -> None:
+    """Remember the answer whose head goes out now (a signal of the application)."""
+    request[BEGUN] = response
+
+
+def _broken_off(request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
+    """End the connection in the middle: nobody shall take half a file for the whole, nor wait for the rest."""
+    if request.transport is not None and not request.transport.is_closing():
+        _logged(request)
+        request.transport.abort()
+    return begun
+
+
+def _refused(request: web.Request, error: errors.VemetricError) -> web.Response:
     if isinstance(error, errors.Unauthorized) and (elsewhere := _to_login(request)) is not None:
         return elsewhere
     if error.status >= 500:
