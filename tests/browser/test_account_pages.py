@@ -206,7 +206,10 @@ def the_letters() -> dict[str, Words]:
         "change-email": letters.confirm_new_address("Mara", url, 1),
         "email-changed": letters.address_was_changed("Mara", "new@example.com"),
         "reset-password": letters.reset_password("Mara", url, 1),
-        "password-changed": letters.password_was_changed("Mara", f"{SITE}/forgot"),
+        "password-changed": letters.password_was_changed(
+            "Mara", f"{SITE}/forgot", ["Google", "GitHub"], f"{SITE}/account/sign-in"
+        ),
+        "service-connected": letters.service_was_connected("Mara", "GitHub", f"{SITE}/account/sign-in"),
         "invitation": letters.invitation(long, "Tove", url, 7),
         "project-deletion": letters.project_deletion("Mara", long, "northwind.example.com", url, 1),
         "subscription-started": letters.subscription_started(long, url),

@@ -140,7 +140,16 @@ class TestAddress:
             found = re.search(rf"{PUBLIC_URL}(/new-address/\S+)", text_of(await mail.letter_to("a2@example.com")))
             assert found is not None
             assert await account_of(site) is not None, "nothing has changed yet"
-            assert (await browser.get(found.group(1))).status == 200
+            nobody, stranger = (
+                site.browser(),
+                await site.browser_of((await account_of(site, "bob@example.com")) or alice),
+            )
+            assert (await nobody.get(found.group(1))).location == f"/login?next={found.group(1)}"
+            assert (await stranger.get(found.group(1))).status == 404, "it is the letter of another account"
+            token = (await stranger.get("/account")).csrf
+            assert (await stranger.post(found.group(1), {"csrf": token})).status == 404
+            asked = await browser.get(found.group(1))
+            assert (asked.status, "alice@example.com gets the address a2@example.com" in asked.text) == (200, True)
             await browser.fill(found.group(1), {})
             changed = await account_of(site, "a2@example.com")
             assert changed is not None
@@ -166,7 +175,7 @@ class TestAddress:
                 reset = re.search(rf"{PUBLIC_URL}(/reset/\S+)", text_of(await mail.letter_to(alice.email)))
                 assert reset is not None
                 await site.browser().fill(reset.group(1), {"password": "a new password"})
-            assert (await site.browser().get(found.group(1))).status == 404
+            assert (await (await site.browser_of(alice)).get(found.group(1))).status == 404
             assert await account_of(site) is not None
 
         async def test_that_one_is_taken_is_not_told(self, site: Site, alice: Account, mail: MailServer) -> None:

@@ -45,6 +45,10 @@ async def ask_again(site: Site, browser: Browser, number: int) -> int:
     return (await browser.fill("/verify?email=eve%40example.com", typed, "/verify-again")).status
 
 
+async def leave_for_a_service(site: Site, browser: Browser, number: int) -> int:
+    return (await browser.fill("/login", {"next": "/"}, "/oauth/github")).status
+
+
 LIMITS: dict[str, tuple[Limit, Try, int]] = {
     "login on one account": (limits.LOGIN_ON_ACCOUNT, log_in, 401),
     "login on many accounts": (limits.LOGIN, log_in_as_many, 401),
@@ -52,12 +56,15 @@ LIMITS: dict[str, tuple[Limit, Try, int]] = {
     "reset": (limits.RESET, forget, 200),
     "code": (limits.CODE, type_code, 400),
     "another code": (limits.LETTERS, ask_again, 303),
+    "service": (limits.SERVICE, leave_for_a_service, 200),
 }
 
 
 @pytest.fixture
 def environ(environ: dict[str, str], mail: MailServer) -> dict[str, str]:
-    return environ | mail_server.settings(mail) | {"VEMETRIC_SIGN_UP": "open", "VEMETRIC_TRUSTED_PROXIES": "loopback"}
+    service = {"GITHUB_CLIENT_ID": "us", "GITHUB_CLIENT_SECRET": "s"}
+    doors = {"VEMETRIC_SIGN_UP": "open", "VEMETRIC_TRUSTED_PROXIES": "loopback"}
+    return environ | mail_server.settings(mail) | service | doors
 
 
 def browser_at(site: Site, ip: str) -> Browser:
@@ -79,11 +86,18 @@ async def test_at_below_and_past(site: Site, cast: Cast, clock: FrozenClock, nam
     assert await attempt(site, browser, limit.tries + 2) == status
 
 
-async def test_set_up(site: Site) -> None:
+async def test_set_up(site: Site, clock: FrozenClock) -> None:
     token = await setup.new_token(site.services.database, site.services.clock)
-    browser = browser_at(site, "192.0.2.1")
-    statuses = [(await browser.fill(f"/setup/{token}", {})).status for _ in range(limits.SET_UP.tries + 1)]
-    assert statuses == [400] * limits.SET_UP.tries + [429]
+
+    async def attempt(ip: str = "192.0.2.1") -> int:
+        return (await browser_at(site, ip).fill(f"/setup/{token}", {})).status
+
+    assert [await attempt() for _ in range(limits.SET_UP.tries)] == [400] * limits.SET_UP.tries
+    clock.advance(limits.SET_UP.window_seconds * 1000 - 1)
+    assert await attempt() == 429
+    assert await attempt("192.0.2.2") == 400, "others may go on"
+    clock.advance(1)
+    assert await attempt() == 400
 
 
 async def test_an_ipv6_network_counts_as_one(site: Site, cast: Cast) -> None:
@@ -120,7 +134,14 @@ async def test_a_restart_forgets_no_try(environ: dict[str, str], engine: Engine,
     settings = config.load(environ)[0]
     for start in range(2):
         async with services.open_services(settings, clock, engine) as opened:
-            for limit in (limits.SET_UP, limits.SIGN_UP, limits.RESET, limits.CODE, limits.LOGIN_ON_ACCOUNT):
+            for limit in (
+                limits.SET_UP,
+                limits.SIGN_UP,
+                limits.RESET,
+                limits.CODE,
+                limits.LOGIN,
+                limits.LOGIN_ON_ACCOUNT,
+            ):
                 if start == 0:
                     for _ in range(limit.tries):
                         await limits.take_for(opened.keys, clock, limit, "192.0.2.1")

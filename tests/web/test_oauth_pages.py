@@ -124,6 +124,25 @@ class TestOpen:
 
 
 class TestConnecting:
+    async def test_is_told_by_letter_and_outlives_a_new_password(
+        self, site: Site, cast: Cast, identity: Identity
+    ) -> None:
+        """A service is no part of the password: it stays connected, and both letters and the page say so."""
+        services = site.services
+        await logins.reset_password(services.database, services.clock, "bob@example.com", "correct horse")
+        browser, settings = await site.browser_of(cast.bob), "/account/sign-in"
+        await go(browser, identity, settings, "/account/identities/oidc")
+        form = {"current_password": "correct horse", "new_password": "another horse"}
+        assert "connected services stay connected" in (await browser.get(settings)).text
+        assert (await browser.fill(settings, form, "/account/password")).status == 303
+        assert await identities.of_account(services.database, cast.bob.id) == ["oidc"]
+        changed, connected = await services.post.latest(2)
+        assert (changed.kind, connected.kind) == ("password-changed", "service-connected")
+        assert connected.address == changed.address == "bob@example.com"
+        assert "Northwind" in connected.subject
+        assert "Signing in with Northwind works as before" in changed.body_text
+        assert f"{services.post.url}{settings}" in changed.body_text
+
     async def test_whatever_address_it_has_there(
         self, site: Site, cast: Cast, identity: Identity, clock: FrozenClock
     ) -> None:

@@ -2,21 +2,27 @@
 
 from vemetric import errors
 from vemetric.accounts import fields, signup
+from vemetric.accounts.post import Post
+from vemetric.accounts.ways_in import SETTINGS_PATH
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import oauth_identities
 from vemetric.database.database import Connection, Database
+from vemetric.mail import letters
 from vemetric.model.account import Account
 from vemetric.model.identity import Profile
+from vemetric.model.letter import Letter
 
 
-async def enter(database: Database, clock: Clock, profile: Profile, label: str, may_sign_up: bool) -> Account:
+async def enter(
+    database: Database, clock: Clock, post: Post, profile: Profile, label: str, may_sign_up: bool
+) -> Account:
     """The account that somebody signs in to. Raises Forbidden, Conflict.
 
     Somebody new gets the account with the same address, if both the service and we have seen it proved: an account
     whose address nobody proved may have been made by anybody. If there is none, a new one, where sign-up is open.
     """
-    now_ms = clock.now_ms()
+    now_ms, letter = clock.now_ms(), None
     async with database.begin() as connection:
         known = await oauth_identities.account_of(connection, profile.provider, profile.subject)
         account = await stored_accounts.by_id(connection, known) if known is not None else None
@@ -29,11 +35,15 @@ async def enter(database: Database, clock: Clock, profile: Profile, label: str, 
             )
         if account is None:
             account = await _new_account(connection, profile, label, may_sign_up, now_ms)
+        else:
+            letter = await _tell(connection, post, account, label)
         await _connect(connection, profile, account, label, now_ms)
+    if letter is not None:
+        await post.dispatch(letter)
     return account
 
 
-async def connect(database: Database, clock: Clock, profile: Profile, account: Account, label: str) -> None:
+async def connect(database: Database, clock: Clock, post: Post, profile: Profile, account: Account, label: str) -> None:
     """Let the account be signed in to with a service too, whatever address it has there. Raises Conflict."""
     async with database.begin() as connection:
         known = await oauth_identities.account_of(connection, profile.provider, profile.subject)
@@ -42,6 +52,8 @@ async def connect(database: Database, clock: Clock, profile: Profile, account: A
         if known is not None:
             raise errors.Conflict(f"This {label} account is connected to another account here.")
         await _connect(connection, profile, account, label, clock.now_ms())
+        letter = await _tell(connection, post, account, label)
+    await post.dispatch(letter)
 
 
 async def disconnect(database: Database, account: Account, provider: str) -> None:
@@ -60,6 +72,11 @@ async def of_account(database: Database, account_id: str) -> list[str]:
     """The services that the account is connected to."""
     async with database.connect() as connection:
         return await oauth_identities.of_account(connection, account_id)
+
+
+async def _tell(connection: Connection, post: Post, account: Account, label: str) -> Letter:
+    words = letters.service_was_connected(account.name, label, f"{post.url}{SETTINGS_PATH}")
+    return await post.write(connection, words, account.email, account.id)
 
 
 async def _new_account(connection: Connection, profile: Profile, label: str, may_sign_up: bool, now_ms: int) -> Account:

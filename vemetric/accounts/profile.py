@@ -1,10 +1,13 @@
 """What people change of their own account: name, address, password, tips; and its end."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import fields, limits, members, passwords, verification
+from vemetric.accounts import fields, limits, members, passwords, verification, ways_in
 from vemetric.accounts.logins import FRESH_HOURS, HOUR_MS
+from vemetric.accounts.oauth import Provider
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
@@ -97,16 +100,25 @@ async def change_email(database: Database, keys: Keys, clock: Clock, post: Post,
 
 
 async def change_password(
-    database: Database, clock: Clock, post: Post, account: Account, login: Login, new: str
+    database: Database,
+    clock: Clock,
+    post: Post,
+    providers: Mapping[str, Provider],
+    account: Account,
+    login: Login,
+    new: str,
 ) -> None:
-    """Set a new password; every other login ends, and links to set one too. Raises Invalid."""
+    """Set a new password; every other login ends, and links to set one too. Raises Invalid.
+
+    Services stay connected, as they are not known by the password; the letter names them.
+    """
     fields.clean(new_password=(passwords.allowed, new))
     new_hash, now_ms = await passwords.hashed(new), clock.now_ms()
     async with database.begin() as connection:
         await stored_accounts.set_password(connection, account.id, new_hash, now_ms)
         await stored_logins.delete_of_account(connection, account.id, login.id)
         await verification.end_all(connection, account.id)
-        words = letters.password_was_changed(account.name, f"{post.url}{verification.FORGOT_PATH}")
+        words = await ways_in.new_password_words(connection, post, providers, account)
         letter = await post.write(connection, words, account.email, account.id)
     await post.dispatch(letter)
 

@@ -6,7 +6,7 @@ The first account, however it is made, is the operator's and ends every set-up l
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import fields, limits, passwords, verification
+from vemetric.accounts import fields, limits, passwords, verification, ways_in
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
@@ -86,7 +86,7 @@ async def sign_up(database: Database, keys: Keys, clock: Clock, post: Post, form
             made = await verification.begin(connection, account.id, Purpose.SIGN_UP, account.email, now_ms)
             words = verification.sign_up_words(post, made)
         else:
-            words = letters.address_is_taken(f"{post.url}/login", f"{post.url}{verification.FORGOT_PATH}")
+            words = letters.address_is_taken(f"{post.url}/login", f"{post.url}{ways_in.FORGOT_PATH}")
         letter = await post.write(connection, words, typed["email"], (existing or account).id) if may_write else None
     if letter is not None:
         await post.dispatch(letter)

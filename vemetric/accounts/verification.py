@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import errands, fields, limits, passwords, tokens
+from vemetric.accounts import errands, fields, limits, passwords, tokens, ways_in
+from vemetric.accounts.oauth import Provider
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
@@ -30,7 +32,6 @@ HOUR_MS = 3_600_000
 
 VERIFY_PATH = "/verify"
 NEW_ADDRESS_PATH = "/new-address"
-FORGOT_PATH = "/forgot"
 RESET_PATH = "/reset"
 
 WRONG_CODE = "This code is not right, or not valid any more."
@@ -140,7 +141,9 @@ async def write_reset(database: Database, clock: Clock, post: Post, email: str) 
     await post.dispatch(letter)
 
 
-async def set_password(database: Database, clock: Clock, post: Post, token: str, password: str) -> Account:
+async def set_password(
+    database: Database, clock: Clock, post: Post, providers: Mapping[str, Provider], token: str, password: str
+) -> Account:
     """Set a new password by the link of a letter; every login, code and link ends. Raises NotFound and Invalid.
 
     The letter came to the account's address, so that this proves the address too.
@@ -156,17 +159,29 @@ async def set_password(database: Database, clock: Clock, post: Post, token: str,
         await stored_logins.delete_of_account(connection, account.id)
         # Whoever had the old password may have asked for another address: its link would take the account back.
         await end_all(connection, account.id)
-        words = letters.password_was_changed(account.name, f"{post.url}{FORGOT_PATH}")
+        words = await ways_in.new_password_words(connection, post, providers, account)
         letter = await post.write(connection, words, account.email, account.id)
     await post.dispatch(letter)
     return account
 
 
-async def take_new_address(database: Database, clock: Clock, post: Post, token: str) -> Account:
-    """Let the account have the address that this link was sent to. Raises NotFound, and Conflict if it has an owner."""
+async def new_address_of(database: Database, clock: Clock, account_id: str, token: str) -> str | None:
+    """The address that the account asked for with this link; None where the link is dead, or another account's."""
+    async with database.connect() as connection:
+        found = await verifications.by_token_hash(connection, Purpose.NEW_ADDRESS, tokens.hashed(token), clock.now_ms())
+    return found.email if found is not None and found.account_id == account_id else None
+
+
+async def take_new_address(database: Database, clock: Clock, post: Post, account_id: str, token: str) -> Account:
+    """Let the account have the address that this link was sent to.
+
+    Raises NotFound, as well for a link of another account, and Conflict if the address has an owner.
+    """
     now_ms = clock.now_ms()
     async with database.begin() as connection:
         found = await _used(connection, Purpose.NEW_ADDRESS, token, now_ms)
+        if found.account_id != account_id:
+            raise errors.NotFound(DEAD_LINK)
         account = await _account(connection, found)
         changed = msgspec.structs.replace(account, email=found.email, email_verified_at_ms=now_ms)
         await stored_accounts.update(connection, changed, now_ms)

@@ -1,5 +1,6 @@
 """Every letter we write, in words. layout.html and layout.txt make a mail of each, so that both always say the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -100,13 +101,27 @@ def reset_password(name: str, url: str, hours: int) -> Words:
     )
 
 
-def password_was_changed(name: str, forgot_url: str) -> Words:
-    """To the account's owner, after a new password was set."""
+def password_was_changed(name: str, forgot_url: str, connected: Sequence[str], settings_url: str) -> Words:
+    """To the account's owner, after a new password was set. connected: the services that still let somebody in."""
+    services = (
+        f"Signing in with {' and '.join(connected)} works as before. Disconnect what is not yours: {settings_url}",
+    )
     return Words(
         "password-changed",
         "Your password was changed",
         (f"Hello {name},", "the password of your account was changed, and its other logins have ended."),
-        after=(f"If this was not you, set another one now: {forgot_url}",),
+        after=(*(services if connected else ()), f"If this was not you, set another one now: {forgot_url}"),
+    )
+
+
+def service_was_connected(name: str, service: str, settings_url: str) -> Words:
+    """To the account's owner, after it was connected with a service: that is another way in."""
+    return Words(
+        "service-connected",
+        f"You can sign in with {service} now",
+        (f"Hello {name},", f"your account was connected with {service}: from now on it is a way to sign in."),
+        button=Button("See how you sign in", settings_url),
+        after=("If this was not you, disconnect it there and change your password.",),
     )
 
 

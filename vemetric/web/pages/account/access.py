@@ -71,7 +71,13 @@ async def change_password(request: web.Request) -> web.Response:
     try:
         await _prove(request, form.current_password, "current_password")
         await profile.change_password(
-            services.database, services.clock, services.post, account, page.login, form.new_password
+            services.database,
+            services.clock,
+            services.post,
+            services.providers,
+            account,
+            page.login,
+            form.new_password,
         )
     except errors.Invalid as error:
         return await _page(request, error.fields)

@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import identities, oauth, profile
+from vemetric.accounts import identities, limits, oauth, profile
 from vemetric.accounts.oauth import Provider
 from vemetric.web import context, cookies, entrance, forms, render
 from vemetric.web.pages import sign_in
@@ -55,11 +55,15 @@ async def come_back(request: web.Request) -> web.Response:
         if attempt.account_id:
             if page.account is None or page.account.id != attempt.account_id:
                 raise errors.Forbidden(oauth.GONE)
-            await identities.connect(services.database, services.clock, person, page.account, provider.label)
+            await identities.connect(
+                services.database, services.clock, services.post, person, page.account, provider.label
+            )
             response = render.redirect(attempt.next)
         else:
             may_sign_up = await sign_up.may_sign_up(request, attempt.next)
-            account = await identities.enter(services.database, services.clock, person, provider.label, may_sign_up)
+            account = await identities.enter(
+                services.database, services.clock, services.post, person, provider.label, may_sign_up
+            )
             response = await entrance.enter(request, account, attempt.next, provider.key)
     except errors.VemetricError as error:
         if page.account is not None:
@@ -72,6 +76,7 @@ async def come_back(request: web.Request) -> web.Response:
 async def _leave(request: web.Request, next_path: str, account_id: str) -> web.Response:
     page, provider = context.of(request), _provider(request)
     services = page.services
+    await limits.take_for(services.keys, services.clock, limits.SERVICE, page.ip)
     url, state = await oauth.begin(
         services.keys, services.clock, provider, _redirect_uri(request, provider), next_path, account_id
     )

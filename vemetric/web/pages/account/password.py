@@ -49,7 +49,9 @@ async def reset(request: web.Request) -> web.Response:
     services, form = context.of(request).services, await forms.read(request, Reset)
     token = request.match_info["token"]
     try:
-        await verification.set_password(services.database, services.clock, services.post, token, form.password)
+        await verification.set_password(
+            services.database, services.clock, services.post, services.providers, token, form.password
+        )
     except errors.Invalid as error:
         return _reset_page(request, True, error.fields)
     except errors.NotFound:

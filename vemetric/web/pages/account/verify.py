@@ -75,6 +75,8 @@ WORDS = {
     "sentence": "One click, and your account is ready.",
     "button": "Confirm and sign in",
     "next_step": "Sign in with your password: you get a new code then.",
+    "back": "/login",
+    "back_label": "Sign in",
 }
 
 
