@@ -10,11 +10,15 @@ CLAIM_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX
 
 
 class State(StrEnum):
-    """Where a job stands. A job that is done has no row any more."""
+    """Where a job stands. One that is done is no more, one that is dead is a dead letter.
+
+    BLOCKED: it waits for another job to be done, or for its turn in its lane; counted and listed with those READY.
+    """
 
     READY = "ready"
+    BLOCKED = "blocked"
+    DELAYED = "delayed"
     CLAIMED = "claimed"
-    DEAD = "dead"
 
 
 class NewJob(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +73,27 @@ class Job(msgspec.Struct, gc=False):
     failures: int
     lease: int
     lease_until_ms: int
+
+
+class ListedJob(msgspec.Struct, frozen=True):
+    """A job as somebody looks at it who does not claim it. Times are 0 where there is none.
+
+    error: why it failed last. payload: b"" in lists.
+    """
+
+    id: int
+    queue: str
+    state: State
+    key: str | None = None
+    order_key: str | None = None
+    after: str | None = None
+    run_at_ms: int = 0
+    put_at_ms: int = 0
+    deliveries: int = 0
+    failures: int = 0
+    lease_until_ms: int = 0
+    error: str = ""
+    payload: bytes = b""
 
 
 class QueueStats(msgspec.Struct, frozen=True):

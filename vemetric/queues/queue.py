@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from vemetric.queues.job import DeadJob, Job, QueueStats, Write
+from vemetric.queues.job import DeadJob, Job, ListedJob, QueueStats, State, Write
 
 
 class Queue(Protocol):
@@ -67,6 +67,24 @@ class Queue(Protocol):
 
     async def paused(self) -> list[str]:
         """The queues that are paused, by name."""
+
+    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
+        """Jobs that are READY (those BLOCKED included), DELAYED or CLAIMED, newest first, without their payloads."""
+
+    async def look(self, id_: int) -> ListedJob | None:
+        """A job with its payload, claimed by nobody through that; None if it is done or dead."""
+
+    async def promote(self, ids: Sequence[int]) -> int:
+        """Let delayed jobs run now. Returns how many were delayed."""
+
+    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
+        """Remove jobs that nobody holds: nobody will do them, and what waited for them may run. Returns them."""
+
+    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
+        """`discard` for some that are READY (those BLOCKED included) or DELAYED; none means that none is left."""
+
+    async def discard_dead(self, ids: Sequence[int]) -> int:
+        """Remove dead letters. Returns how many there were."""
 
     async def stats(self) -> list[QueueStats]:
         """Counts of every queue that has or had jobs."""

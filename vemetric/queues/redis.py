@@ -17,7 +17,7 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.model.redis_url import RedisUrl
 from vemetric.queues import redis_client
-from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, QueueStats, Write
+from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, ListedJob, QueueStats, State, Write
 from vemetric.queues.redis_client import RedisClient
 from vemetric.queues.redis_keys import RedisKeys, packed
 
@@ -31,6 +31,8 @@ WAIT_SECONDS_MAX = 5.0
 SUBSCRIBE_SECONDS, RESUBSCRIBE_SECONDS = 5.0, 1.0
 CANCEL_SECONDS = 0.5
 PAUSED = "paused"
+# Jobs that wait for others stand in no list: of so many jobs of all queues those that do are found, so many at a time.
+BLOCKED_LOOKED_AT_MAX, BLOCKED_LOOKED_AT = 50_000, 1_000
 
 _encode = msgspec.msgpack.Encoder().encode
 # Queue, key, lane, after, run at, put at, failures, bytes, error; a name that is not there is False.
@@ -156,6 +158,40 @@ class RedisQueue(RedisKeys):
     async def paused(self) -> list[str]:
         return sorted(bytes(name).decode() for name in await self._client.command("SMEMBERS", PAUSED))
 
+    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
+        before = "+inf" if before_id is None else f"({before_id}"
+        found = _listed_jobs(await self._run("listed", queue, state.value, limit, before))
+        if state is State.READY:
+            found += [job for job in await self._blocked(queue) if before_id is None or job.id < before_id]
+        return sorted(found, key=lambda job: -job.id)[:limit]
+
+    async def _blocked(self, queue: str) -> list[ListedJob]:
+        found: dict[int, ListedJob] = {}
+        go_on = 0
+        for _ in range(BLOCKED_LOOKED_AT_MAX // BLOCKED_LOOKED_AT):
+            go_on, *answer = await self._run("blocked", queue, go_on, BLOCKED_LOOKED_AT)
+            found |= {job.id: job for job in _listed_jobs(answer)}
+            if not go_on:
+                break
+        return list(found.values())
+
+    async def look(self, id_: int) -> ListedJob | None:
+        found = await self._run("look", id_)
+        return _listed_job(*found) if found else None
+
+    async def promote(self, ids: Sequence[int]) -> int:
+        return int(await self._run("promote", *ids)) if ids else 0
+
+    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
+        found = await self._run("discard", *ids) if ids else []
+        return [_listed_job(*found[at : at + 6]) for at in range(0, len(found), 6)]
+
+    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
+        return await self.discard([job.id for job in await self.listed(queue, state, limit)])
+
+    async def discard_dead(self, ids: Sequence[int]) -> int:
+        return int(await self._run("discard_dead", *ids)) if ids else 0
+
     async def stats(self) -> list[QueueStats]:
         return [
             QueueStats(bytes(name).decode(), ready, delayed, claimed, dead, None if oldest < 0 else oldest)
@@ -212,6 +248,31 @@ def _job(found: Sequence[Any], lease: int, until_ms: int) -> Job:
     id_, deliveries, entry, payload = found
     queue, key, lane, _, _, put_at_ms, failures, _, _ = _entry(entry)
     return Job(id_, queue, payload, _name(key), _name(lane), put_at_ms, deliveries, failures, lease, until_ms)
+
+
+def _listed_jobs(found: Sequence[Any]) -> list[ListedJob]:
+    return [_listed_job(*found[at : at + 5]) for at in range(0, len(found), 5)]
+
+
+def _listed_job(
+    id_: int, state: bytes, deliveries: int, until_ms: int, entry: bytes, payload: bytes = b""
+) -> ListedJob:
+    queue, key, lane, after, run_at_ms, put_at_ms, failures, _, error = _entry(entry)
+    return ListedJob(
+        id=id_,
+        queue=queue,
+        state=State(bytes(state).decode()),
+        key=_name(key),
+        order_key=_name(lane),
+        after=_name(after),
+        run_at_ms=run_at_ms,
+        put_at_ms=put_at_ms,
+        deliveries=deliveries,
+        failures=failures,
+        lease_until_ms=until_ms,
+        error=error,
+        payload=payload,
+    )
 
 
 def _dead_job(id_: int, letter: bytes, payload: bytes) -> DeadJob:

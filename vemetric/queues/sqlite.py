@@ -14,10 +14,11 @@ from typing import Any, Self, TypeVar
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_schema
+from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
-from vemetric.queues.job import DeadJob, Job, KeySet, QueueStats, Write
-from vemetric.queues.sqlite_writer import Call, Committed, Mode, Writer
+from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, QueueStats, State, Write
+from vemetric.queues.sqlite_calls import Call, Committed, Mode
+from vemetric.queues.sqlite_writer import Writer
 
 JOBS_MAX = 1_000_000
 IDLE_SECONDS = 1.0
@@ -153,6 +154,29 @@ class SqliteQueue:
 
     async def paused(self) -> list[str]:
         return await self._read(sqlite_jobs.paused)
+
+    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
+        return await self._read(
+            partial(sqlite_board.listed, queue=queue, state=state, limit=limit, before_id=before_id)
+        )
+
+    async def look(self, id_: int) -> ListedJob | None:
+        return await self._read(partial(sqlite_board.look, id_=id_))
+
+    async def promote(self, ids: Sequence[int]) -> int:
+        return await self._by_hand(partial(sqlite_board.promote, ids=ids))
+
+    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
+        return await self._by_hand(partial(sqlite_board.discard, ids=ids))
+
+    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
+        return await self._by_hand(partial(sqlite_board.discard_some, queue=queue, state=state, limit=limit))
+
+    async def discard_dead(self, ids: Sequence[int]) -> int:
+        return await self._by_hand(partial(sqlite_board.discard_dead, ids=ids))
+
+    def _by_hand(self, change: Callable[[sqlite3.Connection], tuple[T, int]]) -> "asyncio.Future[T]":
+        return self._call(lambda writer: writer.by_hand(change), Mode.ALONE)
 
     async def stats(self) -> list[QueueStats]:
         return await self._read(partial(sqlite_jobs.stats, now_ms=self._clock.now_ms()))

@@ -7,7 +7,6 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,6 +18,7 @@ from vemetric.queues import sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Ids
+from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_checkpoint import Checkpointer
 from vemetric.queues.sqlite_keys import PURGE_PORTION_KEYS, KeyLog
 
@@ -35,31 +35,6 @@ BUSY_FREE_PAGES_KEPT, BUSY_VACUUM_PAGES = 32_768, 256
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-
-class Mode(Enum):
-    """How a call is run: with the puts, in a transaction of its own (it may take longer than a put should), or
-    without one."""
-
-    TOGETHER = 0
-    ALONE = 1
-    BARE = 2
-
-
-class Call(msgspec.Struct, frozen=True):
-    """Something to run in the writer's thread."""
-
-    run: Callable[["Writer"], Any]
-    mode: Mode = Mode.TOGETHER
-
-
-class Committed(msgspec.Struct, frozen=True):
-    """What the loop has to know of a transaction: live jobs now, jobs that puts asked for (whether they were stored
-    or not), and the queues whose waiters should look again (None: all)."""
-
-    jobs: int
-    jobs_asked: int
-    queues: frozenset[str] | None
 
 
 class Writer:
@@ -170,11 +145,23 @@ class Writer:
         sqlite_jobs.resume(self._db, queue)
         self._touched((queue,))
 
+    def by_hand(self, change: Callable[[sqlite3.Connection], tuple[T, int]]) -> T:
+        result, removed = change(self._db)
+        self._jobs_added -= removed
+        self._queues = None
+        return result
+
     def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         if self.keys.get(key, self._clock.now_ms()) is not None:
             return False
         self.keys.set(key, value, expires_ms)
         return True
+
+    def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
+        held = self.keys.entry(key, self._clock.now_ms())
+        count, until_ms = (1, expires_ms) if held is None else (int(held[0] or b"0") + 1, held[1])
+        self.keys.set(key, b"%d" % count, until_ms)
+        return count, until_ms
 
     def delete(self, key: str, value: bytes | None) -> bool:
         held = self.keys.get(key, self._clock.now_ms())

@@ -1,0 +1,126 @@
+"""The statements by which people look into the SQLite queue and change it by hand. Jobs are read in the reader's
+thread, changed in the writer's; what the states mean stands in sqlite_schema.py.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from vemetric.queues import sqlite_bundles
+from vemetric.queues.job import ListedJob, State
+from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, as_json
+
+ID_LAST = (1 << 63) - 1
+# Of a row. 0 READY, 1 CLAIMED, 2 DELAYED, 3 WAITING and 4 BEHIND.
+_STATES = {State.READY: (0, 3, 4), State.CLAIMED: (1,), State.DELAYED: (2,)}
+_SHOWN = {0: State.READY, 1: State.CLAIMED, 2: State.DELAYED, 3: State.BLOCKED, 4: State.BLOCKED}
+
+_ROW = "id, queue, state, key, order_key, after, run_at_ms, put_at_ms, deliveries, failures, lease_until_ms, error"
+_ROWS = f"""
+SELECT {_ROW} FROM job WHERE queue = ? AND state IN (SELECT value FROM json_each(?)) AND id < ?
+ORDER BY id DESC LIMIT ?
+"""  # noqa: S608 - text of ours
+_ROW_WITH_PAYLOAD = f"SELECT {_ROW}, payload FROM job WHERE id = ?"  # noqa: S608
+_BUNDLES = """
+SELECT id, place, jobs, put_at_ms, deliveries, lease_until_ms FROM bundle
+WHERE queue = ? AND state = ? AND id <= ? ORDER BY id DESC LIMIT ?
+"""
+_BUNDLE = """
+SELECT queue, state, place, jobs, put_at_ms, deliveries, lease_until_ms, body FROM bundle WHERE id = ?
+"""
+_PROMOTE = """
+UPDATE job SET run_at_ms = 0, state = CASE
+    WHEN after IS NOT NULL AND EXISTS (
+        SELECT 1 FROM job AS earlier WHERE earlier.key = job.after AND earlier.id < job.id) THEN 3
+    ELSE 0 END
+WHERE id IN (SELECT value FROM json_each(?)) AND state = 2
+RETURNING id
+"""
+_SOME = """
+SELECT id FROM job WHERE queue = ?1 AND state IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3
+"""
+_DELETE = "DELETE FROM job WHERE id = ?"
+_SOME_BUNDLES = "SELECT id FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?"
+
+
+def listed(db: sqlite3.Connection, queue: str, state: State, limit: int, before_id: int | None) -> list[ListedJob]:
+    """Jobs of a state, the newest first, without their payloads."""
+    before = ID_LAST if before_id is None else before_id
+    of_rows = [_listed(row) for row in db.execute(_ROWS, (queue, as_json(_STATES[state]), before, limit)).fetchall()]
+    of_bundles: list[ListedJob] = []
+    if state is not State.DELAYED:
+        number = 0 if state is State.READY else 1
+        found = db.execute(_BUNDLES, (queue, number, before // JOB_IDS_PER_ROW, limit)).fetchall()
+        for bundle, place, jobs, put_at_ms, deliveries, lease_until_ms in found:
+            first = bundle * JOB_IDS_PER_ROW + place
+            for id_ in reversed(range(first, min(first + jobs, before))):
+                of_bundles.append(_bundled(id_, queue, number, put_at_ms, deliveries, lease_until_ms))
+            if len(of_bundles) >= limit:
+                break
+    return sorted(of_rows + of_bundles, key=lambda job: -job.id)[:limit]
+
+
+def look(db: sqlite3.Connection, id_: int) -> ListedJob | None:
+    """A job with its payload; None if it is done or dead."""
+    row = db.execute(_ROW_WITH_PAYLOAD, (id_,)).fetchone()
+    if row is not None:
+        return msgspec.structs.replace(_listed(row[:-1]), payload=row[-1])
+    bundle = db.execute(_BUNDLE, (id_ // JOB_IDS_PER_ROW,)).fetchone()
+    if bundle is None:
+        return None
+    queue, state, place, jobs, put_at_ms, deliveries, lease_until_ms, body = bundle
+    index = id_ % JOB_IDS_PER_ROW - place
+    if not 0 <= index < jobs:
+        return None
+    job = _bundled(id_, queue, state, put_at_ms, deliveries, lease_until_ms)
+    return msgspec.structs.replace(job, payload=sqlite_bundles.payloads_of(body)[index])
+
+
+def promote(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
+    """Let delayed jobs run now. As everything that changes something here it returns its result, which is how many
+    were delayed, and how many live jobs were removed.
+    """
+    return len(db.execute(_PROMOTE, (as_json(ids),)).fetchall()), 0
+
+
+def discard(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[ListedJob], int]:
+    """Delete jobs that nobody holds, and return them with their payloads, as they were."""
+    found = []
+    for id_ in ids:
+        job = look(db, id_)
+        if job is None or job.state is State.CLAIMED:
+            continue
+        if db.execute(_DELETE, (id_,)).rowcount == 0:
+            sqlite_bundles.take_apart(db, id_ // JOB_IDS_PER_ROW)
+            db.execute(_DELETE, (id_,))
+        found.append(job)
+    return found, len(found)
+
+
+def discard_some(db: sqlite3.Connection, queue: str, state: State, limit: int) -> tuple[list[ListedJob], int]:
+    """`discard` for some of a state; none means that none is left."""
+    ids = [id_ for (id_,) in db.execute(_SOME, (queue, as_json(_STATES[state]), limit))]
+    if state is State.READY:
+        for (bundle,) in db.execute(_SOME_BUNDLES, (queue, limit)).fetchall():
+            if len(ids) >= limit:
+                break
+            ids += sqlite_bundles.take_apart(db, bundle)
+    return discard(db, ids[:limit])
+
+
+def discard_dead(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
+    """Delete dead letters, and return how many there were."""
+    return db.execute("DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?))", (as_json(ids),)).rowcount, 0
+
+
+def _listed(row: Sequence[Any]) -> ListedJob:
+    id_, queue, state, *rest, error = row
+    return ListedJob(id_, queue, _SHOWN[state], *rest, error or "")
+
+
+def _bundled(id_: int, queue: str, state: int, put_at_ms: int, deliveries: int, lease_until_ms: int) -> ListedJob:
+    return ListedJob(
+        id_, queue, _SHOWN[state], put_at_ms=put_at_ms, deliveries=deliveries, lease_until_ms=lease_until_ms
+    )

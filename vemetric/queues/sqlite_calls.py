@@ -1,0 +1,35 @@
+"""What sqlite.py asks of the writer's thread beside writes, and what it is told of each transaction."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from vemetric.queues.sqlite_writer import Writer
+
+
+class Mode(Enum):
+    """How a call is run: with the puts, in a transaction of its own (it may take longer than a put should), or
+    without one."""
+
+    TOGETHER = 0
+    ALONE = 1
+    BARE = 2
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Something to run in the writer's thread."""
+
+    run: Callable[["Writer"], Any]
+    mode: Mode = Mode.TOGETHER
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What the loop has to know of a transaction: live jobs now, jobs that puts asked for (whether they were stored
+    or not), and the queues whose waiters should look again (None: all)."""
+
+    jobs: int
+    jobs_asked: int
+    queues: frozenset[str] | None
