@@ -67,6 +67,7 @@ def test_an_address_is_kept_in_lower_case(typed: str, kept: str) -> None:
     [
         *("", "ann", "ann@", "@example.com", "a@@example.com", "a b@example.com", "<a@example.com>", "a@example"),
         *("a@localhost", "a@-b.example", "a@b..example", "x" * 65 + "@example.com", "a\x00@example.com", "a@b.c"),
+        *("ad\u200bmin@example.com", "\u202eann@example.com", "ann@exam\u200bple.com"),
         *("\ud800@example.com", "a@" + "b" * 250 + ".example", "a@example.com\nBcc: b@example.com"),
         # Mail programs would read another address: that of b@example.net.
         *("=?utf-8?q?b=40example.net=3E?=@example.com", "a=?utf-8?b?yq==?=@example.com"),
@@ -86,12 +87,17 @@ def test_a_long_non_address_is_refused_at_once() -> None:
     assert time.process_time() - started < 10
 
 
-@pytest.mark.parametrize(("typed", "kept"), [("  Ann   Lee ", "Ann Lee"), ("Jö", "Jö"), ("x" * 100, "x" * 100)])
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("  Ann   Lee ", "Ann Lee"), ("Jö", "Jö"), ("x" * 100, "x" * 100), ("\u202eAn\u200bn", "Ann")]
+)
 def test_a_name_loses_surplus_space(typed: str, kept: str) -> None:
     assert fields.name(typed) == kept
 
 
-@pytest.mark.parametrize("typed", ["", "A", " A ", "x" * 101, "An\x00n", "Ann\ud800", "Ann\u2028Lee\x07"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", "A", " A ", "x" * 101, "An\x00n", "Ann\ud800", "Ann\u2028Lee\x07", "A\u200b", "Win at https://a.example"],
+)
 def test_what_is_no_name_is_refused(typed: str) -> None:
     with pytest.raises(ValueError, match=r"name|characters"):
         fields.name(typed)

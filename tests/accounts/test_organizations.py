@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from vemetric import errors
-from vemetric.accounts import access, invitations, members, organizations, projects, signup
+from vemetric.accounts import access, invitations, members, organizations, profile, projects, signup
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored
@@ -178,6 +178,49 @@ class TestInvitations:
         with pytest.raises(errors.Invalid) as error:
             await invitations.create(database, clock, people.acme.id, people.ann, Role.ADMIN, None, "bob")
         assert list(error.value.fields) == ["email"]
+
+    @pytest.mark.parametrize("how", ["removed", "demoted", "gone"])
+    async def test_ends_when_its_maker_is_no_admin_any_more(
+        self, database: Database, clock: FrozenClock, people: People, how: str
+    ) -> None:
+        acme = people.acme.id
+        await let_in(database, clock, people, Role.ADMIN)
+        by_bob = await invitations.create(database, clock, acme, people.bob, Role.ADMIN)
+        by_ann = await invitations.create(database, clock, acme, people.ann, Role.MEMBER)
+        if how == "removed":
+            await members.remove(database, acme, people.bob.id)
+        elif how == "demoted":
+            await members.change(database, acme, people.bob.id, Role.MEMBER, None)
+        else:
+            await profile.delete(database, people.bob)
+        assert await invitations.of_organization(database, acme) == [by_ann]
+        carl = signup.new_account("carl@example.com", "Carl", False, 1)
+        async with database.begin() as connection:
+            await stored_accounts.create(connection, carl, "no hash")
+        with pytest.raises(errors.NotFound):
+            await invitations.accept(database, clock, by_bob.token, carl)
+        with pytest.raises(errors.Forbidden):
+            await invitations.create(database, clock, acme, people.bob, Role.ADMIN)
+        assert await invitations.accept(database, clock, by_ann.token, carl) == people.acme
+
+    async def test_removed_while_the_link_is_used_leaves_nobody_half_in(
+        self, database: Database, clock: FrozenClock, people: People
+    ) -> None:
+        acme = people.acme.id
+        await let_in(database, clock, people, Role.ADMIN)
+        made = [await invitations.create(database, clock, acme, people.bob, Role.ADMIN) for _ in range(3)]
+        guests = [signup.new_account(f"guest{number}@example.com", "Guest", False, 1) for number in range(3)]
+        async with database.begin() as connection:
+            for guest in guests:
+                await stored_accounts.create(connection, guest, "no hash")
+        pairs = zip(made, guests, strict=True)
+        using = [invitations.accept(database, clock, one.token, guest) for one, guest in pairs]
+        *answers, removed = await asyncio.gather(
+            *using, members.remove(database, acme, people.bob.id), return_exceptions=True
+        )
+        assert removed is None
+        assert {type(answer).__name__ for answer in answers} <= {"NotFound", "Organization"}
+        assert await invitations.of_organization(database, acme) == []
 
     async def test_are_bounded_and_old_ones_are_forgotten(
         self, database: Database, clock: FrozenClock, people: People, monkeypatch: pytest.MonkeyPatch

@@ -46,6 +46,21 @@ async def test_of_two_at_once_for_one_domain_one_wins(database: Database, clock:
     assert await projects.everything(database) == won
 
 
+async def test_an_organization_has_so_many_and_no_more(
+    database: Database, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects, "PROJECTS_MAX", 2)
+    for organization in ("acme", "other"):
+        await add_organization(database, organization, organization.title())
+    await projects.create(database, clock, "acme", "Shop", "a.example")
+    tries = (projects.create(database, clock, "acme", "Shop", f"b{number}.example") for number in range(3))
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "Conflict", "Project"]
+    with pytest.raises(errors.Conflict, match="2 projects"):
+        await projects.create_by_operator(database, clock, "Shop", "c.example", organization="acme")
+    await projects.create(database, clock, "other", "Shop", "d.example")
+
+
 async def test_what_is_wrong_is_named(database: Database, clock: FrozenClock) -> None:
     with pytest.raises(errors.Invalid) as raised:
         await projects.create_by_operator(database, clock, "S", "localhost", "Mars/Base")

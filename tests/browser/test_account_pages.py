@@ -210,7 +210,7 @@ def the_letters() -> dict[str, Words]:
             "Mara", f"{SITE}/forgot", ["Google", "GitHub"], f"{SITE}/account/sign-in"
         ),
         "service-connected": letters.service_was_connected("Mara", "GitHub", f"{SITE}/account/sign-in"),
-        "invitation": letters.invitation(long, "Tove", url, 7),
+        "invitation": letters.invitation(long, "Tove", "tove@example.com", url, 7),
         "project-deletion": letters.project_deletion("Mara", long, "northwind.example.com", url, 1),
         "subscription-started": letters.subscription_started(long, url),
         "subscription-cancelled": letters.subscription_cancelled(long, url),

@@ -38,9 +38,33 @@ def test_the_result_can_always_be_encoded(text: str) -> None:
         ("\x1b[31mRED\x1b]0;pwn\x07", "\ufffd[31mRED\ufffd]0;pwn\ufffd"),
         ("\u202eLIVE", "\ufffdLIVE"),
         ("caf\u00e9 \U0001f600", "caf\u00e9 \U0001f600"),
+        ("ad\u200bmin\ufeff", "ad\ufffdmin\ufffd"),
         ("n" * 300, "n" * 300),
         ("n" * 301, "n" * 300 + "\u2026"),
     ],
 )
 def test_what_people_are_shown_is_short_and_steers_nothing(tracked: str, shown: str) -> None:
     assert text.shown(tracked) == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("Acme", "Acme"),
+        ("Ac\u200bme\ufeff", "Acme"),
+        ("A\u00adc\u2060m\u200de", "Acme"),
+        ("\u202eemcA", "emcA"),
+        ("\u2066Acme\u2069\u200f", "Acme"),
+        ("A\U000e0041\U000e0101cme", "Acme"),
+        ("Ac\u200d\u200d\u200cme", "Acme"),
+        ("Ac\u2060\u200d\u2060me", "Acme"),
+        ("Acme\u3164\u2800", "Acme"),
+        # Joiners, tags and selectors that say something stay.
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U0001f3f4\U000e0067\U000e0062\U000e007f"),
+        ("1\ufe0f\u20e3 \u845b\U000e0100", "1\ufe0f\u20e3 \u845b\U000e0100"),
+    ],
+)
+def test_a_name_keeps_what_can_be_seen(typed: str, kept: str) -> None:
+    assert text.visible(typed) == kept

@@ -7,6 +7,7 @@ from typing import Any
 from vemetric import errors
 from vemetric.enrich import page
 from vemetric.model import calendar
+from vemetric.model.text import visible
 
 EMAIL_LENGTH_MAX = 254
 NAME_LENGTH_MIN = 2
@@ -25,16 +26,21 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 def email(text: str) -> str:
     """The address in lower case, as accounts are found by it; raises ValueError with what is wrong."""
     cleaned = text.strip().lower()
-    if len(cleaned) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(cleaned):
+    if len(cleaned) > EMAIL_LENGTH_MAX or visible(cleaned) != cleaned or not _EMAIL.fullmatch(cleaned):
         raise ValueError("This is not an e-mail address.")
     return cleaned
 
 
 def name(text: str) -> str:
-    """A person's, organization's or project's name, without surplus space; raises ValueError with what is wrong."""
-    cleaned = " ".join(text.split())
+    """A person's, organization's or project's name, without surplus space; raises ValueError with what is wrong.
+
+    It comes in letters to strangers: what cannot be seen is left out, and a link is refused.
+    """
+    cleaned = " ".join(visible(text).split())
     if _CONTROLS.search(cleaned):
         raise ValueError("A name cannot have control characters.")
+    if "://" in cleaned:
+        raise ValueError("A name cannot have a link in it.")
     if not NAME_LENGTH_MIN <= len(cleaned) <= NAME_LENGTH_MAX:
         raise ValueError(f"Use {NAME_LENGTH_MIN} to {NAME_LENGTH_MAX} characters.")
     return cleaned

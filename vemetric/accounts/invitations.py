@@ -1,6 +1,7 @@
 """Invitations: a link lets one person into an organization, for a week, as a member or an admin.
 
-The token is all there is to it: whoever has the link may use it once, signed in to any account.
+The token is all there is to it: whoever has the link may use it once, signed in to any account. It ends with its
+maker's being an admin: members.py and profile.py delete what they made.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ VALID_DAYS = 7
 VALID_MS = VALID_DAYS * 86_400_000
 PENDING_MAX = 100
 
-LINK_IS_DEAD = "This invitation does not work any more: it was used, taken back, or is older than a week."
+LINK_IS_DEAD = "This invitation does not work any more."
+NOT_AN_ADMIN = "Only an admin invites people."
 
 
 class Invited(NamedTuple):
@@ -43,12 +45,15 @@ async def create(
 ) -> Invitation:
     """Make an invitation. project_ids as in members.change; email: whom the link will be mailed to, '' for nobody.
 
-    Raises Invalid per field, Conflict when too many are pending.
+    Raises Invalid per field, Conflict when too many are pending, Forbidden for somebody who is no admin (any more).
     """
     typed = fields.clean(email=(fields.email, email)) if email.strip() else {"email": None}
     now_ms = clock.now_ms()
     async with database.begin() as connection:
         await connection.lock(f"invitations:{organization_id}")
+        await members.lock(connection, organization_id)
+        if not by.is_operator and await stored_organizations.role_of(connection, organization_id, by.id) != Role.ADMIN:
+            raise errors.Forbidden(NOT_AN_ADMIN)
         chosen = await members.allowed_projects(connection, organization_id, role, project_ids)
         await stored.delete_older(connection, organization_id, now_ms - 2 * VALID_MS)
         if len(await stored.of_organization(connection, organization_id)) >= PENDING_MAX:
@@ -89,6 +94,8 @@ async def accept(database: Database, clock: Clock, token: str, account: Account)
         invitation = await stored.by_token(connection, token)
         if invitation is None or has_run_out(invitation, clock):
             raise errors.NotFound(LINK_IS_DEAD)
+        # Whoever made it may be removed just now.
+        await members.lock(connection, invitation.organization_id)
         organization = await stored_organizations.by_id(connection, invitation.organization_id)
         if organization is None:
             raise errors.NotFound(LINK_IS_DEAD)

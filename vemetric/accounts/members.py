@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vemetric import errors
+from vemetric.database import invitations as stored_invitations
 from vemetric.database import organizations as stored
 from vemetric.database import projects as stored_projects
 from vemetric.database.database import Connection, Database
@@ -22,24 +23,31 @@ async def change(
 ) -> None:
     """Set a member's role, and the only projects it may see; None: all of them, as an admin always does.
 
+    Invitations that somebody made who is no admin any more end.
     Raises NotFound, Conflict for the last admin, Invalid for no project or one that is not the organization's.
     """
     async with database.begin() as connection:
-        await _lock(connection, organization_id)
+        await lock(connection, organization_id)
         await _keep_an_admin(connection, organization_id, account_id, role)
         if not await stored.set_role(connection, organization_id, account_id, role):
             raise errors.NotFound
+        if role is not Role.ADMIN:
+            await stored_invitations.delete_of_maker(connection, account_id, organization_id)
         chosen = await allowed_projects(connection, organization_id, role, project_ids)
         await stored.set_access(connection, organization_id, account_id, chosen)
 
 
 async def remove(database: Database, organization_id: str, account_id: str) -> None:
-    """Let a member out, by an admin's word or its own. Raises NotFound, Conflict for the last admin."""
+    """Let a member out, by an admin's word or its own; what it made of invitations ends.
+
+    Raises NotFound, Conflict for the last admin.
+    """
     async with database.begin() as connection:
-        await _lock(connection, organization_id)
+        await lock(connection, organization_id)
         await _keep_an_admin(connection, organization_id, account_id, None)
         if not await stored.remove_member(connection, organization_id, account_id):
             raise errors.NotFound
+        await stored_invitations.delete_of_maker(connection, account_id, organization_id)
 
 
 async def only_admin_of(connection: Connection, account_id: str) -> list[Organization]:
@@ -48,7 +56,7 @@ async def only_admin_of(connection: Connection, account_id: str) -> list[Organiz
     """
     found = await stored.administered_by(connection, account_id)
     for organization_id in sorted(one.id for one in found):
-        await _lock(connection, organization_id)
+        await lock(connection, organization_id)
     return [one for one in found if await stored.admins(connection, one.id) == [account_id]]
 
 
@@ -65,7 +73,8 @@ async def allowed_projects(
     return chosen
 
 
-async def _lock(connection: Connection, organization_id: str) -> None:
+async def lock(connection: Connection, organization_id: str) -> None:
+    """Keep the organization's members as they are until the transaction ends."""
     await connection.lock(f"members:{organization_id}")
 
 

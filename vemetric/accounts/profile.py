@@ -11,6 +11,7 @@ from vemetric.accounts.oauth import Provider
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
+from vemetric.database import invitations as stored_invitations
 from vemetric.database import logins as stored_logins
 from vemetric.database.database import Connection, Database
 from vemetric.mail import letters
@@ -138,6 +139,7 @@ async def delete(database: Database, account: Account) -> None:
         await connection.lock("operators")
         if await _is_last_operator(connection, account.id):
             raise errors.Conflict(LAST_OPERATOR)
+        await stored_invitations.delete_of_maker(connection, account.id)
         await stored_accounts.delete(connection, account.id)
 
 

@@ -15,12 +15,17 @@ ORGANIZATION_ID_LENGTH = 16
 # What the organization is called that the command line makes when there is none.
 FIRST_ORGANIZATION_NAME = "My organization"
 DOMAIN_LOCK = "project-domain"
+# Of one organization: each is a card on its overview, and has a cache of its own at the hub.
+PROJECTS_MAX = 500
 
 
 async def create(
     database: Database, clock: Clock, organization_id: str, name: str, domain: str, time_zone: str = "UTC"
 ) -> Project:
-    """Make a project in the organization. Raises Invalid per field, NotFound, Conflict when the domain is taken."""
+    """Make a project in the organization.
+
+    Raises Invalid per field, NotFound, Conflict when the domain is taken or there are too many.
+    """
     typed = _clean(name, domain, time_zone)
     async with database.begin() as connection:
         if await stored_organizations.by_id(connection, organization_id) is None:
@@ -89,12 +94,14 @@ def _clean(name: str, domain: str, time_zone: str) -> dict[str, str]:
 
 
 async def store(connection: Connection, project: Project) -> Project:
-    """Keep a new project. Raises Conflict, saying so, when its domain is taken."""
+    """Keep a new project. Raises Conflict, saying so, when its domain is taken or its organization has too many."""
     # The look-up is for the sentence; of two that race past it, the unique column lets one through.
     taken = f"There is a project for {project.domain} already."
     await connection.lock(DOMAIN_LOCK)
     if await stored_projects.by_domain(connection, project.domain) is not None:
         raise errors.Conflict(taken)
+    if len(await stored_projects.of_organization(connection, project.organization_id)) >= PROJECTS_MAX:
+        raise errors.Conflict(f"An organization can have {PROJECTS_MAX} projects.")
     await stored_projects.create(connection, project)
     return project
 

@@ -47,6 +47,14 @@ async def delete(connection: Connection, organization_id: str, token: str) -> bo
     return await connection.change(sqlalchemy.delete(invitation).where(*where)) == 1
 
 
+async def delete_of_maker(connection: Connection, account_id: str, organization_id: str | None = None) -> int:
+    """Delete what an account made, for one organization or for all; returns how many."""
+    where = [invitation.c.created_by_id == account_id]
+    if organization_id is not None:
+        where.append(invitation.c.organization_id == organization_id)
+    return await connection.change(sqlalchemy.delete(invitation).where(*where))
+
+
 async def delete_older(connection: Connection, organization_id: str, created_at_ms: int) -> int:
     """Delete the organization's invitations made before a time; returns how many."""
     where = (invitation.c.organization_id == organization_id, invitation.c.created_at_ms < created_at_ms)

@@ -125,14 +125,17 @@ def service_was_connected(name: str, service: str, settings_url: str) -> Words:
     )
 
 
-def invitation(organization: str, inviter: str, url: str, days: int) -> Words:
-    """To somebody who is asked to join an organization."""
+def invitation(organization: str, inviter: str, inviter_email: str, url: str, days: int) -> Words:
+    """To somebody who is asked to join an organization. The address says who it is whatever the names pretend."""
     return Words(
         "invitation",
         f"Join {organization} on Vemetric",
-        (f"{inviter} invites you to {organization}, to look at its web analytics together.",),
+        (f"{inviter} ({inviter_email}) invites you to {organization}, to look at its web analytics together.",),
         button=Button("See the invitation", url),
-        after=(f"The invitation is valid for {days} days. {DO_NOT_FORWARD}",),
+        after=(
+            f"The invitation is valid for {days} days. {DO_NOT_FORWARD}",
+            "If you do not know who this is, there is nothing to do.",
+        ),
     )
 
 

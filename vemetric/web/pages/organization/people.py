@@ -72,7 +72,7 @@ async def _mail(page: Context, organization: Organization, made: Invitation, ema
     if not await limits.allows(services.keys, services.clock, limits.LETTERS_TO_ADDRESS, f"invitation {email}"):
         return False
     url = f"{services.post.url}{invitations.PATH}/{made.token}"
-    words = letters.invitation(organization.name, by.name, url, invitations.VALID_DAYS)
+    words = letters.invitation(organization.name, by.name, by.email, url, invitations.VALID_DAYS)
     await services.post.send(words, email)
     return True
 
