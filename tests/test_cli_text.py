@@ -99,14 +99,18 @@ def test_stats() -> None:
 
 
 def test_verify() -> None:
-    counted = {"accepted": 5, "stored": 3, "inQueue": 1, "dead": 1, "erased": 0, "behindInQueue": 2, "behindDead": 0}
-    result = {**counted, "missing": 0, "surplus": 0, "difference": 0}
+    counted = {"accepted": 12, "stored": 3, "inQueue": 1, "dead": 1, "spilled": 0, "expired": 4, "erased": 2}
+    behind = {"repeated": 1, "behindInQueue": 2, "behindDead": 0}
+    result = {**counted, **behind, "missing": 0, "surplus": 0, "difference": 0}
     assert cli_text.of("verify", result).splitlines() == [
-        "Accepted                          5",
+        "Accepted                          12",
         "Stored                            3",
         "In queue                          1",
         "Dead                              1",
-        "Erased                            0",
+        "Spilled                           0",
+        "Expired                           4",
+        "Erased                            2",
+        "Repeated                          1",
         "Session and device jobs in queue  2",
         "Session and device jobs dead      0",
         "Nothing is missing and nothing is there twice.",

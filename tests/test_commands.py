@@ -10,7 +10,7 @@ from tests.kit.mail_server import MailServer
 from vemetric import commands, errors
 from vemetric.accounts import logins, setup
 from vemetric.clock import FrozenClock
-from vemetric.ingest import jobs
+from vemetric.ingest import jobs, ledger
 from vemetric.model.project import Project
 from vemetric.queues.job import NewJob, Write
 from vemetric.services import Services
@@ -198,10 +198,53 @@ class TestVerify:
         with pytest.raises(errors.NotFound):
             await run(services, "verify", project="nowhere.example")
 
+    async def test_what_waits_is_told_by_project_and_without_leaves(self, services: Services, project: Project) -> None:
+        other = await visits.a_project(services)
+        for _ in range(2):
+            await visits.event(services, project)
+        for _ in range(3):
+            await visits.event(services, other)
+        await visits.leave(services, other)
+        # The one event that is lost cannot hide behind another project's, or behind a page leave.
+        await services.keys.add({jobs.accepted_counter(project.id, services.clock.now_ms()): 1})
+        names = ("accepted", "inQueue", "missing", "behindInQueue")
+        for domain, expected in ((project.domain, (3, 2, 1, 0)), (other.domain, (3, 3, 0, 1)), (None, (6, 5, 1, 1))):
+            told = await run(services, "verify", project=domain)
+            assert tuple(told[name] for name in names) == expected
+
+    async def test_of_a_long_line_only_its_length_is_looked_at(
+        self, services: Services, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ledger, "LINE_READ_MAX", 1)
+        await visits.event(services, project)
+        assert await self.counts(services) == (1, 0, 1, 0, 0, 0)
+        await visits.leave(services, project)
+        assert await self.counts(services) == (1, 0, 2, 0, 0, 0)
+        told = await run(services, "verify", project=project.domain)
+        assert (told["inQueue"], told["behindInQueue"]) == (1, 1)
+
+    async def test_whatever_became_of_an_event_has_a_line(self, services: Services, project: Project) -> None:
+        now_ms = services.clock.now_ms()
+        gone = {jobs.expired_counter(project.id, now_ms): 2, jobs.erased_counter(project.id, now_ms): 3}
+        taken = {jobs.accepted_counter(project.id, now_ms): 5, jobs.repeated_counter(project.id, now_ms): 4}
+        await services.keys.add(gone | taken)
+        told = await run(services, "verify", project=project.domain)
+        parts = ("stored", "inQueue", "dead", "spilled", "expired", "erased", "repeated")
+        assert [told[name] for name in parts] == [0, 0, 0, 0, 2, 3, 4]
+        assert told["accepted"] == sum(told[name] for name in parts)
+        assert told["difference"] == 0
+
+    async def test_an_event_gone_twice_is_one_too_many(self, services: Services, project: Project) -> None:
+        now_ms = services.clock.now_ms()
+        await services.keys.add(
+            {jobs.accepted_counter(project.id, now_ms): 1, jobs.erased_counter(project.id, now_ms): 2}
+        )
+        assert await self.counts(services) == (1, 0, 0, 0, 0, 1)
+
     async def test_leaves_are_no_events(self, services: Services, project: Project) -> None:
         await visits.event(services, project)
         await visits.leave(services, project)
-        assert await self.counts(services) == (1, 0, 2, 0, 0, 0)
+        assert await self.counts(services) == (1, 0, 1, 0, 0, 0)
         await visits.settle(services)
         assert await self.counts(services) == (1, 1, 0, 0, 0, 0)
 

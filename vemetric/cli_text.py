@@ -159,7 +159,10 @@ VERIFY = (
     ("Stored", "stored"),
     ("In queue", "inQueue"),
     ("Dead", "dead"),
+    ("Spilled", "spilled"),
+    ("Expired", "expired"),
     ("Erased", "erased"),
+    ("Repeated", "repeated"),
     ("Session and device jobs in queue", "behindInQueue"),
     ("Session and device jobs dead", "behindDead"),
 )

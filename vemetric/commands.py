@@ -2,15 +2,14 @@
 asked through control.py, and without one, called by cli.py. Arguments and results are plain JSON values.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from vemetric import errors, public_url
 from vemetric.accounts import fields, logins, passwords, projects, setup, signup
-from vemetric.database import erasures
 from vemetric.ingest import jobs
+from vemetric.ingest.ledger import Books
 from vemetric.model import timespan
 from vemetric.model.account import Account
 from vemetric.model.dashboard import Card
@@ -18,7 +17,6 @@ from vemetric.model.letter import Letter
 from vemetric.model.organization import Role
 from vemetric.model.project import Project
 from vemetric.queues.job import DeadJob
-from vemetric.queues.queue import Queue
 from vemetric.services import Services
 from vemetric.stats import dashboard
 
@@ -41,9 +39,6 @@ CARDS = {
     "devices": ("clients", "devices"),
     "operatingSystems": ("clients", "os"),
 }
-
-# By project, what came through the hub.
-STORED_EVENTS = "SELECT projectId, count() FROM event FINAL WHERE sign = 1 AND importSource = '' GROUP BY projectId"
 
 
 async def create_account(services: Services, arguments: Arguments) -> Result:
@@ -122,37 +117,29 @@ async def stats(services: Services, arguments: Arguments) -> Result:
 async def verify(services: Services, arguments: Arguments) -> Result:
     """project: a domain, or None for all. Compare what was accepted with what became of it, beside running traffic.
 
-    difference: events that are neither stored, nor waiting, nor dead, nor erased with their user or project, plus those
-    stored that nobody accepted. Page leaves wait in the same line as events; while any do, as many missing events could
-    hide behind them, so the answer is final once inQueue is 0. behind: the jobs that follow from stored events, of
-    sessions and devices. What waits in line, of whatever project it is, counts in the answer about one of them too.
+    difference: events that are neither stored, nor waiting, nor dead, nor gone for a known reason, plus those that
+    nobody accepted; the answer is final once inQueue is 0. The words are those of ingest/ledger.py. behind: the jobs
+    that follow from stored events, of sessions, devices and users of whatever project, and page leaves.
     """
     only = None
     if arguments.get("project"):
         only = (await projects.by_domain(services.database, arguments["project"])).id
-    # In the order in which an event moves on: one that moves meanwhile is seen twice rather than never.
-    accepted = _of(only, await _accepted(services))
-    lines = {stats.queue: stats for stats in await services.queue.stats()}
-    line = lines.pop(jobs.EVENT_QUEUE, None)
-    in_queue = line.ready + line.delayed + line.claimed if line else 0
-    dead = await _dead_events(services.queue, only)
-    stored = _of(only, Counter(dict(await services.engine.query(STORED_EVENTS))))
-    erased = _of(only, await _erased(services))
-    not_stored = sum((accepted - stored - erased).values())
-    by_now = _of(only, await _accepted(services))
-    missing = max(0, not_stored - in_queue - dead)
-    surplus = sum(max(0, stored[project_id] - count) for project_id, count in by_now.items())
+    found = await Books(services.database, services.engine, services.queue, services.keys, only).read()
+    behind = [line for line in await services.queue.stats() if line.queue != jobs.EVENT_QUEUE]
     return {
-        "accepted": accepted.total(),
-        "stored": sum(stored[project_id] for project_id in by_now),
-        "inQueue": in_queue,
-        "dead": dead,
-        "erased": erased.total(),
-        "behindInQueue": sum(behind.ready + behind.delayed + behind.claimed for behind in lines.values()),
-        "behindDead": sum(behind.dead for behind in lines.values()),
-        "missing": missing,
-        "surplus": surplus,
-        "difference": missing + surplus,
+        "accepted": found.accepted,
+        "stored": found.stored,
+        "inQueue": found.in_queue,
+        "dead": found.dead,
+        "spilled": found.spilled,
+        "expired": found.expired,
+        "erased": found.erased,
+        "repeated": found.repeated,
+        "behindInQueue": sum(line.ready + line.delayed + line.claimed for line in behind) + found.leaves,
+        "behindDead": sum(line.dead for line in behind),
+        "missing": found.missing,
+        "surplus": found.surplus,
+        "difference": found.difference,
     }
 
 
@@ -236,36 +223,6 @@ async def run(services: Services, command: str, arguments: Arguments) -> Result:
     return await function(services, arguments)
 
 
-async def _erased(services: Services) -> Counter[int]:
-    """By project: events that were removed, and those that were dropped because they came later."""
-    async with services.database.connect() as connection:
-        erased = Counter(await erasures.events_by_project(connection))
-    for name, count in (await services.keys.counters(jobs.ERASED_PREFIX)).items():
-        erased[int(name.split(":")[1])] += count
-    return erased
-
-
-async def _accepted(services: Services) -> Counter[int]:
-    """Events accepted since ever, by project."""
-    accepted: Counter[int] = Counter()
-    for name, count in (await services.keys.counters(jobs.ACCEPTED_PREFIX)).items():
-        accepted[int(name.removeprefix(jobs.ACCEPTED_PREFIX).partition(":")[0])] += count
-    return accepted
-
-
-def _of(project_id: int | None, counts: Counter[int]) -> Counter[int]:
-    """What is counted of one project; of all, where none is named."""
-    return counts if project_id is None else Counter({project_id: counts[project_id]})
-
-
-async def _dead_events(queue: Queue, project_id: int | None) -> int:
-    count, before_id = 0, None
-    while page := await queue.dead(jobs.EVENT_QUEUE, DEAD_JOBS_PAGE, before_id):
-        count += sum(_is_event(job, project_id) for job in page)
-        before_id = page[-1].id
-    return count
-
-
 def _dead_job(job: DeadJob) -> Result:
     # Not the payload: it holds what a visitor did.
     return {
@@ -277,15 +234,6 @@ def _dead_job(job: DeadJob) -> Result:
         "failures": job.failures,
         "error": job.error,
     }
-
-
-def _is_event(job: DeadJob, project_id: int | None) -> bool:
-    try:
-        payload = jobs.decode_event(job.payload)
-        return isinstance(payload, jobs.EventJob) and project_id in (None, payload.project_id)
-    except ValueError:
-        # What cannot be read was put as an event: nothing else is put in its line.
-        return True
 
 
 def _letter(letter: Letter, with_text: bool) -> Result:

@@ -5,6 +5,7 @@ import pytest
 from vemetric import commands
 from vemetric.clock import FrozenClock
 from vemetric.ingest import counts, jobs
+from vemetric.queues.job import Write
 from vemetric.services import Services
 
 DAY_MS = 24 * jobs.HOUR_MS
@@ -67,3 +68,39 @@ async def test_adding_up_twice_at_once_loses_and_doubles_nothing(services: Servi
     assert sum((await services.keys.counters("accepted:7:")).values()) == 10
     await counts.add_up(services.keys, clock)
     assert await services.keys.counters("accepted:7:") == {"accepted:7:0": 10}
+
+
+@pytest.mark.parametrize("killed_at", ["remove", "put"])
+async def test_what_expired_is_counted_once_wherever_its_removal_was_killed(
+    services: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    rows = {7: 3, 8: 2}
+    deadly = [killed_at]
+
+    async def count() -> dict[int, int]:
+        return dict(rows)
+
+    async def remove() -> None:
+        rows.clear()
+        if "remove" in deadly:
+            raise Killed
+
+    async def put(write: Write) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        if killed_at == "put":
+            patched.setattr(services.queue, "put", put)
+        with pytest.raises(Killed):
+            await counts.expire(services.queue, services.keys, clock, "2025-01", count, remove)
+    deadly.clear()
+    assert await counts.expire(services.queue, services.keys, clock, "2025-01", count, remove) == 5
+    now_ms = clock.now_ms()
+    expected = {jobs.expired_counter(7, now_ms): 3, jobs.expired_counter(8, now_ms): 2}
+    assert await services.keys.counters(jobs.EXPIRED_PREFIX) == expected
+    # Nothing of it is left to be counted once more.
+    assert await counts.expire(services.queue, services.keys, clock, "2025-01", count, remove) == 0
+    assert await services.keys.counters(jobs.EXPIRED_PREFIX) == expected

@@ -118,9 +118,13 @@ class Batches:
             write.keys += [extended.write] if extended.write.expires_ms > now_ms else []
             if each.client_id:
                 write.keys.append(KeySet(names[each.client_id], b"", now_ms + ID_KEPT_MS))
-        if not fresh:
-            return Taken(0, repeated, None)
-        write.counters = {jobs.accepted_counter(of.project.id, now_ms): len(fresh)}
+        counters = {
+            jobs.accepted_counter(of.project.id, now_ms): len(fresh),
+            jobs.repeated_counter(of.project.id, now_ms): repeated,
+        }
+        write.counters = {name: count for name, count in counters.items() if count}
+        if not write.counters:
+            return Taken(0, 0, None)
         try:
             await self._queue.put(write)
         except errors.Unavailable:

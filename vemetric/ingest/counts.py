@@ -1,16 +1,30 @@
-"""What was accepted, refused and erased is counted by the hour. Hours that are long past are added up, so that the
-counters of a project stay few however old it gets. Run by the schedule of workers/__init__.py.
+"""What became of events is counted by the hour. Hours that are long past are added up, so that a project's counters
+stay few however old it gets. Run by the schedule of workers/__init__.py.
 """
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
 
 from vemetric.clock import Clock
 from vemetric.ingest import jobs
+from vemetric.queues.job import KeySet, Write
 from vemetric.queues.keys import Keys
+from vemetric.queues.queue import Queue
 
-PREFIXES = (jobs.ACCEPTED_PREFIX, jobs.REFUSED_PREFIX, jobs.ERASED_PREFIX)
+PREFIXES = (
+    jobs.ACCEPTED_PREFIX,
+    jobs.REFUSED_PREFIX,
+    jobs.ERASED_PREFIX,
+    jobs.EXPIRED_PREFIX,
+    jobs.REPEATED_PREFIX,
+)
 HOURS_KEPT = 35 * 24
 # Stands for all hours before those that are kept.
 EARLIER = "0"
 COUNTERS_PER_WRITE = 1_000
+# The counts of what is about to be dropped, until it is.
+EXPIRING_PREFIX = "expiring:"
 
 
 async def add_up(keys: Keys, clock: Clock) -> None:
@@ -32,3 +46,30 @@ async def add_up(keys: Keys, clock: Clock) -> None:
                 moved[name] = -count
                 moved[total] = moved.get(total, 0) + count
             await keys.add(moved)
+
+
+async def expire(
+    queue: Queue,
+    keys: Keys,
+    clock: Clock,
+    what: str,
+    count: Callable[[], Awaitable[dict[int, int]]],
+    remove: Callable[[], Awaitable[None]],
+) -> int:
+    """Drop rows that are older than is kept, and count their events as expired; returns how many these were.
+
+    what: names the rows, alike at every attempt. count: their events by project, those that came through the hub
+    (importSource = ''). remove: drops exactly what was counted, however often it is called. Killed between any two of
+    its steps and called again, each event is counted once. Not to be called twice at once for the same rows.
+    """
+    name = f"{EXPIRING_PREFIX}{what}"
+    noted = await keys.get(name)
+    if noted is None:
+        noted = msgspec.msgpack.encode(await count())
+        await keys.set([KeySet(name, noted)])
+    await remove()
+    now_ms = clock.now_ms()
+    gone = msgspec.msgpack.decode(noted, type=dict[int, int])
+    counters = {jobs.expired_counter(project_id, now_ms): events for project_id, events in gone.items() if events}
+    await queue.put(Write(counters=counters, keys=[KeySet(name, b"", 1)]))
+    return sum(gone.values())

@@ -26,6 +26,9 @@ SAME_MERGE_MS = 5_000
 ACCEPTED_PREFIX = "accepted:"
 # ... and those of events that were erased before they were stored.
 ERASED_PREFIX = "erased:"
+# ... of those that were dropped because they were older than is kept, and of those that were sent once more.
+EXPIRED_PREFIX = "expired:"
+REPEATED_PREFIX = "repeated:"
 REFUSED_PREFIX = "refused:"
 
 
@@ -61,6 +64,23 @@ class LeaveJob(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
     session_id: str
     session_started_ms: int
     left_ms: int
+
+
+class EventHead(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
+    """The first fields of an EventJob, for who only counts or looks for some."""
+
+    project_id: int
+    domain: str
+    user_id: int
+    session_id: str
+    session_started_ms: int
+    event_id: str
+
+
+class LeaveHead(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):
+    """The first field of a LeaveJob."""
+
+    project_id: int
 
 
 class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -199,6 +219,7 @@ class MergeUserJob(msgspec.Struct, tag="m", array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
+_head_decoder: msgspec.msgpack.Decoder[EventHead | LeaveHead] = msgspec.msgpack.Decoder(EventHead | LeaveHead)
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
 _devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
 _merge_decoder = msgspec.msgpack.Decoder(MergeUserJob)
@@ -215,6 +236,11 @@ def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice] |
 
 def decode_event(payload: bytes) -> EventJob | LeaveJob:
     return _event_decoder.decode(payload)
+
+
+def decode_head(payload: bytes) -> EventHead | LeaveHead:
+    """Whose event it is, without reading the rest."""
+    return _head_decoder.decode(payload)
 
 
 def decode_sessions(payload: bytes) -> list[SessionPart]:
@@ -291,6 +317,16 @@ def accepted_ms(job: EventJob | LeaveJob) -> int:
 def erased_counter(project_id: int, now_ms: int) -> str:
     """Accepted events dropped in an hour because their user or project had been erased before they were stored."""
     return f"{ERASED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
+
+
+def expired_counter(project_id: int, now_ms: int) -> str:
+    """Stored events dropped in an hour because they were older than the project keeps them."""
+    return f"{EXPIRED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
+
+
+def repeated_counter(project_id: int, now_ms: int) -> str:
+    """Events answered as taken in an hour whose id had been taken before; they are not in accepted_counter."""
+    return f"{REPEATED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
 
 
 def refused_counter(project_id: int, reason: str, now_ms: int) -> str:

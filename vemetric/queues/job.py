@@ -96,6 +96,14 @@ class ListedJob(msgspec.Struct, frozen=True):
     payload: bytes = b""
 
 
+class LiveJob(msgspec.Struct, frozen=True, gc=False):
+    """A job that is neither done nor dead, as who only looks sees it. deliveries: 0 if it was never claimed."""
+
+    id: int
+    payload: bytes
+    deliveries: int
+
+
 class QueueStats(msgspec.Struct, frozen=True):
     """Counts of one queue. oldest_ready_ms: put time of the oldest job that could run now, None if there is none."""
 

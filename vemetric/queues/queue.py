@@ -1,10 +1,10 @@
 """The queue as its users see it. Backends: sqlite.py and redis.py. One contract suite runs over all of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from vemetric.queues.job import DeadJob, Job, ListedJob, QueueStats, State, Write
+from vemetric.queues.job import DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
 
 
 class Queue(Protocol):
@@ -85,6 +85,12 @@ class Queue(Protocol):
 
     async def discard_dead(self, ids: Sequence[int]) -> int:
         """Remove dead letters. Returns how many there were."""
+
+    def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
+        """The jobs of a queue that are neither done nor dead, in pages and in no order; nothing is claimed.
+
+        Each that is live all the while is told once; of those put, done or buried meanwhile any may be.
+        """
 
     async def stats(self) -> list[QueueStats]:
         """Counts of every queue that has or had jobs."""

@@ -8,7 +8,7 @@ asks, so the machines' clocks must agree to within a few seconds. How jobs are k
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -16,8 +16,8 @@ import msgspec
 from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.model.redis_url import RedisUrl
-from vemetric.queues import redis_client
-from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, ListedJob, QueueStats, State, Write
+from vemetric.queues import redis_client, redis_live
+from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
 from vemetric.queues.redis_client import RedisClient
 from vemetric.queues.redis_keys import RedisKeys, packed
 
@@ -191,6 +191,9 @@ class RedisQueue(RedisKeys):
 
     async def discard_dead(self, ids: Sequence[int]) -> int:
         return int(await self._run("discard_dead", *ids)) if ids else 0
+
+    def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
+        return redis_live.pages(self._client, queue)
 
     async def stats(self) -> list[QueueStats]:
         return [

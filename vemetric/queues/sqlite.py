@@ -7,16 +7,16 @@ a thread of their own and never wait for the writer. Figures: docs/decisions/000
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_schema
+from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
-from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, QueueStats, State, Write
+from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_writer import Writer
 
@@ -177,6 +177,9 @@ class SqliteQueue:
 
     def _by_hand(self, change: Callable[[sqlite3.Connection], tuple[T, int]]) -> "asyncio.Future[T]":
         return self._call(lambda writer: writer.by_hand(change), Mode.ALONE)
+
+    def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
+        return sqlite_live.pages(self._read, queue)
 
     async def stats(self) -> list[QueueStats]:
         return await self._read(partial(sqlite_jobs.stats, now_ms=self._clock.now_ms()))
