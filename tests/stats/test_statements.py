@@ -8,7 +8,7 @@ from vemetric.stats.query import Query
 
 NOON_MS = 1_773_144_000_000
 CHOSEN = {"event": "signup", "property": "plan", "search": "x", "codes": ["AT"]}
-OF_A_USER = {"user": 1, "sessions": ["v"], "beforeAt": NOON_MS, "beforeId": ""}
+OF_A_USER = {"user": 1, "users": [1], "sessions": ["v"], "beforeAt": NOON_MS, "beforeId": ""}
 CHOICES = [(card, name) for card, choices in dimensions.CARDS.items() for name in choices]
 
 

@@ -129,6 +129,11 @@ ROWS = {
     "POST /o/{organization}/settings/invitations/{token}/revoke": Row(CHANGE, places={"token": "{invitation}"}),
     "GET /o/{organization}/settings/usage": Row(ADMINS),
     "POST /o/{organization}/settings/usage": Row(CHANGE, {"limit": "1000"}),
+    # Nor is anything asked of who bills, unless another one does.
+    "GET /o/{organization}/settings/billing/plans/{price}": Row(OWN_GONE),
+    "POST /o/{organization}/settings/billing/plans/{price}": Row(OWN_GONE),
+    "POST /o/{organization}/settings/billing/portal": Row(OWN_GONE),
+    "POST /o/{organization}/settings/billing/keep": Row(OWN_GONE),
     "GET /o/{organization}/settings/features": Row(OPERATOR),
     "POST /o/{organization}/settings/features": Row(OPERATOR_CHANGE, {"flags": "beta"}),
     "GET /invite/{token}": Row(OPEN, places={"token": "{invitation}"}),
@@ -145,6 +150,8 @@ ROWS = {
     "GET /p/{project}/users/{user}": Row(OWN_GONE),
     "GET /p/{project}/user/{identifier:.+}": Row(OWN_GONE),
     "GET /p/{project}/live": Row(SEEN, is_stream=True),
+    "GET /p/{project}/events": Row(SEEN),
+    "GET /p/{project}/events/export.{format}": Row(SEEN, places={"format": "csv"}),
     "GET /p/{project}/filter": Row(SEEN),
     # Without a type there is no form that could be taken.
     "GET /p/{project}/filter/apply": Row(OWN_GONE),

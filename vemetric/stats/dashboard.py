@@ -88,17 +88,18 @@ async def online(engine: Engine, project_id: int, now_ms: int) -> int:
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """What a live page has to notice: events of the last five minutes, and the users they are of."""
+    """What a live page has to notice: events of the last five minutes, the users they are of, and the latest one."""
 
     events: int
     users: int
+    last_ms: int = 0
 
 
 async def pulse(engine: Engine, project_id: int, now_ms: int) -> Pulse:
     """One cheap look at the last five minutes."""
     parameters = {"project": project_id, "from": online_since(now_ms), "to": now_ms + 1}
-    [[events, users]] = await Reader(engine).rows("pulse", parameters)
-    return Pulse(events, users)
+    [[events, users, last_ms]] = await Reader(engine).rows("pulse", parameters)
+    return Pulse(events, users, last_ms)
 
 
 def online_since(now_ms: int) -> int:

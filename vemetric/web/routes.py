@@ -10,6 +10,7 @@ from vemetric.web import assets, headers
 from vemetric.web.pages import (
     billing,
     dashboard,
+    events,
     exports,
     install,
     live,
@@ -37,7 +38,7 @@ from vemetric.web.pages.account import (
     verify,
 )
 from vemetric.web.pages.account import general as account
-from vemetric.web.pages.organization import creation, features, invitation, people, usage
+from vemetric.web.pages.organization import creation, features, invitation, people, plan, usage
 from vemetric.web.pages.organization import general as organization
 from vemetric.web.pages.project import deletion, exclusions, general, icons, installation, keys
 from vemetric.web.pages.project import people as tracked
@@ -132,6 +133,10 @@ ROUTES = (
     Route("POST", "/o/{organization}/settings/invitations/{token}/revoke", people.revoke, Access.ACCOUNT),
     Route("GET", "/o/{organization}/settings/usage", usage.show, Access.ACCOUNT),
     Route("POST", "/o/{organization}/settings/usage", usage.save, Access.ACCOUNT),
+    Route("GET", "/o/{organization}/settings/billing/plans/{price}", plan.ask, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/billing/plans/{price}", plan.take, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/billing/portal", plan.portal, Access.ACCOUNT),
+    Route("POST", "/o/{organization}/settings/billing/keep", plan.keep, Access.ACCOUNT),
     Route("GET", "/o/{organization}/settings/features", features.show, Access.ACCOUNT),
     Route("POST", "/o/{organization}/settings/features", features.save, Access.ACCOUNT),
     Route("GET", "/invite/{token}", invitation.show, Access.ANYBODY),
@@ -143,6 +148,8 @@ ROUTES = (
     Route("GET", "/p/{project}/export/users.{format}", users.export, Access.ACCOUNT),
     Route("GET", "/p/{project}/export/{panel}.{format}", exports.send, Access.ACCOUNT),
     Route("GET", "/p/{project}/live", live.watch, Access.ACCOUNT),
+    Route("GET", "/p/{project}/events", events.show, Access.ACCOUNT),
+    Route("GET", "/p/{project}/events/export.{format}", events.export, Access.ACCOUNT),
     Route("GET", "/p/{project}/filter", filter_pages.show, Access.ACCOUNT),
     Route("GET", "/p/{project}/filter/apply", filter_pages.apply, Access.ACCOUNT),
     Route("POST", "/p/{project}/filters", filter_pages.change_saved, Access.ACCOUNT),

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from vemetric.enrich import countries
 from vemetric.model import calendar, text
 from vemetric.model.project import Project
-from vemetric.stats.journey import Journey, Session, Step
+from vemetric.stats.events import Sent
+from vemetric.stats.journey import LATEST, Journey, Session, Step
 from vemetric.stats.person import Facts
 from vemetric.stats.users import Listed
 from vemetric.web import cards, figures
@@ -20,6 +21,7 @@ OUTBOUND = "$$outboundLink"
 # What a page view is called among events.
 VIEW_ICON = "page"
 SHOWN_CHARACTERS_MAX = 1000
+EVENT_ID_LENGTH_MAX = 100
 # Half a year of whole weeks.
 WEEKS = 26
 CELL, GAP, LEFT, TOP = 9, 2, 22, 14
@@ -74,7 +76,7 @@ class Heat(NamedTuple):
     total: int
 
 
-def name(user: Listed | Facts) -> str:
+def name(user: Listed | Facts | Sent) -> str:
     """What a user is called."""
     return text.shown(user.display_name or user.identifier or ANONYMOUS, SHOWN_CHARACTERS_MAX)
 
@@ -152,6 +154,13 @@ def day_of(value: str, tz: ZoneInfo) -> tuple[int, int] | None:
         return calendar.day_start(day, tz), calendar.day_start(day + timedelta(days=1), tz)
     except (ValueError, OverflowError):
         return None
+
+
+def mark_of(value: str) -> tuple[int, str]:
+    """Where a page of events begins, of an address: (at_ms, id); the latest of all for what is none."""
+    at, _, id_ = value.partition(".")
+    is_number = at.isascii() and at.isdigit() and len(at) <= 16
+    return (int(at), id_) if is_number and len(id_) <= EVENT_ID_LENGTH_MAX else LATEST
 
 
 def _visit(

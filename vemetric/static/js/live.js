@@ -1,19 +1,15 @@
 // Swapped parts: Live refreshes itself while somebody looks, a slow page change veils the old figures, and a request
 // that fails says so.
+import { Stream } from "./stream.js";
 import { toast } from "./toast.js";
 
 let timer = 0;
 let stream = null;
 
 export function startLive() {
+  stream = new Stream(refresh, schedule);
   follow();
   document.addEventListener("htmx:load", follow);
-  document.addEventListener("visibilitychange", () => {
-    // Nobody looks at a hidden page: its stream is given back, and opened again when it is seen.
-    if (document.hidden) unfollow();
-    else refresh();
-  });
-  addEventListener("pagehide", unfollow);
   document.addEventListener("htmx:sendError", () => toast("The server cannot be reached right now."));
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status !== 401) toast("This could not be loaded. Please try again.");
@@ -32,22 +28,13 @@ function panels() {
 // The server says when something happened; without a stream the page asks every few seconds.
 function follow() {
   const place = panels();
-  if (!place) return unfollow();
-  if (document.hidden || stream) return;
-  if (!place.dataset.live) return schedule();
-  stream = new EventSource(place.dataset.live);
-  stream.addEventListener("change", refresh);
-  stream.addEventListener("error", () => {
-    if (!stream || stream.readyState !== EventSource.CLOSED) return;
-    unfollow();
-    schedule();
-  });
-}
-
-function unfollow() {
-  clearTimeout(timer);
-  stream?.close();
-  stream = null;
+  if (!place) {
+    clearTimeout(timer);
+    stream.close();
+  } else if (!document.hidden && !stream.isOpen) {
+    if (place.dataset.live) stream.open(place.dataset.live);
+    else schedule();
+  }
 }
 
 function schedule() {
@@ -68,7 +55,7 @@ function refresh() {
       const table = document.getElementById("chart-data");
       if (open && table) table.open = true;
     })
-    .finally(() => stream || follow());
+    .finally(follow);
 }
 
 function veil(is) {

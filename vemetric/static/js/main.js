@@ -1,6 +1,7 @@
 // The one entry of every page: each module looks for its own elements and does nothing without them.
 import { startChart } from "./chart.js";
 import { startCopy } from "./copy.js";
+import { startEvents } from "./events.js";
 import { startFilters } from "./filters.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
@@ -24,6 +25,7 @@ startPicture();
 startRange();
 startTimespan();
 startFilters();
+startEvents();
 startLive();
 startWaiting(startPart);
 startPart(document);

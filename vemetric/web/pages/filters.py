@@ -119,8 +119,12 @@ def back_of(text: str, project: Project) -> str:
 
 
 def _group(request: web.Request, project: Project) -> Group:
-    back = back_of(request.query.get("back", ""), project)
-    return filter_bar.read(dict(parse_qsl(urlsplit(back).query)))
+    """The filters of the page that a form goes back to."""
+    back = urlsplit(back_of(request.query.get("back", ""), project))
+    group = filter_bar.read(dict(parse_qsl(back.query)))
+    # A list of single events shows what fits any of them, unless somebody has said otherwise of two.
+    is_any = back.path == f"/p/{project.id}/events" and len(group.filters) < 2
+    return Group(filters.Joined.OR, group.filters) if is_any else group
 
 
 def _added(request: web.Request, group: Group, one: Filter) -> Group:

@@ -32,6 +32,7 @@ class Link(NamedTuple):
 PROJECT_LINKS = (
     Link("dashboard", "Dashboard", "dashboard", ""),
     Link("users", "Users", "users", "/users"),
+    Link("events", "Events", "bolt", "/events", in_bar=False),
     Link("settings", "Settings", "settings", "/settings", keeps_timespan=False),
 )
 

@@ -11,7 +11,7 @@ from vemetric.model import calendar, filter_text
 from vemetric.model import text as shown_text
 from vemetric.model.project import Project
 from vemetric.stats import journey, person, users
-from vemetric.stats.journey import FOREVER_MS, LATEST
+from vemetric.stats.journey import FOREVER_MS
 from vemetric.stats.person import Facts, Known
 from vemetric.web import cards, context, figures, filter_bar, render, user_values
 from vemetric.web.filter_bar import Place
@@ -19,7 +19,6 @@ from vemetric.web.pages import filters as filter_pages
 from vemetric.web.pages import shell
 
 DISABLED = ("funnel", "referrer", "referrerUrl", "referrerType", "utmTags", "location", "user")
-EVENT_ID_LENGTH_MAX = 100
 
 
 async def show(request: web.Request) -> web.Response:
@@ -40,7 +39,7 @@ async def show(request: web.Request) -> web.Response:
         project,
         user_id,
         window_ms=window or (0, FOREVER_MS),
-        before=_before(request.query.get("before", "")),
+        before=user_values.mark_of(request.query.get("before", "")),
         group=group,
     )
     edges_ms = user_values.heat_edges(now_ms, tz)
@@ -113,9 +112,3 @@ def _user_id(value: str) -> int:
     if int(value) >= users.USER_IDS:
         raise errors.NotFound
     return int(value)
-
-
-def _before(value: str) -> tuple[int, str]:
-    at, _, id_ = value.partition(".")
-    is_number = at.isascii() and at.isdigit() and len(at) <= 16
-    return (int(at), id_) if is_number and len(id_) <= EVENT_ID_LENGTH_MAX else LATEST
