@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.kit import engines
@@ -113,7 +113,9 @@ def test_filters_pick_what_the_oracle_picks(engine, seed, chosen, zone):
     compare(engine, seed, chosen, zone)
 
 
+# 600 examples take longer than a test may.
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
 def test_filters_pick_what_the_oracle_picks_for_long(engine, seed, chosen, zone):
@@ -133,6 +135,8 @@ async def test_merges_change_nothing_for_filters(engine):
         await check(engine, one, range_, compile_filters(group, FUNNELS), pick)
 
 
+# One group in a set, which was read as the set itself.
+@example(561)
 @given(st.integers(0, 2**32))
 def test_every_set_is_the_same_after_its_url(seed):
     group = a_group(random.Random(seed))

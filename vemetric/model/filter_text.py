@@ -40,7 +40,9 @@ def write(group: Group) -> str:
     if not any(filters.leaves(group)):
         return ""
     text = ";".join(map(_write, group.filters))
-    return f"or({text})" if group.operator is Joined.OR else text
+    # A lone group would be read as the whole set.
+    is_lone = len(group.filters) == 1 and isinstance(group.filters[0], Group)
+    return f"{group.operator}({text})" if group.operator is Joined.OR or is_lone else text
 
 
 def read(text: str) -> Group | None:
