@@ -24,9 +24,9 @@ from vemetric.accounts import projects as accounts_projects
 from vemetric.clock import SystemClock
 from vemetric.database import projects
 from vemetric.database.database import Database, file_url
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME
 from vemetric.model.project import Project
 from vemetric.model.timespan import PRESETS
-from vemetric.services import ANALYTICS_NAME, DATABASE_NAME
 
 DOMAIN = "bench.example.com"
 TOKEN = "benchmark0000000"

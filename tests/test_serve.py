@@ -18,6 +18,7 @@ from tests.kit import http, process, visits
 from vemetric import config, errors, serve, services
 from vemetric.accounts import exclusions
 from vemetric.clickhouse import directory
+from vemetric.model import data_directory
 from vemetric.services import Services
 
 ORIGIN = ("Origin", "https://www.example.com")
@@ -283,7 +284,7 @@ async def test_a_start_gives_up_when_whoever_has_the_data_keeps_it(
     if is_stopping:
         stopping.set()
     settings, _ = config.load(environ | {"VEMETRIC_DATA_DIR": str(tmp_path)})
-    owned = directory.Directory.own(tmp_path / services.ANALYTICS_NAME, "26.9.0")
+    owned = directory.Directory.own(tmp_path / data_directory.ANALYTICS_NAME, "26.9.0")
     try:
         async with AsyncExitStack() as stack:
             with pytest.raises(errors.InUse, match=f"in use by process {os.getpid()}"):

@@ -11,6 +11,7 @@ from tests.relational import postgresql_url
 from vemetric import config, errors, services
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
+from vemetric.model import data_directory
 from vemetric.queues.job import NewJob, Write
 
 
@@ -50,8 +51,8 @@ async def test_a_file_of_a_queue_is_one_process_own_beside_a_shared_database(
         settings, _ = config.load(environ | {"DATABASE_URL": database})
         async with services.open_services(settings, clock, engine) as opened:
             assert opened.owns_stores
-            assert (settings.data_dir / services.QUEUE_NAME).exists()
-            assert not (settings.data_dir / services.DATABASE_NAME).exists()
+            assert (settings.data_dir / data_directory.QUEUE_NAME).exists()
+            assert not (settings.data_dir / data_directory.DATABASE_NAME).exists()
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])

@@ -81,6 +81,10 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
             result = _config(settings)
         elif options.command == "move":
             result = _move(settings, options)
+        elif options.command == "backup":
+            result = _backup(settings, options)
+        elif options.command == "restore":
+            result = _restore(settings, options)
         elif options.command == "healthcheck":
             result = _healthcheck(settings)
         else:
@@ -121,6 +125,22 @@ def _move(settings: "Config", options: argparse.Namespace) -> Result:
     after = move.settings_after(os.environ, to)
     result = asyncio.run(move.move(settings, after, lambda line: print(line, file=sys.stderr)))
     return result | {"settings": {move.TARGETS[name]: address for name, address in to.items() if address}}
+
+
+def _backup(settings: "Config", options: argparse.Namespace) -> Result:
+    from pathlib import Path
+
+    from vemetric.moving import backup
+
+    return backup.take(settings, Path(options.folder), lambda command, arguments: _do(settings, command, arguments))
+
+
+def _restore(settings: "Config", options: argparse.Namespace) -> Result:
+    from pathlib import Path
+
+    from vemetric.backup import restore
+
+    return restore.restore(settings, Path(options.folder), force=options.force)
 
 
 def _do(settings: "Config", command: str, arguments: Result) -> Result:
@@ -281,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--project", metavar="DOMAIN", help="only of this project, such as example.com")
     _add_dead(commands)
     _add_move(commands)
+    _add_backup(commands)
     commands.add("config", "Print every setting and its value in force.")
     commands.add("healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
     _add_mail(commands)
@@ -333,6 +354,14 @@ def _add_move(commands: Commands) -> None:
     move.add_argument("--to-database", dest="toDatabase", metavar="URL", help="as DATABASE_URL: postgresql://...")
     move.add_argument("--to-clickhouse", dest="toClickhouse", metavar="URL", help="as CLICKHOUSE_URL: http://...")
     move.add_argument("--to-queue", dest="toQueue", metavar="URL", help="as REDIS_URL: redis://...")
+
+
+def _add_backup(commands: Commands) -> None:
+    text = "Copy everything that is kept in files into a folder, while the server runs or without it."
+    commands.add("backup", text).add_argument("folder", metavar="DIR", help="new or empty; made if it is missing")
+    restore = commands.add("restore", "Put a backup in the place of the data directory. Stop the server first.")
+    restore.add_argument("folder", metavar="DIR", help="what `vemetric backup` wrote")
+    restore.add_argument("--force", action="store_true", help="where there are data: move them aside")
 
 
 def _add_mail(commands: Commands) -> None:

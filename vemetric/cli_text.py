@@ -182,6 +182,32 @@ def moved(result: Result) -> str:
     return "\n".join(told)
 
 
+def backed_up(result: Result) -> str:
+    """Where the backup is, and what is left for the operator to do."""
+    told = [
+        f"{result['folder']} holds {text.number(result['events'])} events in {result['files']} files, "
+        f"{megabytes(result['bytes'])}. It was read again and opened: it can be restored."
+    ]
+    if result["onServers"]:
+        told += ["", "Not part of it are the stores on servers; back them up with their own tools, workers stopped:"]
+        told += [f"  {one['setting']}  {one['yourPart']}" for one in result["onServers"]]
+    return "\n".join(told)
+
+
+def restored(result: Result) -> str:
+    """What the data directory holds now."""
+    told = [f"The data directory holds the backup: {text.number(result['events'])} events."]
+    if result["replaced"]:
+        told.append(f"What it held before is in {result['replaced']}; delete that once all is well.")
+    if result["onServers"]:
+        told.append(f"Restore the stores on servers too: {', '.join(result['onServers'])}.")
+    return "\n".join(told)
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
+
+
 FORMATS: dict[str, Callable[[Result], str]] = {
     "account create": account,
     "account reset-password": reset,
@@ -193,6 +219,8 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "dead list": dead,
     "dead revive": revived,
     "move": moved,
+    "backup": backed_up,
+    "restore": restored,
     "config": config,
     "healthcheck": healthcheck,
     "setup-link": setup_link,

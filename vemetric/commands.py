@@ -8,6 +8,7 @@ from typing import Any
 
 from vemetric import errors, public_url
 from vemetric.accounts import fields, logins, passwords, projects, setup, signup
+from vemetric.backup import stage
 from vemetric.ingest import jobs
 from vemetric.ingest.ledger import Books
 from vemetric.model import timespan
@@ -199,6 +200,11 @@ async def mail_test(services: Services, arguments: Arguments) -> Result:
     return {"letters": [_letter(letter, with_text=False)]}
 
 
+async def stage_backup(services: Services, _: Arguments) -> Result:
+    """A copy of this moment, staged in the data directory for whoever asked; see backup/stage.py."""
+    return await stage.take(services.config, stage.Stores(services.engine, services.database, services.gate))
+
+
 COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "account create": create_account,
     "account reset-password": reset_password,
@@ -212,6 +218,7 @@ COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "mail outbox": mail_outbox,
     "mail test": mail_test,
     "setup-link": setup_link,
+    "backup stage": stage_backup,
 }
 
 

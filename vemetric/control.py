@@ -35,6 +35,8 @@ LINE_BYTES_MAX = 1 << 20
 REQUEST_SECONDS_MAX = 10.0
 # An answer may need the longest query a page may make, and then some.
 ANSWER_SECONDS_MAX = 120.0
+# The workers finish a batch first, and large files are copied.
+LONG_ANSWERS_SECONDS_MAX = {"backup stage": 3600.0}
 COMMANDS_AT_ONCE_MAX = 4
 
 log = logging.getLogger("vemetric")
@@ -61,7 +63,7 @@ def ask(data_dir: Path, command: str, arguments: Mapping[str, Any]) -> dict[str,
             client.connect(str(_socket_path(data_dir)))
         except OSError as error:
             raise NotListening from error
-        client.settimeout(ANSWER_SECONDS_MAX)
+        client.settimeout(LONG_ANSWERS_SECONDS_MAX.get(command, ANSWER_SECONDS_MAX))
         try:
             client.sendall(request)
             with client.makefile("rb") as answers:

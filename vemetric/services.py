@@ -44,6 +44,8 @@ from vemetric.ingest.who import Resolver
 from vemetric.mail import mailer
 from vemetric.model import private_file
 from vemetric.model.clickhouse_url import ClickHouseUrl
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME
+from vemetric.queues.gate import Gate
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 from vemetric.queues.sqlite import SqliteQueue
@@ -52,10 +54,6 @@ if TYPE_CHECKING:
     from vemetric.clickhouse.server import ServerEngine
     from vemetric.queues.redis import RedisQueue
 
-ANALYTICS_NAME = "analytics"
-DATABASE_NAME = "vemetric.db"
-QUEUE_NAME = "queue.db"
-SECRET_NAME = "secret.key"  # noqa: S105 - the name of a file
 SECRET_BYTES = 32
 
 # How long the start of a hub's process waits before it tries again to bring up an analytics store that was away.
@@ -95,6 +93,7 @@ class Services:
     tips: Tips
     providers: dict[str, Provider]
     pictures: FileStore
+    gate: Gate
     probe: Probe
     # Whether this process alone writes to the stores, so that it may remember what it wrote.
     owns_stores: bool
@@ -139,9 +138,7 @@ async def open_services(
         # A queue in a file is one process's, and so is what follows from its jobs.
         is_alone = config.redis_url is None
         if is_alone:
-            # A process that was killed left them; waiting until they run out would refuse batches for a minute.
-            for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX):
-                await turns.end_all(queue, prefix)
+            await end_turns_left(queue)
         sessions = await loaded(LiveSessions(queue, config.session_minutes, exclusive=is_alone))
         identities = await loaded(Identities(database, queue, queue, clock, exclusive=is_alone))
         await prepare_readers(engine, always=not is_alone)
@@ -176,10 +173,17 @@ async def open_services(
             post=post,
             providers=oauth.providers_of(config),
             pictures=store.of(config),
+            gate=Gate(),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             probe=probe,
             owns_stores=is_alone,
         )
+
+
+async def end_turns_left(keys: Keys) -> None:
+    """End the turns that a killed process left; waiting until they run out would refuse batches for a minute."""
+    for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX):
+        await turns.end_all(keys, prefix)
 
 
 async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | None) -> tuple[Engine, Database]:

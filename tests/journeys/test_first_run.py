@@ -19,7 +19,7 @@ from tests.kit import dashboard
 from tests.kit.process import EXECUTABLE, Server, free_port, wait_for
 from tests.kit.site import Site
 from vemetric.database.migrate import VERSION_TABLE
-from vemetric.services import DATABASE_NAME, QUEUE_NAME, SECRET_NAME
+from vemetric.model.data_directory import DATABASE_NAME, QUEUE_NAME, SECRET_NAME
 
 TYPED = {
     "name": "Ann Example",

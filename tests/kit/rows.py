@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from vemetric.clickhouse.embedded import EmbeddedEngine
-from vemetric.services import ANALYTICS_NAME
+from vemetric.model.data_directory import ANALYTICS_NAME
 
 ROOT = Path(__file__).parents[2]
 

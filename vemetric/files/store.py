@@ -3,8 +3,7 @@
 from typing import Protocol
 
 from vemetric.config import Config
-
-DIRECTORY = "avatars"
+from vemetric.model.data_directory import PICTURES_NAME
 
 
 class FileStore(Protocol):
@@ -37,4 +36,4 @@ def of(config: Config) -> FileStore:
         )
     from vemetric.files.local import LocalStore
 
-    return LocalStore(config.data_dir / DIRECTORY)
+    return LocalStore(config.data_dir / PICTURES_NAME)

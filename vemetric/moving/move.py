@@ -13,10 +13,11 @@ import msgspec
 from vemetric import config, errors, services, workers
 from vemetric.clock import SystemClock
 from vemetric.config import Config
+from vemetric.model.data_directory import QUEUE_NAME
 from vemetric.moving import analytics, queue, relational
 from vemetric.moving.compared import Compared
 from vemetric.queues.sqlite import SqliteQueue
-from vemetric.services import QUEUE_NAME, Services
+from vemetric.services import Services
 
 # The command's options with the settings that name the same.
 TARGETS = {"database": "DATABASE_URL", "clickhouse": "CLICKHOUSE_URL", "queue": "REDIS_URL"}

@@ -14,6 +14,7 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
+from vemetric.queues.gate import Gate
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, Job, Write
 from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
@@ -73,10 +74,13 @@ async def no_probe(point: str, queue: str) -> None:
 
 
 class Pool:
-    """Runs the workers of one queue from `start` to `stop`."""
+    """Runs the workers of one queue from `start` to `stop`. gate: what every batch passes, its own without one."""
 
-    def __init__(self, queue: Queue, clock: Clock, spec: PoolSpec, probe: Probe = no_probe) -> None:
+    def __init__(
+        self, queue: Queue, clock: Clock, spec: PoolSpec, probe: Probe = no_probe, gate: Gate | None = None
+    ) -> None:
         self.spec = spec
+        self._gate = gate or Gate()
         self._queue = queue
         self._clock = clock
         self._probe = probe
@@ -184,7 +188,8 @@ class Pool:
         batch = Batch(self._queue, self._clock, jobs)
         async with batch.kept(self.spec.lease_seconds):
             try:
-                await self._do_pieces(batch)
+                async with self._gate.passing():
+                    await self._do_pieces(batch)
             except errors.LeaseLost:
                 log.warning("%d jobs of %s outlived their lease", len(batch.jobs), self.spec.queue)
                 # Where every lease is too short, the same batch would come again and again without a rest.

@@ -387,5 +387,8 @@ class Writer:
 
     def _shorten_log(self) -> None:
         if self._wal_is_long:
+            # A backup that reads an older state is not waited for: hits would wait with it.
+            self._db.execute("PRAGMA busy_timeout = 0")
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute(f"PRAGMA busy_timeout = {sqlite_schema.LOCK_WAIT_SECONDS * 1000:d}")
             self._wal_is_long = bool(busy)

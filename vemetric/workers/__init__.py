@@ -129,6 +129,8 @@ def _start_pools(services: Services, stack: AsyncExitStack) -> None:
         async def probe(point: str, _: str) -> None:
             services.probe(point)
 
-        pool = Pool(services.queue, services.clock, spec, probe)
+        # Letters are nothing that other stores have to agree with, and one may take minutes.
+        gate = None if queue == errands.QUEUE else services.gate
+        pool = Pool(services.queue, services.clock, spec, probe, gate)
         pool.start()
         stack.push_async_callback(pool.stop, config.drain_seconds)

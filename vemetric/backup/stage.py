@@ -1,0 +1,150 @@
+"""A copy of the data directory of one moment, made by whoever owns the stores while hits go on. It lies in the data
+directory itself, the analytics by links to the same bytes; the command line takes it from there (moving/backup.py).
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vemetric.backup.sqlite_files import Moment, forget_salts
+from vemetric.clickhouse.engine import Engine
+from vemetric.config import Config
+from vemetric.database.database import Database
+from vemetric.model import ids
+from vemetric.model.data_directory import (
+    ANALYTICS_NAME,
+    DATABASE_NAME,
+    PICTURES_NAME,
+    QUEUE_NAME,
+    SECRET_NAME,
+)
+from vemetric.queues.gate import Gate
+
+# Letters and underscores only: the engine writes other characters of a name in its own way.
+PREFIX = "backup_stage_"
+# Left by a command that was killed.
+LEFT_SECONDS = 86_400
+# Of the engine's directory, what is no part of a copy: what it freezes, works on, or has set aside.
+SHADOW = "shadow"
+LEFT_OUT = {SHADOW, "tmp", "detached", "status", "lock"}
+# Tables with the rows that count.
+TABLES = ("event", "session", "user", "device", "user_merge", "migration")
+
+log = logging.getLogger(__name__)
+
+
+class Stores(NamedTuple):
+    """What a moment is taken of."""
+
+    engine: Engine
+    database: Database
+    gate: Gate
+
+
+async def take(config: Config, stores: Stores) -> dict[str, Any]:
+    """Stage a copy of all stores that are files. Returns the folder, the rows that count, and what is on servers.
+
+    The workers rest between two batches while the moment is taken, milliseconds to seconds; the copying follows.
+    Raises Unavailable when a batch does not end, or the disk is full.
+    """
+    data_dir = config.data_dir.resolve()
+    await asyncio.to_thread(_clear, data_dir)
+    name = PREFIX + ids.random_id(8)
+    stage = data_dir / name
+    stage.mkdir(mode=0o700)
+    try:
+        rows: dict[str, int] = {}
+        async with stores.gate.closed():
+            if config.clickhouse is None:
+                rows = await _freeze(stores.engine, data_dir / ANALYTICS_NAME, name, stage / ANALYTICS_NAME)
+            moment = await _moment(config, stores.database, data_dir)
+        try:
+            await asyncio.to_thread(moment.copy, stage)
+        finally:
+            moment.end()
+        await asyncio.to_thread(_add_the_rest, data_dir, stage)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    return {"stage": str(stage), "rows": rows, "onServers": on_servers(config)}
+
+
+def on_servers(config: Config) -> list[str]:
+    """The settings of the stores that are somebody else's to copy."""
+    named = {
+        "DATABASE_URL": bool(config.database_url),
+        "REDIS_URL": config.redis_url is not None,
+        "CLICKHOUSE_URL": config.clickhouse is not None,
+        "AWS_S3_ENDPOINT": bool(config.aws_s3_endpoint),
+    }
+    return [name for name, is_on_server in named.items() if is_on_server]
+
+
+async def _moment(config: Config, database: Database, data_dir: Path) -> Moment:
+    """The accounts and the queue at the same moment: no page writes between the two."""
+    paths = [] if config.database_url else [data_dir / DATABASE_NAME]
+    paths += [] if config.redis_url is not None else [data_dir / QUEUE_NAME]
+    if config.database_url:
+        return await asyncio.to_thread(Moment, paths)
+    async with database.begin():
+        return await asyncio.to_thread(Moment, paths)
+
+
+async def _freeze(engine: Engine, analytics: Path, name: str, target: Path) -> dict[str, int]:
+    """The engine's directory as it is now. Its parts never change once they are written, so links are enough."""
+    rows = {}
+    for table in TABLES:
+        [[rows[table]]] = await engine.lookup(f"SELECT count() FROM {table} FINAL")  # noqa: S608 - tables of ours
+        await engine.command(f"ALTER TABLE {table} FREEZE WITH NAME '{name}'")
+    await asyncio.to_thread(_gather, analytics, analytics / "store" / SHADOW / name, target)
+    return rows
+
+
+def _gather(analytics: Path, frozen: Path, target: Path) -> None:
+    """The frozen parts in their places, and beside them what says what they are."""
+    target.mkdir(mode=0o700)
+    store = target / "store"
+    # Nothing was frozen where every table is empty.
+    if frozen.exists():
+        frozen.rename(store)
+    copy_small(analytics, target)
+
+
+def copy_small(source: Path, target: Path) -> None:
+    """Copy everything but the parts of tables; what is there already stays."""
+    target.mkdir(mode=0o700, exist_ok=True)
+    for entry in source.iterdir():
+        if entry.name in LEFT_OUT:
+            continue
+        if entry.is_symlink():
+            (target / entry.name).symlink_to(os.readlink(entry))
+        elif not entry.is_dir():
+            shutil.copyfile(entry, target / entry.name)
+        elif not is_part(entry):
+            copy_small(entry, target / entry.name)
+
+
+def is_part(folder: Path) -> bool:
+    """Whether it is a part of a table, whole or being written."""
+    return folder.name.startswith("tmp") or (folder / "checksums.txt").exists() or (folder / "columns.txt").exists()
+
+
+def _add_the_rest(data_dir: Path, stage: Path) -> None:
+    if (stage / DATABASE_NAME).exists():
+        forget_salts(stage / DATABASE_NAME)
+    if (data_dir / SECRET_NAME).exists():
+        shutil.copyfile(data_dir / SECRET_NAME, stage / SECRET_NAME)
+    if (data_dir / PICTURES_NAME).exists():
+        shutil.copytree(data_dir / PICTURES_NAME, stage / PICTURES_NAME, copy_function=os.link)
+
+
+def _clear(data_dir: Path) -> None:
+    """Remove stages that nobody takes any more."""
+    for folder in [*data_dir.glob(f"{PREFIX}*"), *(data_dir / ANALYTICS_NAME / "store" / SHADOW).glob(f"{PREFIX}*")]:
+        if time.time() - folder.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+            log.warning("Removed %s, left by a backup that was ended.", folder)
