@@ -1,6 +1,7 @@
 """What every test may use: one analytics engine per test process, and services over it with stores of their own."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from vemetric.clickhouse import migrate
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock, SystemClock
+from vemetric.database.database import Database
 
 if TYPE_CHECKING:
     from tests.kit.mail_server import MailServer
@@ -62,6 +64,28 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"VEMETRIC_DATA_DIR": str(tmp_path / "data"), "VEMETRIC_TRUSTED_PROXIES": "everything"}
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An accounts database that holds nothing but its schema: a copy is there sooner than one made anew."""
+    path = tmp_path_factory.mktemp("accounts") / "vemetric.db"
+
+    async def make() -> None:
+        await (await Database.open(f"sqlite:///{path}")).close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+def settings(environ: dict[str, str], empty_database: Path) -> config.Config:
+    """The settings of the test's services, whose data directory has an empty accounts database."""
+    directory = Path(environ["VEMETRIC_DATA_DIR"])
+    if not directory.exists():
+        directory.mkdir(mode=0o700)
+        shutil.copyfile(empty_database, directory / "vemetric.db")
+    return config.load(environ)[0]
+
+
 @pytest.fixture
 def clock() -> FrozenClock:
     """A clock that stands at noon of 2026-03-10 UTC until the test moves it."""
@@ -69,20 +93,20 @@ def clock() -> FrozenClock:
 
 
 @pytest.fixture
-async def services_at_noon(environ: dict[str, str], engine: Engine, clock: FrozenClock) -> AsyncIterator["Services"]:
+async def services_at_noon(settings: config.Config, engine: Engine, clock: FrozenClock) -> AsyncIterator["Services"]:
     """Everything the doors work with, under the frozen clock."""
     from vemetric import services
 
-    async with services.open_services(config.load(environ)[0], clock, engine) as opened:
+    async with services.open_services(settings, clock, engine) as opened:
         yield opened
 
 
 @pytest.fixture
-async def live_services(environ: dict[str, str], engine: Engine) -> AsyncIterator["Services"]:
+async def live_services(settings: config.Config, engine: Engine) -> AsyncIterator["Services"]:
     """Everything the doors work with, under the machine's clock."""
     from vemetric import services
 
-    async with services.open_services(config.load(environ)[0], SystemClock(), engine) as opened:
+    async with services.open_services(settings, SystemClock(), engine) as opened:
         yield opened
 
 

@@ -2,11 +2,13 @@
 
 from http import HTTPStatus
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from jinja2.bccache import Bucket
 
 from vemetric import errors
 from vemetric.model import calendar
@@ -36,6 +38,24 @@ COLOURS_OF_AVATARS = 6
 COLOURS_OF_PROJECTS = 5
 
 
+class CompiledTemplates(jinja2.BytecodeCache):
+    """The templates this process has compiled. Every application of it is set up alike, so they share them."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill the bucket of a template, if it was compiled before."""
+        bucket.code = self._code.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._code[bucket.key] = bucket.code
+
+
+COMPILED = CompiledTemplates()
+
+
 def set_up(app: web.Application) -> None:
     """Give the application its templates."""
     environment = aiohttp_jinja2.setup(
@@ -45,6 +65,7 @@ def set_up(app: web.Application) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=COMPILED,
     )
     assets = app[ASSETS]
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
