@@ -234,13 +234,14 @@ def start_redis(name: str, *options: str, durable: bool = True) -> Server:
     return server
 
 
-def start_sentinel(name: str, watched: Server) -> Server:
-    """A sentinel that knows one server as `main`."""
+def start_sentinel(name: str, watched: Server, *options: str) -> Server:
+    """A sentinel that knows one server as `main`. Options are further lines of its settings."""
     folder = new_folder()
     port = free_port()
     settings = folder / "sentinel.conf"
     settings.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {watched.port} 1\n"
+        + "".join(f"{option}\n" for option in options)
     )
     # It writes down what it learns.
     settings.chmod(0o666)

@@ -23,6 +23,9 @@ def test_sentinels_and_clusters_have_several_hosts() -> None:
     watched = redis_url.parse("redis-sentinel://:pw@a,b:26380/main/2")
     assert (watched.kind, watched.hosts, watched.name) == (SENTINEL, (("a", 26379), ("b", 26380)), "main")
     assert watched.database == 2
+    asked = redis_url.parse("redis-sentinel://:pw@a/main?sentinel_username=ann&sentinel_password=s%26t")
+    assert asked.sentinel_login == {"username": "ann", "password": "s&t"}
+    assert asked.options == {"username": None, "password": "pw"}
     cluster = redis_url.parse("rediss-cluster://a:1,b:2")
     assert (cluster.kind, cluster.hosts, cluster.options["ssl"]) == (CLUSTER, (("a", 1), ("b", 2)), True)
 
@@ -33,6 +36,7 @@ def test_sentinels_and_clusters_have_several_hosts() -> None:
         "http://cache", "cache:6379", "redis://", "redis://a,b", "redis://cache/x", "redis://cache/1/2",
         "redis://cache:port", "redis-sentinel://a", "redis-cluster://a/1", "redis://cache?ssl_ca_certs=x",
         "rediss://cache?ssl_cert_reqs=none", "rediss://cache?db=3", "redis://cache/1000", "redis://cache#x",
+        "redis://cache?sentinel_password=x", "redis-sentinel://a/main?ssl_ca_certs=x",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(url: str) -> None:

@@ -318,6 +318,22 @@ async def test_sentinels_name_the_server(name: str) -> None:
         await RedisQueue.open(redis_url.parse(f"redis-sentinel://127.0.0.1:{sentinel.port}/other"), SystemClock())
 
 
+async def test_sentinels_and_the_server_have_passwords_of_their_own(own) -> None:
+    server = own("--requirepass", "of-the-server")
+    sentinel = servers.start_sentinel(
+        PROGRAMS[-1], server, "requirepass of-the-sentinel", "sentinel auth-pass main of-the-server"
+    )
+    where = f"redis-sentinel://:of-the-server@127.0.0.1:{sentinel.port}/main"
+    async with opened(f"{where}?sentinel_password=of-the-sentinel") as queue:
+        await queue.put(put_of("a"))
+        assert await names(queue) == ["a"]
+    for wrong in (where, f"{where}?sentinel_password=of-the-server"):
+        with pytest.raises(errors.Unavailable) as caught:
+            await RedisQueue.open(redis_url.parse(wrong), SystemClock())
+        assert "of-the-server" not in caught.value.message
+    sentinel.kill()
+
+
 async def test_a_cluster_keeps_an_instance_in_one_slot(own) -> None:
     """Three nodes share the slots; the prefixes fall on different ones."""
     nodes = [own("--cluster-enabled", "yes", "--cluster-port", str(servers.free_port())) for _ in range(3)]

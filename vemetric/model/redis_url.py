@@ -11,6 +11,8 @@ SCHEMES = {
 }
 # What a URL may say after its question mark, as redis-py calls it; with rediss only.
 TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+# How the sentinels themselves are asked, where they want to know who asks; the login is that of the watched server.
+SENTINEL_LOGIN = {"sentinel_username": "username", "sentinel_password": "password"}
 ALLOWED = (
     "redis://[user:password@]host:6379/0, rediss:// for TLS, redis-sentinel://host:26379,host:26379/name or "
     "redis-cluster://host:6379,host:6379"
@@ -21,7 +23,7 @@ class RedisUrl(NamedTuple):
     """A URL taken apart.
 
     kind: "", SENTINEL or CLUSTER. name: what the sentinels call the server. options: user, password and TLS, as
-    redis-py takes them.
+    redis-py takes them; sentinel_login: user and password for the sentinels.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class RedisUrl(NamedTuple):
     name: str
     database: int
     options: dict[str, Any]
+    sentinel_login: dict[str, str]
 
 
 def parse(url: str) -> RedisUrl:
@@ -46,7 +49,11 @@ def parse(url: str) -> RedisUrl:
     options: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) if separator else None}
     if is_secure:
         options["ssl"] = True
-    return RedisUrl(kind, hosts, name, database, options | _tls(parts.query, is_secure=is_secure))
+    asked = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    sentinel_login = {SENTINEL_LOGIN[name]: asked.pop(name) for name in SENTINEL_LOGIN if name in asked}
+    if (sentinel_login and kind != SENTINEL) or not asked.keys() <= TLS_OPTIONS or (asked and not is_secure):
+        raise ValueError(parts.query)
+    return RedisUrl(kind, hosts, name, database, options | asked, sentinel_login)
 
 
 def _host(place: str, port: int) -> tuple[str, int]:
@@ -64,10 +71,3 @@ def _path(path: str, kind: str) -> tuple[str, int]:
     if words or (kind == SENTINEL and not name) or (kind == CLUSTER and database) or not 0 <= database < DATABASES_MAX:
         raise ValueError(path)
     return name, database
-
-
-def _tls(query: str, *, is_secure: bool) -> dict[str, str]:
-    options = dict(parse_qsl(query, strict_parsing=True)) if query else {}
-    if not options.keys() <= TLS_OPTIONS or (options and not is_secure):
-        raise ValueError(query)
-    return options

@@ -129,8 +129,9 @@ def _client(address: RedisUrl) -> Any:
 
 def _sentinel(address: RedisUrl) -> Any:
     settings = _settings(address.options) | {"db": address.database, "max_connections": CONNECTIONS_MAX}
-    # User and password are the watched server's; the sentinels are asked without.
+    # User and password are the watched server's; the sentinels have their own, or none.
     asked_with = {name: value for name, value in settings.items() if name.startswith(("ssl", "socket", "retry"))}
+    asked_with |= address.sentinel_login
     return Sentinel(address.hosts, sentinel_kwargs=asked_with, **settings)  # type: ignore[no-untyped-call]
 
 
