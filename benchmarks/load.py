@@ -46,14 +46,23 @@ class Outcome:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-def request(number: int, *, host: str, token: str, visitors: int, name: str = "$$pageView", path: str = "/e") -> bytes:
-    """The request of a browser SDK; `visitors` distinct people take turns.
+def request(
+    number: int,
+    *,
+    host: str,
+    token: str,
+    visitors: int,
+    name: str = "$$pageView",
+    path: str = "/e",
+    body: bytes | None = None,
+) -> bytes:
+    """The request of a browser SDK; `visitors` distinct people take turns. body: instead of that of an event.
 
     They come from addresses of their own, named as a proxy on this machine does (start the server with
     VEMETRIC_TRUSTED_PROXIES=127.0.0.1), and share a few hundred versions of a few browsers, as real ones do.
     """
     visitor = number % visitors
-    body = msgspec.json.encode(
+    body = body or msgspec.json.encode(
         {
             "url": f"https://www.example.com{PATHS[number % len(PATHS)]}?utm_source=newsletter&n={number % 50}",
             "contextId": f"{visitor:017d}",

@@ -9,25 +9,38 @@ from tests import relational
 from tests.kit import servers
 from tests.kit.clickhouse_server import ClickHouseServer
 
+DATABASE = "shared"
+
 
 class Stores(NamedTuple):
-    """Servers of a test's own, which may be stopped; settings: their addresses by the names of the settings."""
+    """Servers of a test's own, which may be stopped; settings: their addresses by the names of the settings.
+
+    postgresql: None where the test process's own is used, which may not be stopped.
+    """
 
     clickhouse: ClickHouseServer
-    valkey: servers.Server
+    redis: servers.Server
+    postgresql: servers.Server | None
     settings: dict[str, str]
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Stores]:
+async def running(folder: Path, redis: str = "valkey", *, all_own: bool = False) -> AsyncIterator[Stores]:
+    """redis: which of servers.redis_programs(). all_own: with a PostgreSQL that may be stopped, too."""
     async with AsyncExitStack() as stack:
         clickhouse = ClickHouseServer(folder / "clickhouse", password="x").start()
         stack.callback(clickhouse.stop)
-        valkey = servers.start_redis("valkey")
-        stack.callback(valkey.stop)
+        keys = servers.start_redis(redis)
+        stack.callback(keys.kill)
+        postgresql = servers.start_postgresql() if all_own else None
+        if postgresql is not None:
+            stack.callback(postgresql.kill)
+            database = servers.postgresql_url(postgresql)
+        else:
+            database = await stack.enter_async_context(relational.postgresql_url())
         settings = {
-            "DATABASE_URL": await stack.enter_async_context(relational.postgresql_url()),
-            "REDIS_URL": servers.redis_url(valkey),
-            "CLICKHOUSE_URL": clickhouse.url("shared"),
+            "DATABASE_URL": database,
+            "REDIS_URL": servers.redis_url(keys),
+            "CLICKHOUSE_URL": clickhouse.url(DATABASE),
         }
-        yield Stores(clickhouse, valkey, settings)
+        yield Stores(clickhouse, keys, postgresql, settings)
