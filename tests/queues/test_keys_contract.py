@@ -62,6 +62,19 @@ async def test_sets_a_free_key_once(queue, settle, clock):
     assert await queue.get("lock") == b"yours"
 
 
+async def test_counts_until_the_key_expires(queue, settle, clock):
+    expires_ms = clock.now_ms() + 1000
+    assert await queue.count_up("hits", expires_ms) == (1, expires_ms)
+    await settle()
+    assert await queue.count_up("hits", expires_ms + 500) == (2, expires_ms)
+    clock.advance(999)
+    await settle()
+    counts = await asyncio.gather(*(queue.count_up("hits", expires_ms + 999) for _ in range(5)))
+    assert sorted(counts) == [(number, expires_ms) for number in range(3, 8)]
+    clock.advance(1)
+    assert await queue.count_up("hits", expires_ms + 1000) == (1, expires_ms + 1000)
+
+
 async def test_one_of_many_wins(queue):
     won = await asyncio.gather(*(queue.set_if_absent("lock", b"%d" % number, 0) for number in range(20)))
     assert sum(won) == 1

@@ -27,7 +27,7 @@ ANSWER_SECONDS = 10
 CONNECTIONS_MAX = 64
 VERSION_MIN = (7, 0)
 # Of a server whose memory is full. What is under way must be able to finish, or it would stay full.
-REFUSED_WHEN_FULL = {"put", "set_if_absent"}
+REFUSED_WHEN_FULL = {"put", "set_if_absent", "count_up"}
 
 log = logging.getLogger(__name__)
 

@@ -86,6 +86,10 @@ class RedisKeys:
         one = KeySet(key, value, expires_ms)
         return bool(await self._run("set_if_absent", _text(key), stored(one), expires_ms))
 
+    async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
+        held: bytes = await self._run("count_up", _text(key), stored(KeySet(key, b"1", expires_ms)), expires_ms)
+        return int(held[_expiry.size :]), _expiry.unpack_from(held)[0]
+
     async def delete(self, key: str, value: bytes | None = None) -> bool:
         return bool(await self._run("delete", _text(key), *([] if value is None else [value])))
 

@@ -214,6 +214,9 @@ class SqliteQueue:
         return await self._call(partial(Writer.delete, key=key, value=value))
 
     async def scan(self, prefix: str, limit: int) -> list[tuple[str, bytes]]:
+    async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
+        return await self._call(partial(Writer.count_up, key=key, expires_ms=expires_ms))
+
         newer = self._writer.keys.peek_range(prefix)
         now_ms = self._clock.now_ms()
         return await self._read(partial(sqlite_keys.scan, prefix=prefix, limit=limit, newer=newer, now_ms=now_ms))

@@ -85,8 +85,14 @@ class KeyLog:
 
     def get(self, key: str, now_ms: int) -> bytes | None:
         """The value as the transaction under way sees it."""
+        entry = self.entry(key, now_ms)
+        return None if entry is None else entry[0]
+
+    def entry(self, key: str, now_ms: int) -> Entry | None:
+        """As `get`, with when it expires."""
         entry = self._pending.get(key) or self._fresh.get(key) or self._folding.get(key)
-        return alive(entry, now_ms) if entry else read(self._db, key, now_ms)
+        entry = entry or self._db.execute("SELECT value, expires_ms FROM key WHERE key = ?", (key,)).fetchone()
+        return entry if entry is not None and alive(entry, now_ms) is not None else None
 
     def counters(self, prefix: str) -> dict[str, int]:
         low, high = bounds(prefix)
