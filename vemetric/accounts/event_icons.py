@@ -24,7 +24,7 @@ async def of_project(database: Database, project_id: int) -> dict[str, str]:
 
 async def put(database: Database, project_id: int, event_name: str, icon: str) -> None:
     """Give an event an icon. Raises Invalid per field, Conflict when there are too many."""
-    typed = fields.clean(event_name=(_event_name, event_name), icon=(_icon, icon))
+    typed = fields.clean(event_name=(_event_name, event_name), icon=(emoji, icon))
     async with database.begin() as connection:
         await connection.lock(f"event-icons:{project_id}")
         known = await stored.of_project(connection, project_id)
@@ -45,7 +45,8 @@ def _event_name(text: str) -> str:
     return text.strip()
 
 
-def _icon(text: str) -> str:
+def emoji(text: str) -> str:
+    """One emoji, without surplus space; raises ValueError with what is wrong."""
     cleaned = text.strip()
     is_emoji = all(unicodedata.category(letter) in _PARTS or letter in _KEYCAPS for letter in cleaned)
     if not 0 < len(cleaned) <= ICON_LENGTH_MAX or not is_emoji or cleaned.isascii():

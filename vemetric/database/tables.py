@@ -322,6 +322,7 @@ api_key = Table(
     _time("revoked_at_ms", nullable=True),
     _belongs("revoked_by_id", "account.id", String(16), nullable=True),
     _time("last_used_at_ms", nullable=True),
+    _text("scope", 5, server_default="read"),
     Index(None, "project_id"),
 )
 
@@ -333,6 +334,7 @@ funnel = Table(
     _text("name", 100),
     _text("icon", 32, nullable=True),
     Column("steps", JsonText, nullable=False),
+    Column("window_seconds", Integer, nullable=False, server_default="604800"),
     _time("created_at_ms"),
     _time("updated_at_ms"),
     Index(None, "project_id", "created_at_ms"),

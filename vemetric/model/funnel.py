@@ -25,3 +25,7 @@ class Funnel(msgspec.Struct, frozen=True):
     window_seconds: int = DEFAULT_WINDOW_SECONDS
     created_at_ms: int = 0
     updated_at_ms: int = 0
+
+    def step_name(self, number: int) -> str:
+        """What a step is called; numbers count from 0, as in filters."""
+        return self.steps[number].name or f"Step {number + 1}"

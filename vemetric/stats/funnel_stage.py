@@ -26,22 +26,34 @@ def within(time: str, *, both_windows: bool) -> str:
     )
 
 
+def stage(at: str, mask: str, steps: int, window_seconds: int) -> str:
+    """How many steps a user reaches, as an aggregate over the rows of one user.
+
+    at: a column of milliseconds; mask: one of what filters.step_mask makes, 0 for an event of no step.
+    """
+    seen = f"groupBitOr({mask})"
+    if steps == 1:
+        return f"toUInt8(bitAnd({seen}, 1))"
+    # Who never did what the first two steps ask needs no fold, and most users are such.
+    events = f"if(bitAnd({seen}, 3) = 3, groupArrayIf(({at}, {mask}), {mask} > 0), [])"
+    fold = (
+        "arrayFold((reached, e) -> arrayMap(n -> multiIf(NOT bitTest(e.2, n), reached[n + 1], n = 0, e.1,"
+        f" reached[n] > 0 AND e.1 - reached[n] <= {window_seconds * 1000}, reached[n], reached[n + 1]),"
+        f" range({steps})), arraySort(e -> (e.1, bitAnd(e.2, bitNot(e.2) + 1), e.2), {events}),"
+        f" arrayResize(CAST([], 'Array(Int64)'), {steps}, toInt64(0)))"
+    )
+    return f"toUInt8(greatest(bitAnd({seen}, 1), countEqual(arrayMap(start -> start > 0, {fold}), 1)))"
+
+
 def stages(mask: str, steps: int, window_seconds: int, *, both_windows: bool = False, users: str = "true") -> str:
     """A SELECT of userId (isCurrent, with both windows) and stage, the number of steps reached, for those above 0.
 
     mask: filters.step_mask; users: a condition such as Conditions.users makes. Binds what `within` does and project.
     """
-    window_ms = window_seconds * 1000
     current = "createdAt >= fromUnixTimestamp64Milli({start:Int64}, 'UTC') AS isCurrent, " if both_windows else ""
     keys = "userId, isCurrent" if both_windows else "userId"
-    fold = (
-        "arrayFold((reached, e) -> arrayMap(n -> multiIf(NOT bitTest(e.2, n), reached[n + 1], n = 0, e.1,"
-        f" reached[n] > 0 AND e.1 - reached[n] <= {window_ms}, reached[n], reached[n + 1]), range({steps})),"
-        " arraySort(e -> (e.1, bitAnd(e.2, bitNot(e.2) + 1), e.2), groupArray((at, mask))),"
-        f" arrayResize(CAST([], 'Array(Int64)'), {steps}, toInt64(0)))"
-    )
     return (
-        f"SELECT {keys}, toUInt8(countEqual(arrayMap(start -> start > 0, {fold}), 1)) AS stage"  # noqa: S608
+        f"SELECT {keys}, {stage('at', 'mask', steps, window_seconds)} AS stage"  # noqa: S608
         f" FROM (SELECT userId, {current}toUnixTimestamp64Milli(createdAt) AS at, {mask} AS mask FROM event FINAL"
         f" WHERE projectId = {{project:UInt64}} AND {within('createdAt', both_windows=both_windows)} AND {users})"
         f" WHERE mask > 0 GROUP BY {keys} HAVING stage > 0"

@@ -23,14 +23,15 @@ DENIALS = {TextOperator.IS_NOT: TextOperator.IS, TextOperator.NOT_CONTAINS: Text
 
 
 class Binder:
-    """Names values for a statement."""
+    """Names values for a statement; two of one statement need different prefixes."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "f") -> None:
+        self._prefix = prefix
         self.values: dict[str, Any] = {}
 
     def bind(self, value: Any, kind: str = "String") -> str:
         """The place of a value in the text."""
-        name = f"f{len(self.values)}"
+        name = f"{self._prefix}{len(self.values)}"
         self.values[name] = value
         return f"{{{name}:{kind}}}"
 
