@@ -124,6 +124,8 @@ class Config(msgspec.Struct, frozen=True):
     aws_s3_avatars_key_prefix: str
     paddle_webhook_secret_key: str
     paddle_plans: dict[str, int]
+    paddle_api_key: str
+    paddle_environment: str
 
     @property
     def clickhouse(self) -> ClickHouseUrl | None:
@@ -662,6 +664,22 @@ OPTIONS: tuple[Option, ...] = (
         "a comma list of price=events, such as pri_a=10000,pri_b=100000",
         "The events a month that each of Paddle's prices buys. More are counted all the same, with a warning.",
     ),
+    Option(
+        "PADDLE_API_KEY",
+        "",
+        str,
+        "text",
+        "Lets admins buy a plan of PADDLE_PLANS, change it, see invoices and cancel, through Paddle's API. Needs "
+        "PADDLE_WEBHOOK_SECRET_KEY.",
+        secret=True,
+    ),
+    Option(
+        "PADDLE_ENVIRONMENT",
+        "sandbox",
+        one_of("sandbox", "production"),
+        "sandbox or production",
+        "Which Paddle PADDLE_API_KEY is of.",
+    ),
 )
 # Settings that make sense only together.
 TOGETHER = (
@@ -697,6 +715,10 @@ def _check_together(config: Config) -> None:
         if len({bool(getattr(config, fields[name])) for name in names}) > 1:
             listed = f"{', '.join(names[:-1])} and {names[-1]}"
             raise errors.Misconfigured(f"{listed} are only allowed together.")
+    if config.paddle_api_key and not config.paddle_webhook_secret_key:
+        raise errors.Misconfigured(
+            "PADDLE_API_KEY needs PADDLE_WEBHOOK_SECRET_KEY: what was bought is told by notices."
+        )
     if config.smtp_host and config.postmark_server_api_token:
         raise errors.Misconfigured("SMTP_HOST and POSTMARK_SERVER_API_TOKEN are not allowed together.")
     if (config.smtp_host or config.postmark_server_api_token) and not (config.mail_from and config.public_url):

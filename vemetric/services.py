@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vemetric import errors, public_url
-from vemetric.accounts import oauth
+from vemetric.accounts import oauth, paddle
 from vemetric.accounts.oauth import Provider
+from vemetric.accounts.paddle import Paddle
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
 from vemetric.clickhouse import directory, loader, migrate, user_merges
@@ -92,6 +93,7 @@ class Services:
     post: Post
     tips: Tips
     providers: dict[str, Provider]
+    paddle: Paddle | None
     pictures: FileStore
     gate: Gate
     probe: Probe
@@ -172,6 +174,7 @@ async def open_services(
             erased=erased,
             post=post,
             providers=oauth.providers_of(config),
+            paddle=paddle.of(config),
             pictures=store.of(config),
             gate=Gate(),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),

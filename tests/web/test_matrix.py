@@ -110,6 +110,7 @@ async def stage(site: Site, cast: Cast) -> Stage:
         "identifier": "ann@example.com",
         "domain": "shop.example.com",
         "provider": "google",
+        "price": "pri_a",
         "login": "l",
         "letter": "l",
         "version": "x",

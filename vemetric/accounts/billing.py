@@ -5,12 +5,13 @@ Paddle's own pages do the selling: a checkout carries the organization's id as `
 
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 
 from vemetric import errors
+from vemetric.accounts import organizations
 from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import organizations as stored_organizations
@@ -27,6 +28,13 @@ SUBSCRIPTION_EVENTS = "subscription."
 ID_LENGTH_MAX = 64
 # Seconds since 1970 have ten digits for the next centuries.
 STAMP_DIGITS_MAX = 12
+# Of two notices at once each is written whole: the one that looked first must not write last.
+LOCK = "subscriptions"
+# Nothing is billed outside of these.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -45,7 +53,7 @@ class Change(msgspec.Struct, frozen=True):
     """A change that is planned."""
 
     action: str = ""
-    effective_at: datetime | None = None
+    effective_at: Moment | None = None
 
 
 class Data(msgspec.Struct, frozen=True):
@@ -56,7 +64,7 @@ class Data(msgspec.Struct, frozen=True):
     customer_id: str = ""
     custom_data: Mapping[str, Any] | None = None
     items: list[Item] = []
-    next_billed_at: datetime | None = None
+    next_billed_at: Moment | None = None
     scheduled_change: Change | None = None
 
 
@@ -64,7 +72,7 @@ class Notice(msgspec.Struct, frozen=True):
     """What Paddle tells."""
 
     event_type: str
-    occurred_at: datetime
+    occurred_at: Moment
     data: Data
 
 
@@ -93,10 +101,12 @@ async def take(database: Database, post: Post, plans: Mapping[str, int], body: b
         return
     told: list[Letter] = []
     async with database.begin() as connection:
+        await connection.lock(LOCK)
         before = await subscriptions.by_id(connection, notice.data.id)
         now = _subscription(notice, before)
         if now is None or (before is not None and now.told_at_ms <= before.told_at_ms):
             return
+        await organizations.lock(connection, now.organization_id)
         other = await subscriptions.of_organization(connection, now.organization_id)
         organization = await stored_organizations.by_id(connection, now.organization_id)
         # A second subscription takes the place of one that ended, never of one that holds.
@@ -154,4 +164,9 @@ async def _write(
 
 
 def _ms(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)
+    """Milliseconds since 1970; raises Invalid for what is no date of a bill."""
+    if at is None:
+        return None
+    if not EARLIEST <= at < LATEST:
+        raise errors.Invalid("This is no notice: its dates cannot be.")
+    return int(at.timestamp() * 1000)

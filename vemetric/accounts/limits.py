@@ -38,6 +38,8 @@ SERVICE = Limit("service", 10, 60)
 # Letters that somebody without a login can have sent: from one address, and to one.
 LETTERS = Limit("letters", 3, 60)
 LETTERS_TO_ADDRESS = Limit("letters-to", 1, 300)
+# What an account has asked of the service that bills.
+BILLING = Limit("billing", 10, 60)
 # Letters with invitations, of one account.
 INVITATIONS = Limit("invitations", 20, 3600)
 # Passwords and other proofs that somebody with a login is asked for.

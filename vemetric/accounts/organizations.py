@@ -6,7 +6,7 @@ from vemetric import errors
 from vemetric.accounts import fields, projects
 from vemetric.clock import Clock
 from vemetric.database import organizations as stored
-from vemetric.database.database import Database
+from vemetric.database.database import Connection, Database
 from vemetric.model.account import Account
 from vemetric.model.organization import Membership, Organization, Role
 
@@ -59,9 +59,14 @@ async def set_feature_flags(database: Database, organization_id: str, typed: str
     return list(names)
 
 
+async def lock(connection: Connection, organization_id: str) -> None:
+    """Keep the organization as it is until the transaction ends: all of it is written, not what changed."""
+    await connection.lock(f"organization:{organization_id}")
+
+
 async def _change(database: Database, organization_id: str, **values: str | int | None) -> Organization:
     async with database.begin() as connection:
-        await connection.lock(f"organization:{organization_id}")
+        await lock(connection, organization_id)
         organization = await stored.by_id(connection, organization_id)
         if organization is None:
             raise errors.NotFound

@@ -1,4 +1,4 @@
-"""The page that asks before something that cannot be undone. Its form is posted to its own address."""
+"""The page that asks before something grave. Its form is posted to its own address."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ class Question(NamedTuple):
     """What is asked.
 
     sentences: what will happen. button: what the button says. back: where Cancel leads. typed: what has to be typed
-    before it is done, '' for nothing; label: what that is called.
+    before it is done, '' for nothing; label: what that is called. is_grave: it cannot be undone.
     """
 
     title: str
@@ -21,6 +21,7 @@ class Question(NamedTuple):
     back: str
     typed: str = ""
     label: str = ""
+    is_grave: bool = True
 
 
 def ask(request: web.Request, frame: Mapping[str, Any], question: Question, problem: str = "") -> web.Response:

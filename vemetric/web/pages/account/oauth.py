@@ -81,7 +81,9 @@ async def _leave(request: web.Request, next_path: str, account_id: str) -> web.R
         services.keys, services.clock, provider, _redirect_uri(request, provider), next_path, account_id
     )
     # Not by a redirect: browsers hold the answer to a form to the policy's form-action, and that is this site.
-    response = render.page(request, "pages/account/leaving.html", url=url, provider=provider)
+    response = render.page(
+        request, "pages/account/leaving.html", url=url, label=provider.label, sentence="You come back from there."
+    )
     cookies.keep_attempt(response, state, page.is_secure)
     return response
 

@@ -67,12 +67,22 @@ async def _page(request: web.Request, organization: Organization, form: Form, pr
         months=months,
         is_warned=is_warned(months),
         is_billed=is_billed,
+        is_sold=services.paddle is not None,
+        plans=sorted(services.config.paddle_plans.items(), key=lambda plan: plan[1]),
         subscription=await billing.of_organization(services.database, organization.id) if is_billed else None,
         form=form,
         problems=problems,
-        is_saved="Saved." if "saved" in request.query and not problems else "",
+        is_saved=_said(request, problems),
         **frame,
     )
+
+
+def _said(request: web.Request, problems: dict[str, str]) -> str:
+    if problems:
+        return ""
+    if "asked" in request.query:
+        return "Paddle was told: it shows here within a minute."
+    return "Saved." if "saved" in request.query else ""
 
 
 async def calls_for_warning(request: web.Request, organization: Organization) -> bool:
