@@ -1,6 +1,7 @@
 """What every test may use: one analytics engine per test process, and services over it with stores of their own."""
 
 import asyncio
+import gc
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 # 2026-03-10 12:00 UTC, a Tuesday.
 NOON_MS = 1_773_144_000_000
+
+
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays: a collection need not look at thousands of tests and modules again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:
