@@ -143,14 +143,11 @@ def ready(asked: Server) -> dict[str, Any]:
 
 CASES = [
     pytest.param(PROGRAMS[-1], SHORT, id=f"{PROGRAMS[-1]}-short"),
-    *(
-        pytest.param(name, LONG, id=f"{name}-long", marks=[pytest.mark.long, pytest.mark.timeout(1_800)])
-        for name in PROGRAMS
-    ),
+    *(pytest.param(name, LONG, id=f"{name}-long", marks=pytest.mark.long) for name in PROGRAMS),
 ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(("shared", "plan"), CASES, indirect=["shared"])
 def test_every_store_goes_and_comes_back(tmp_path: Path, processes: ExitStack, shared: Stores, plan: Plan) -> None:
     roles = ("hub", "hub,web", "worker", "worker")
