@@ -1,7 +1,8 @@
 """Time whole dashboards over stores of 1 and 10 million events: `python3 build.py bench panels`.
 
 `--directory D` times a store that benchmarks/data.py has made. The figures are those of stats.dashboard.load, which
-is what a page waits for: chart, tiles, all cards and online users of the largest project, previous window included.
+is what a page waits for: chart, tiles, all cards and online users of the largest project, previous window included;
+once over everything for every timespan, and for 24 hours and 30 days under filters of each kind.
 """
 
 import argparse
@@ -22,21 +23,34 @@ from benchmarks.data import PROJECT_IDS  # noqa: E402
 from vemetric.clickhouse import migrate  # noqa: E402
 from vemetric.clickhouse.embedded import EmbeddedEngine  # noqa: E402
 from vemetric.clickhouse.engine import Engine  # noqa: E402
-from vemetric.model import timespan  # noqa: E402
+from vemetric.model import filter_text, timespan  # noqa: E402
 from vemetric.model.calendar import local, zone  # noqa: E402
 from vemetric.model.dashboard import Range  # noqa: E402
 from vemetric.model.project import Project  # noqa: E402
 from vemetric.model.timespan import CUSTOM, Timespan  # noqa: E402
-from vemetric.stats import dashboard  # noqa: E402
+from vemetric.stats import dashboard, filters  # noqa: E402
+from vemetric.stats.filters import Conditions  # noqa: E402
 
 SIZES = (1_000_000, 10_000_000)
 # What the default dashboard may take, by the number of stored events.
 DEFAULT_MS_MAX = {1_000_000: 150, 10_000_000: 1_000}
+# What it may take under filters and over 30 days, with as many events.
+UNDER_FILTERS_MS_MAX = {"24hrs": 300, "30days": 1_000}
 ROUNDS = 7
 TIME_ZONE = "Europe/Vienna"
 # A custom range that ends in the past, so that visits go on beyond it.
 CUSTOM_DAYS = timedelta(days=89)
 CUSTOM_ENDED = timedelta(days=40)
+
+# One of each kind that compiles differently, written as a URL has them.
+FILTERS = {
+    "a page": "page(path:is:/)",
+    "a part of a path": "page(path:contains:docs)",
+    "countries": "location(country:oneOf:DE:AT)",
+    "a browser or a kind of source": "or(browser(browser:oneOf:Chrome);referrerType(kind:oneOf:search))",
+    "a property of an event": "event(name:is:signup,property:seats:gte:5)",
+    "never a page": "page(path:isNot:/);user(anonymous)",
+}
 
 LATEST = "SELECT toUnixTimestamp64Milli(max(createdAt)) FROM event WHERE projectId = {project:UInt64}"
 SIZE = """
@@ -53,12 +67,14 @@ def timespans(now_ms: int) -> dict[str, Timespan]:
     return {key: Timespan(key) for key in timespan.PRESETS} | {"custom, 90 days": custom}
 
 
-async def time_load(engine: Engine, project: Project, range_: Range) -> tuple[float, list[float]]:
+async def time_load(
+    engine: Engine, project: Project, range_: Range, conditions: Conditions = filters.NONE
+) -> tuple[float, list[float]]:
     """The first load and the ones after it, in milliseconds."""
     taken = []
     for _ in range(ROUNDS + 1):
         began = time.perf_counter()
-        await dashboard.load(engine, project, range_)
+        await dashboard.load(engine, project, range_, conditions=conditions)
         taken.append((time.perf_counter() - began) * 1000)
     return taken[0], taken[1:]
 
@@ -79,11 +95,31 @@ async def measure(directory: Path) -> bool:
             first, taken = await time_load(engine, project, range_)
             medians[label] = statistics.median(taken)
             print(f"| {label} | {first:.0f} ms | {medians[label]:.0f} ms | {max(taken):.0f} ms |")
+        slowest = await measure_filters(engine, project, now_ms)
     finally:
         await engine.close()
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
     allowed_ms = max((limit for size, limit in DEFAULT_MS_MAX.items() if size <= events * 1.1), default=150)
-    return medians[timespan.DEFAULT] <= allowed_ms
+    filtered = all(slowest[key] <= limit for key, limit in UNDER_FILTERS_MS_MAX.items())
+    return medians[timespan.DEFAULT] <= allowed_ms and filtered
+
+
+async def measure_filters(engine: Engine, project: Project, now_ms: int) -> dict[str, float]:
+    """Print the table under filters. Returns the slowest median by timespan, in milliseconds."""
+    spans = tuple(UNDER_FILTERS_MS_MAX)
+    print(f"\n| filter | {' | '.join(spans)} |\n|---|{'---|' * len(spans)}")
+    slowest = dict.fromkeys(spans, 0.0)
+    for label, text in FILTERS.items():
+        group = filter_text.read(text)
+        if group is None:
+            raise SystemExit(f"not a filter: {text}")
+        conditions, medians = filters.compile_filters(group), []
+        for key in spans:
+            _, taken = await time_load(engine, project, timespan.resolve(Timespan(key), now_ms, TIME_ZONE), conditions)
+            medians.append(statistics.median(taken))
+            slowest[key] = max(slowest[key], medians[-1])
+        print(f"| {label} | {' | '.join(f'{median:.0f} ms' for median in medians)} |")
+    return slowest
 
 
 def measure_fresh(events: int) -> bool:
