@@ -1,4 +1,4 @@
-"""API keys: `vem_` and 32 random characters, for one project, to be read only. An admin makes and revokes them."""
+"""API keys: `vem_` and 32 random characters, for one project, to read or to send. An admin makes and revokes them."""
 
 import re
 import secrets
@@ -11,10 +11,11 @@ from vemetric.database import api_keys as stored
 from vemetric.database.database import Database
 from vemetric.model import ids
 from vemetric.model.account import Account
-from vemetric.model.api_key import ApiKey
+from vemetric.model.api_key import ApiKey, Scope
 
 PREFIX = "vem_"
 RANDOM_LENGTH = 32
+LENGTH = len(PREFIX) + RANDOM_LENGTH
 ALPHABET = string.ascii_lowercase + string.digits
 SHOWN_LENGTH = 12
 ID_PREFIX = "key_"
@@ -27,7 +28,9 @@ USE_NOTED_MS = 60_000
 _FORMAT = re.compile(rf"{PREFIX}.{{{RANDOM_LENGTH}}}", re.DOTALL)
 
 
-async def create(database: Database, clock: Clock, project_id: int, by: Account, name: str) -> tuple[str, ApiKey]:
+async def create(
+    database: Database, clock: Clock, project_id: int, by: Account, name: str, scope: Scope = Scope.READ
+) -> tuple[str, ApiKey]:
     """Make a key; returns what it opens with, which cannot be had again. Raises Invalid for the name, Conflict."""
     typed = fields.clean(name=(_name, name))
     text = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
@@ -38,6 +41,7 @@ async def create(database: Database, clock: Clock, project_id: int, by: Account,
         prefix=f"{text[:SHOWN_LENGTH]}...",
         created_at_ms=clock.now_ms(),
         created_by=by.name,
+        scope=scope,
     )
     async with database.begin() as connection:
         await connection.lock(f"api-keys:{project_id}")

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, select
 
 from vemetric.database.database import Connection
 from vemetric.database.tables import account, api_key
-from vemetric.model.api_key import ApiKey
+from vemetric.model.api_key import ApiKey, Scope
 
 KEPT_COLUMNS = (
     api_key.c.id,
@@ -17,6 +17,7 @@ KEPT_COLUMNS = (
     api_key.c.created_at_ms,
     api_key.c.revoked_at_ms,
     api_key.c.last_used_at_ms,
+    api_key.c.scope,
 )
 
 
@@ -30,6 +31,7 @@ async def create(connection: Connection, new: ApiKey, key_hash: str, account_id:
         "key_prefix": new.prefix,
         "created_at_ms": new.created_at_ms,
         "created_by_id": account_id,
+        "scope": new.scope.value,
     }
     await connection.change(sqlalchemy.insert(api_key).values(values))
 
@@ -69,6 +71,10 @@ async def _all(connection: Connection, condition: ColumnElement[bool]) -> list[A
     )
     blank = {"created_by": "", "revoked_by": ""}
     return [
-        ApiKey(**dict(row._mapping) | {name: row._mapping[name] or empty for name, empty in blank.items()})
+        ApiKey(**{
+            **row._mapping,
+            **{name: row._mapping[name] or empty for name, empty in blank.items()},
+            "scope": Scope(row.scope),
+        })
         for row in rows
     ]

@@ -322,7 +322,7 @@ api_key = Table(
     _time("revoked_at_ms", nullable=True),
     _belongs("revoked_by_id", "account.id", String(16), nullable=True),
     _time("last_used_at_ms", nullable=True),
-    _text("scope", 5, server_default="read"),
+    Column("scope", String(5), server_default="read", nullable=False),
     Index(None, "project_id"),
 )
 
