@@ -8,6 +8,10 @@ from typing import NamedTuple
 from tests import relational
 from tests.kit import servers
 from tests.kit.clickhouse_server import ClickHouseServer
+from vemetric import config, services
+from vemetric.clickhouse.engine import Engine
+from vemetric.clock import Clock
+from vemetric.services import Services
 
 DATABASE = "shared"
 
@@ -22,6 +26,22 @@ class Stores(NamedTuple):
     redis: servers.Server
     postgresql: servers.Server | None
     settings: dict[str, str]
+
+
+@asynccontextmanager
+async def sharing(
+    environ: dict[str, str], engine: Engine, clock: Clock, folder: Path
+) -> AsyncIterator[tuple[Services, Services]]:
+    """The services of two processes on a PostgreSQL and a Valkey of the test process, over one engine."""
+    async with relational.postgresql_url() as database, AsyncExitStack() as stack:
+        shared = environ | {"DATABASE_URL": database, "REDIS_URL": servers.redis_url(servers.redis("valkey"))}
+        shared |= {"VEMETRIC_REDIS_PREFIX": database.rpartition("/")[2]}
+        opened = []
+        for name in ("one", "other"):
+            settings, _ = config.load(shared | {"VEMETRIC_DATA_DIR": str(folder / name)})
+            opened.append(await stack.enter_async_context(services.open_services(settings, clock, engine)))
+        one, other = opened
+        yield one, other
 
 
 @asynccontextmanager

@@ -6,15 +6,13 @@ the end, so that it is the order that the test shows.
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.kit import servers, visits
-from tests.relational import postgresql_url
-from vemetric import config, services, workers
+from tests.kit import stores, visits
+from vemetric import workers
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.ingest import jobs
@@ -27,20 +25,12 @@ from vemetric.services import Services
 
 MINUTE_MS = 60_000
 
+Two = tuple[Services, Services]
+
 
 @pytest.fixture
-async def two(
-    environ: dict[str, str], engine: Engine, clock: FrozenClock, tmp_path: Path
-) -> AsyncIterator[list[Services]]:
-    """Two processes' worth of services on shared servers."""
-    server = servers.redis("valkey")
-    async with postgresql_url() as database, AsyncExitStack() as stack:
-        shared = environ | {"DATABASE_URL": database, "REDIS_URL": servers.redis_url(server)}
-        shared |= {"VEMETRIC_REDIS_PREFIX": database.rpartition("/")[2]}
-        opened = []
-        for name in ("one", "other"):
-            settings, _ = config.load(shared | {"VEMETRIC_DATA_DIR": str(tmp_path / name)})
-            opened.append(await stack.enter_async_context(services.open_services(settings, clock, engine)))
+async def two(environ: dict[str, str], engine: Engine, clock: FrozenClock, tmp_path: Path) -> AsyncIterator[Two]:
+    async with stores.sharing(environ, engine, clock, tmp_path) as opened:
         yield opened
 
 
@@ -57,7 +47,7 @@ def without_order(write: Write) -> Write:
     return msgspec.structs.replace(write, jobs=followers)
 
 
-async def race(two: list[Services], queue: str) -> bool:
+async def race(two: Two, queue: str) -> bool:
     """One worker takes the first job and is slow; the other takes what it is given and is done before.
 
     Returns whether it was given anything.
@@ -72,9 +62,7 @@ async def race(two: list[Services], queue: str) -> bool:
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-async def test_a_visit_is_opened_before_it_is_prolonged(
-    two: list[Services], clock: FrozenClock, in_order: bool
-) -> None:
+async def test_a_visit_is_opened_before_it_is_prolonged(two: Two, clock: FrozenClock, in_order: bool) -> None:
     one, other = two
     project = await visits.a_project(one)
     await visits.event(one, project)
@@ -89,7 +77,7 @@ async def test_a_visit_is_opened_before_it_is_prolonged(
 
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_what_was_said_last_of_a_user_stays(
-    two: list[Services], clock: FrozenClock, in_order: bool, monkeypatch: pytest.MonkeyPatch
+    two: Two, clock: FrozenClock, in_order: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two
     project = await visits.a_project(one)

@@ -34,6 +34,8 @@ TIMESTAMP_AHEAD_MS_MAX = 5 * 60_000
 ID_KEPT_MS = TIMESTAMP_AGE_MS_MAX + HOUR_MS
 MILLISECONDS_MIN = 100_000_000_000
 BATCH_TURN_PREFIX = "batch:"
+# Another hub's batch takes milliseconds; one that died with its turn is not waited for.
+TURN_SECONDS_MAX = 2.0
 # A visit may begin while a batch waits for its turn, or by a clock a little ahead of its sender's: it is the same.
 BEGUN_MEANWHILE_MS_MAX = 60_000
 
@@ -80,11 +82,11 @@ class Batches:
     async def take(self, dated: Sequence[Dated], of: OfSender) -> Taken:
         """Queue the events that were not taken before; returns when they are on disk, all in one transaction.
 
-        Raises Unavailable, with nothing taken, also while another process takes a batch of the project.
+        Raises Unavailable, with nothing taken, also when other processes take batches of the project for too long.
         """
         if not any(each.client_id for each in dated):
             return await self._take(dated, of)
-        async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}") as is_ours:
+        async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}", TURN_SECONDS_MAX) as is_ours:
             if not is_ours:
                 raise errors.Unavailable("Another process takes a batch of this project.")
             return await self._take(dated, of)

@@ -11,6 +11,8 @@ from vemetric.queues.keys import Keys
 
 # A process that died with a lock holds others up for at most so long.
 LOCK_MS = 60_000
+# Keys tell nobody that a lock is free.
+POLL_SECONDS = 0.02
 SCANNED_MAX = 1_000
 
 
@@ -24,11 +26,11 @@ class Turns:
         self._wanting: dict[str, int] = {}
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[bool]:
-        """Wait for this process's turn at the name. False: another process has its turn, and is not waited for."""
+    async def hold(self, name: str, wait_seconds: float = 0.0) -> AsyncIterator[bool]:
+        """Wait for this process's turn at the name. False: another process has its turn, and kept it for so long."""
         owner = secrets.token_bytes(16)
         async with self._waited_for(name):
-            is_ours = await self._keys.set_if_absent(name, owner, self._clock.now_ms() + LOCK_MS)
+            is_ours = await self._taken(name, owner, wait_seconds)
             try:
                 yield is_ours
             finally:
@@ -36,6 +38,15 @@ class Turns:
                     # Where it cannot be given back it ends by itself; what was done in the turn is done.
                     with suppress(errors.Unavailable):
                         await asyncio.shield(self._keys.delete(name, owner))
+
+    async def _taken(self, name: str, owner: bytes, wait_seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_seconds
+        while not await self._keys.set_if_absent(name, owner, self._clock.now_ms() + LOCK_MS):
+            if loop.time() >= until:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
 
     @asynccontextmanager
     async def _waited_for(self, name: str) -> AsyncIterator[None]:
