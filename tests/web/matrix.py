@@ -181,4 +181,7 @@ ROWS = {
     "POST /p/{project}/settings/people/{user}/erase": Row(PROJECT_CHANGE, {"typed": "7"}),
     "GET /p/{project}/delete": Row(PROJECT_ADMINS),
     "POST /p/{project}/delete": Row(PROJECT_CHANGE, {"typed": "shop.example.com"}),
+    # The link of a letter, of which there is none.
+    "GET /p/{project}/delete/{token}": Row("login 404 403 404 404 404"),
+    "POST /p/{project}/delete/{token}": Row("login 404 403 404 404 404"),
 }

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from tests.kit import visits
+from tests.kit import mail_server, visits
+from tests.kit.mail_server import PUBLIC_URL, MailServer, do_errands, text_of
 from tests.web.conftest import Browser, Cast, Page, Site
-from vemetric.accounts import access, api_keys, exclusions, projects
+from vemetric.accounts import access, api_keys, deletion, exclusions, projects
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
 from vemetric.ingest import jobs
@@ -276,3 +277,44 @@ async def test_deleting_a_project_asks_for_its_domain(site: Site, cast: Cast, al
     assert await site.services.projects.by_token(cast.shop.token) is None
     [stats] = [one for one in await site.services.queue.stats() if one.queue == erasure.ERASE_QUEUE]
     assert stats.delayed == 1
+
+
+class TestDeletingWithMail:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str], mail: MailServer) -> dict[str, str]:
+        return environ | mail_server.settings(mail)
+
+    async def test_is_done_by_the_link_of_a_letter_and_a_click(
+        self, site: Site, cast: Cast, mail: MailServer, clock: FrozenClock
+    ) -> None:
+        alice, page = await site.browser_of(cast.alice), f"/p/{cast.shop.id}/delete"
+        wrong = await alice.fill(page, {"typed": "shop"})
+        assert (wrong.status, 'id="typed-error"' in wrong.text) == (400, True)
+        for _ in range(2):
+            asked = await alice.fill(page, {"typed": "shop.example.com"})
+            assert asked.location == f"{page}?mailed=1"
+        assert "alice@example.com is on its way" in (await alice.get(asked.location)).text
+        await do_errands(site.services)
+        assert len(mail.letters) == 1, "asking twice sends one"
+        found = re.search(rf"{PUBLIC_URL}({page}/\S+)", text_of(await mail.letter_to("alice@example.com")))
+        assert found is not None
+        link = found.group(1)
+        assert (await site.browser().get(link)).location == f"/login?next={link}"
+        for who, status in ((cast.bob, 403), (cast.charlie, 404), (cast.olga, 404)):
+            assert (await (await site.browser_of(who)).get(link)).status == status
+        for forged in (f"{page}/1{link.rpartition('/')[2]}", f"{link}x", f"{page}/x", f"{page}/{'9' * 30}.x"):
+            assert (await alice.get(forged)).status == 404
+        assert "cannot be undone" in (await alice.get(link)).text
+        assert await site.services.projects.by_token(cast.shop.token) is not None, "looking deletes nothing"
+        clock.advance(deletion.LINK_HOURS * deletion.HOUR_MS - 1)
+        assert (await alice.fill(link, {})).location == "/o/acme"
+        assert await site.services.projects.by_token(cast.shop.token) is None
+        assert (await alice.get(link)).status == 404
+
+    async def test_the_link_ages(self, site: Site, cast: Cast, clock: FrozenClock) -> None:
+        secret, until_ms = site.services.secret, clock.now_ms() + 1
+        link = f"/p/{cast.shop.id}/delete/{deletion.token_of(secret, until_ms, cast.alice.id, cast.shop.id)}"
+        alice = await site.browser_of(cast.alice)
+        assert (await alice.get(link)).status == 200
+        clock.advance(1)
+        assert (await alice.get(link)).status == 404

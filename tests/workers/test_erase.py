@@ -1,5 +1,7 @@
 """Deleting a project and erasing a user take their rows from the analytics store, and nobody else's."""
 
+import asyncio
+
 import pytest
 
 from tests.kit import visits
@@ -75,6 +77,48 @@ async def test_deleting_an_organization_takes_all_its_projects(services_at_noon:
     for project in found:
         assert set((await rows_left(services, project)).values()) == {0}
     assert await projects.everything(services.database) == []
+
+
+@pytest.mark.parametrize("what", ["project", "organization"])
+async def test_deleting_while_sites_send_and_workers_store(
+    services_at_noon: Services, clock: FrozenClock, what: str
+) -> None:
+    """Everything that was taken is stored or erased; nothing is left; of two who delete at once one is too late."""
+    services, sent = services_at_noon, 0
+    gone = await visits.a_project(services)
+    is_busy, is_deleted = asyncio.Event(), asyncio.Event()
+
+    async def send(number: int) -> None:
+        nonlocal sent
+        who = visits.sender(gone, ip=f"203.0.113.{number}")
+        while (project := await services.projects.by_token(gone.token)) is not None:
+            await visits.event(services, project, who=who)
+            sent += 1
+            if sent == 40:
+                is_busy.set()
+
+    async def store() -> None:
+        while not is_deleted.is_set():
+            await visits.settle(services)
+
+    async def delete() -> None:
+        await is_busy.wait()
+        if what == "project":
+            await removal.delete_project(services.database, services.queue, clock, gone.id)
+        else:
+            await removal.delete_organization(services.database, services.queue, clock, gone.organization_id)
+        services.projects.forget()
+
+    senders = [asyncio.create_task(send(number)) for number in range(8)]
+    storing = asyncio.create_task(store())
+    answers = await asyncio.gather(delete(), delete(), return_exceptions=True)
+    await asyncio.gather(*senders)
+    is_deleted.set()
+    await storing
+    assert sorted(type(answer).__name__ for answer in answers) == ["NoneType", "NotFound"]
+    await settle_later(services, clock)
+    assert set((await rows_left(services, gone)).values()) == {0}
+    assert await verified(services) == (sent, 0, 0, 0, sent, 0)
 
 
 async def test_an_erased_user_leaves_no_rows_and_others_stay(services_at_noon: Services, clock: FrozenClock) -> None:

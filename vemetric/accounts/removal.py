@@ -7,6 +7,7 @@ nothing; the other way round rows would stay that nobody can see or delete.
 from collections.abc import Sequence
 
 from vemetric import errors
+from vemetric.accounts.projects import DOMAIN_LOCK
 from vemetric.clock import Clock
 from vemetric.database import organizations as stored_organizations
 from vemetric.database import projects as stored_projects
@@ -31,6 +32,8 @@ async def delete_organization(database: Database, queue: Queue, clock: Clock, or
         projects = await stored_projects.of_organization(connection, organization_id)
     await _put(queue, clock, [Erasure(project.id) for project in projects])
     async with database.begin() as connection:
+        # No project comes while it goes: the rows of one would stay.
+        await connection.lock(DOMAIN_LOCK)
         now = {project.id for project in await stored_projects.of_organization(connection, organization_id)}
         if now - {project.id for project in projects}:
             raise errors.Conflict("A project was added just now. Please try again.")

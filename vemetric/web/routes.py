@@ -177,7 +177,9 @@ ROUTES = (
     Route("GET", "/p/{project}/settings/people/{user}/erase", tracked.ask_to_erase, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/people/{user}/erase", tracked.erase, Access.ACCOUNT),
     Route("GET", "/p/{project}/delete", deletion.ask, Access.ACCOUNT),
-    Route("POST", "/p/{project}/delete", deletion.delete, Access.ACCOUNT),
+    Route("POST", "/p/{project}/delete", deletion.take, Access.ACCOUNT),
+    Route("GET", "/p/{project}/delete/{token}", deletion.ask_by_link, Access.ACCOUNT),
+    Route("POST", "/p/{project}/delete/{token}", deletion.delete_by_link, Access.ACCOUNT),
 )
 BY_HANDLER = {route.handler: route.access for route in ROUTES}
 
