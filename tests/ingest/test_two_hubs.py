@@ -1,4 +1,4 @@
-"""Two hubs that share their stores: what one changes the other knows within a second, a batch sent to both counts once."""
+"""Two hubs over the same stores: what one changes the other knows within a second; a batch sent to both counts once."""
 
 import asyncio
 from collections.abc import AsyncIterator
