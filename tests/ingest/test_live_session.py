@@ -98,11 +98,32 @@ async def test_an_opening_that_was_never_written_is_forgotten(tmp_path: Path) ->
     refused = sessions.extend(key(1, 2), None, clock.now_ms())
     sessions.forget(key(1, 2), refused)
     assert await sessions.find(key(1, 2), clock.now_ms()) is None
-    shared = sessions.extend(key(1, 2), None, clock.now_ms())
-    clock.advance(1)
-    sessions.extend(key(1, 2), shared.session, clock.now_ms())
-    sessions.forget(key(1, 2), shared)
+    await queue.close()
+
+
+async def test_a_session_that_another_hit_goes_on_with_outlives_its_opening(tmp_path: Path) -> None:
+    clock = FrozenClock(1_000_000)
+    queue, sessions = await opened(tmp_path, clock)
+    # Of the same millisecond, written in two commits.
+    first = sessions.extend(key(1, 2), None, clock.now_ms())
+    second = sessions.extend(key(1, 2), first.session, clock.now_ms())
+    sessions.forget(key(1, 2), first)
     found = await sessions.find(key(1, 2), clock.now_ms())
     assert found is not None
-    assert found.session_id == shared.session.session_id
+    assert found.session_id == first.session.session_id
+    # If that one was not written either, there is no such session.
+    sessions.forget(key(1, 2), second)
+    assert await sessions.find(key(1, 2), clock.now_ms()) is None
+    await queue.close()
+
+
+async def test_a_session_that_was_stored_stays_when_a_later_hit_was_not(tmp_path: Path) -> None:
+    clock = FrozenClock(1_000_000)
+    queue, sessions = await opened(tmp_path, clock)
+    await queue.put(Write(keys=[sessions.extend(key(1, 2), None, clock.now_ms()).write]))
+    await queue.close()
+    queue, sessions = await opened(tmp_path, clock)
+    found = await sessions.find(key(1, 2), clock.now_ms())
+    sessions.forget(key(1, 2), sessions.extend(key(1, 2), found, clock.now_ms()))
+    assert await sessions.find(key(1, 2), clock.now_ms()) is not None
     await queue.close()

@@ -1,7 +1,8 @@
 """Where the hub answers otherwise than the recording, on purpose: rules over the request, never lists of cases.
 
-Each names the defect (section 10 of the recorded contract's notes) that it mends. A request is a dict with method,
-path, headers (pairs in wire order) and bodyText; an answer has status, body and headers, names in lower case.
+Each names the defect of the recorded hub that it mends, by its number in the list of those that are not to be copied,
+and says it in words. A request is a dict with method, path, headers (pairs in wire order) and bodyText; an answer has
+status, body and headers, names in lower case.
 """
 
 import json
@@ -69,7 +70,7 @@ def expect_max_age(request: Expected, expected: Expected) -> None:
 
 
 def sets_cookie(request: Expected, expected: Expected) -> bool:
-    """Defect 5 and section 9.3: the Domain was the hub's own, or V-Host as it came, ports and injections included."""
+    """Defect 5: the Domain was the hub's own, or V-Host as it came, ports and injections included."""
     return any(name == "set-cookie" for name, _ in expected["headers"])
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -262,3 +263,35 @@ async def test_nothing_is_taken_once_the_library_is_about_to_close(listeners: Li
     writer.close()
     await protocol.shutdown(10)
     assert await listeners.queued() == 1
+
+
+async def test_the_end_of_a_connection_takes_its_time_once(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+    protocol, _, writer = await connection(listeners)
+    left: list[float | None] = []
+
+    async def shutdown(_: RequestHandler, timeout: float | None = 15.0) -> None:
+        left.append(timeout)
+
+    monkeypatch.setattr(RequestHandler, "shutdown", shutdown)
+    protocol._answering = asyncio.create_task(asyncio.sleep(3600))
+    await protocol.shutdown(0.01)
+    # Nothing is left of the time, and none at all would be any time to the library.
+    assert left == [hub_protocol.SHUTDOWN_SECONDS_MIN]
+    monkeypatch.undo()
+    protocol._answering.cancel()
+    protocol._answering = None
+    writer.close()
+
+
+async def test_a_stumble_after_the_write_is_answered(listeners: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+
+    def stumble(*_: object) -> bool:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(listeners.services.tap, "notes_accepted", stumble)
+    for port in (listeners.short, listeners.library):
+        assert await answers(port, [hit()], 1) == [500]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.kit import visits
-from vemetric import config, workers
+from vemetric import config, errors, workers
 from vemetric import services as opening
 from vemetric.clickhouse import user_merges
 from vemetric.clickhouse.engine import Engine
@@ -19,6 +19,7 @@ from vemetric.ingest import jobs
 from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.model import geo, ids, timespan
 from vemetric.model.project import Project
+from vemetric.queues import pool
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -449,6 +450,44 @@ async def test_events_that_come_during_a_merge_are_not_lost(
     await visits.settle(services)
     assert await world.owners() == Counter((one.id, B) for one in world.given)
     await check_visits(world)
+
+
+async def test_a_merge_that_never_ends_counts_as_failed_and_leaves_nothing(
+    world: World, services: Services, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is tried again later and buried in the end; the merges of others go on meanwhile."""
+    await world.store(world.event(A, "a", 30), world.event(A, "a", 10), world.event(B, "b", 200))
+    worker = MergeUserWorker(services)
+    copy = worker._store.copy
+
+    async def copy_late(plan: user_merges.Plan) -> bool:
+        await world.put(world.event(A, "a", 20))
+        await visits_without_sessions(services)
+        return await copy(plan)
+
+    monkeypatch.setattr(worker._store, "copy", copy_late)
+    await world.put(world.merge(A, B))
+    claimed = await services.queue.claim(jobs.MERGE_USER_QUEUE, 100, 60)
+    with pytest.raises(errors.Conflict) as told:
+        await worker.handle(claimed, Lease(services.clock, claimed[0].lease_until_ms))
+    assert pool._is_fault_of_a_job(told.value)
+    assert {user for _, user in await world.owners()} == {A, B}
+    await services.queue.release(claimed)
+    await visits.settle(services)
+    assert {user for _, user in await world.owners()} == {B}
+
+
+async def test_a_merge_done_again_has_nothing_to_do_though_its_user_has_a_name(
+    world: World, services: Services, probe: Probe
+) -> None:
+    await world.store(world.event(A, "a", 30), world.event(B, "b", 200))
+    named = jobs.CreateUserJob(world.project.id, A, "ann", world.now_ms - HOUR_MS, geo.UNKNOWN, "", "")
+    await world.store(jobs.create_job(named))
+    await world.store(world.merge(A, B))
+    assert {user for _, user in await world.owners()} == {B}
+    probe.steps.clear()
+    await world.store(world.merge(A, B, 0.3))
+    assert probe.steps == []
 
 
 async def visits_without_sessions(services: Services) -> None:

@@ -141,9 +141,15 @@ class UserMerges:
         )
         return {session_id for (session_id,) in found}
 
-    async def has_leftovers(self, project_id: int, users: Sequence[int]) -> bool:
-        """Whether there is anything of the users but events and visits."""
-        [[count]] = await self._engine.lookup(sql.LEFTOVERS, {"project": project_id, "users": users})
+    async def has_leftovers(self, project_id: int, users: Collection[int], named: Collection[int]) -> bool:
+        """Whether there is anything of the users but events and visits that `finish` would take back.
+
+        named: as there.
+        """
+        gone = await self._gone(project_id, users, named)
+        if not gone:
+            return False
+        [[count]] = await self._engine.lookup(sql.LEFTOVERS, {"project": project_id, "users": gone})
         return bool(count)
 
     async def copy(self, plan: Plan) -> bool:
@@ -182,7 +188,7 @@ class UserMerges:
         await self._engine.command(sql.DISCARD_SESSIONS, plan.parameters)
         await self._drop(plan)
 
-    async def finish(self, plan: Unfinished, named: Collection[int] = ()) -> None:
+    async def finish(self, plan: Unfinished, named: Collection[int]) -> None:
         """Take the old rows back that the copies stand for.
 
         named: those of the old users who have been identified since: they stay, whatever became of their history.
@@ -193,15 +199,19 @@ class UserMerges:
             rows = await self._replaced(plan, plan.sessions[start : start + SESSIONS_PER_PAGE])
             self._step("take-sessions-back")
             await self._insert_sessions(rows)
-        staying = await self._engine.lookup(sql.STAYING, plan.parameters)
-        gone = plan.users.keys() - {user_id for (user_id,) in staying} - set(named)
+        gone = await self._gone(plan.project_id, plan.users, named)
         if gone:
-            of_gone = plan.parameters | {"froms": sorted(gone)}
+            of_gone = plan.parameters | {"froms": gone}
             self._step("take-devices-back")
             await self._engine.command(sql.TAKE_DEVICES_BACK, of_gone)
             self._step("take-users-back")
             await self._engine.command(sql.TAKE_USERS_BACK, of_gone)
         await self._drop(plan)
+
+    async def _gone(self, project_id: int, users: Collection[int], named: Collection[int]) -> list[int]:
+        """Those of the users who have no events any more and no name."""
+        staying = await self._engine.lookup(sql.STAYING, {"project": project_id, "froms": sorted(users)})
+        return sorted({*users} - {user_id for (user_id,) in staying} - {*named})
 
     async def _drop(self, plan: Unfinished) -> None:
         self._step("forget-plan")

@@ -26,11 +26,15 @@ UNREAD: Final = Unread.UNREAD
 
 
 class LiveSession(msgspec.Struct, array_like=True, gc=False):
-    """A session that hits still extend. Times in ms; it has ended once `expires_ms` has passed."""
+    """A session that hits still extend. Times in ms; it has ended once `expires_ms` has passed.
+
+    hits: of this process, written or being written; not stored. One that was read from the store has one more.
+    """
 
     session_id: str
     started_ms: int
     expires_ms: int
+    hits: int = 1
 
 
 class Extended(NamedTuple):
@@ -43,6 +47,11 @@ class Extended(NamedTuple):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(LiveSession)
+
+
+def encoded(session: LiveSession) -> bytes:
+    """A session as it is stored."""
+    return _encoder.encode((session.session_id, session.started_ms, session.expires_ms))
 
 
 def key(project_id: int, user_id: int) -> str:
@@ -104,7 +113,7 @@ class LiveSessions:
         if self._exclusive:
             return None
         session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, now_ms + self._idle_ms)
-        if await self._keys.set_if_absent(name, _encoder.encode(session), session.expires_ms):
+        if await self._keys.set_if_absent(name, encoded(session), session.expires_ms):
             self._begun[name] = session.session_id
         else:
             session = await self._read(name) or session
@@ -125,23 +134,26 @@ class LiveSessions:
             session = cached
         if session is None:
             is_new = True
-            session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0)
+            session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0, hits=0)
         elif self._begun.get(name) == session.session_id:
             is_new = True
             del self._begun[name]
+        session.hits += 1
         session.expires_ms = max(session.expires_ms, now_ms + self._idle_ms)
         self._remember(name, session, now_ms)
-        return Extended(session, is_new, KeySet(name, _encoder.encode(session), session.expires_ms))
+        return Extended(session, is_new, KeySet(name, encoded(session), session.expires_ms))
 
     def forget(self, name: str, extended: Extended) -> None:
-        """Undo an opening that was never written, unless another hit has extended the session since."""
+        """Undo a hit that was not written: a session that no other hit belongs to was never opened."""
         cached = self._cache.get(name)
-        if not extended.is_new or cached is not extended.session:
+        extended.session.hits -= 1
+        if cached is not extended.session:
             return
         if not self._exclusive:
-            # It is opened for all; the next event of it opens its row.
-            self._begun[name] = cached.session_id
-        elif cached.expires_ms == extended.write.expires_ms:
+            if extended.is_new:
+                # It is opened for all; the next event of it opens its row.
+                self._begun[name] = cached.session_id
+        elif not cached.hits:
             del self._cache[name]
 
     async def _read(self, name: str) -> LiveSession | None:

@@ -137,15 +137,18 @@ class Hub:
             return self._failure(ask, error)
 
     def finish(self, under_way: UnderWay) -> Answer:
-        """What is answered once the write of a hit is done or has failed."""
+        """What is answered once the write of a hit is done or has failed. Raises nothing: somebody waits for it."""
         asked, prepared = under_way.asked, under_way.prepared
         error = None if under_way.written.cancelled() else under_way.written.exception()
-        if error is not None or under_way.written.cancelled():
-            self._services.intake.undo(prepared)
-            return self._failure(asked.ask, error or errors.Unavailable("The write was given up."))
-        if under_way.event is None:
-            return plain_answer(asked.ask.headers.get("origin"))
-        return self._accepted(asked, under_way.event, prepared.accepted)
+        try:
+            if error is not None or under_way.written.cancelled():
+                self._services.intake.undo(prepared)
+                return self._failure(asked.ask, error or errors.Unavailable("The write was given up."))
+            if under_way.event is None:
+                return plain_answer(asked.ask.headers.get("origin"))
+            return self._accepted(asked, under_way.event, prepared.accepted)
+        except Exception as stumble:
+            return self._failure(asked.ask, stumble)
 
     def _count(self, ask: Ask) -> None:
         """Find the address of a request and count it, once."""
@@ -156,7 +159,7 @@ class Hub:
             raise Refused(Refusal.TOO_MANY, 429, "Too Many Requests")
 
     def _look(self, ask: Ask) -> Seen:
-        """The first checks every request passes, in the order of ingest.md 2.2."""
+        """The first checks every request passes, in the order that SDKs know: user, address, place, bot."""
         hit, gate = decode(ask.path, ask.body)
         ip = ask.ip or ""
         place = geo.UNKNOWN if isinstance(gate.user_identifier, str) else self._services.places.look_up(ip)

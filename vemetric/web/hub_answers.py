@@ -103,7 +103,7 @@ def answer(
     cookie: str | None = None,
     retry_seconds: int | None = None,
 ) -> Answer:
-    """An answer with CORS headers, whatever became of the request (defect 18). asked_with: the request's headers."""
+    """An answer with CORS headers, whatever became of the request. asked_with: the request's headers."""
     headers = cors_headers(asked_with)
     headers["Content-Type"] = TEXT
     if refusal is not None:

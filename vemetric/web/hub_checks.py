@@ -1,4 +1,4 @@
-"""What is asked of an event beyond its schema, in the order of ingest.md 2.5: of /e and of each event of /batch."""
+"""What is asked of an event beyond its schema, in the order SDKs know: of /e and of each event of /batch."""
 
 from collections.abc import Mapping
 

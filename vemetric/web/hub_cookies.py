@@ -27,7 +27,7 @@ class Cookies:
         return f"{who.COOKIE_NAME}={user_id};{scope}"
 
     def delete(self, ask: Ask) -> str:
-        """The header that makes a browser forget. Without SameSite browsers would ignore it across sites (defect 6)."""
+        """The header that makes a browser forget. Without SameSite browsers would ignore it across sites."""
         return f"{who.COOKIE_NAME}=; Max-Age=0;{self._scope(ask)} Path=/; HttpOnly; Secure; SameSite=None"
 
     def _scope(self, ask: Ask) -> str:
@@ -37,7 +37,7 @@ class Cookies:
 
 
 def cookie_domain(v_host: str | None, request_host: str) -> str | None:
-    """The Domain of the cookie: V-Host where it names the host asked or a domain above it, else none (defect 5).
+    """The Domain of the cookie: V-Host where it names the host asked or a domain above it, else none.
 
     Ports are left out on both sides: a V-Host with one is taken without it, whichever port was asked.
     """

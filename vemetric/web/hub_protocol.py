@@ -47,6 +47,7 @@ UNPLAIN_NAMES = frozenset(
     )
 )
 LENGTH_DIGITS_MAX = 7
+SHUTDOWN_SECONDS_MIN = 0.001
 # Of the bytes handed to the HTTP library: do they end where a request ends?
 PLAIN_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,7})[ \t]*\r\n", re.IGNORECASE)
 UNPLAIN_WORDS = (b"\r\ntransfer-encoding", b"\r\nupgrade", b"\r\nexpect")
@@ -96,7 +97,8 @@ class HubProtocol(RequestHandler):
             super().data_received(data)
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
-        """Let a hit that is being written be answered before the library's own end."""
+        """Let a hit that is being written be answered before the library's own end; the time is that of both."""
+        ends_at = None if timeout is None else self._loop.time() + timeout
         if self._is_busy():
             self._idle = asyncio.Event()
             try:
@@ -105,7 +107,8 @@ class HubProtocol(RequestHandler):
             except TimeoutError:
                 # Not answered, so not acknowledged; whether it was stored its sender cannot know.
                 self._under_way = None
-        await super().shutdown(timeout)
+        # For the library no time at all is any length of time.
+        await super().shutdown(ends_at and max(SHUTDOWN_SECONDS_MIN, ends_at - self._loop.time()))
 
     def _is_busy(self) -> bool:
         return self._under_way is not None or self._answering is not None

@@ -6,7 +6,7 @@ The statements are in clickhouse/user_merges.py, the assignment of visits in mer
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -61,8 +61,10 @@ class MergeUserWorker:
             for some in plans(wanted):
                 if await self._known(some):
                     async with self._services.merged.session_turn:
-                        await self._merge(some)
-                        await self._show_all()
+                        try:
+                            await self._merge(some)
+                        finally:
+                            await self._show_all()
                     done += some
         finally:
             self._lease = None
@@ -81,7 +83,8 @@ class MergeUserWorker:
         await self._settle([plan for plan in await self._store.unfinished() if plan.project_id == project_id])
         for _ in range(ATTEMPTS_MAX):
             plan = await self._plan(project_id, await self._targets(some))
-            if plan.is_empty and not await self._store.has_leftovers(project_id, list(plan.users)):
+            named = await self._named(project_id, plan.users)
+            if plan.is_empty and not await self._store.has_leftovers(project_id, plan.users, named):
                 return
             self._engine.leave_out(user_merge_sql.READER_FILTERS)
             if await self._store.copy(plan):
@@ -89,7 +92,8 @@ class MergeUserWorker:
                 await self._settle([user_merges.unfinished_of(plan)])
                 return
             await self._settle([user_merges.unfinished_of(plan)._replace(is_switched=False)])
-        raise errors.StoreBusy("Events of a user keep coming while it is merged.")
+        # Not the store's fault: other merges need not wait for this one, which a human hears of if it never ends.
+        raise errors.Conflict("Events of a user keep coming while it is merged.")
 
     async def _show_all(self) -> None:
         """Spare readers the conditions once no plan is under way; other processes always have them."""
@@ -99,15 +103,15 @@ class MergeUserWorker:
     async def _settle(self, unfinished: Iterable[user_merges.Unfinished]) -> None:
         for plan in unfinished:
             if plan.is_switched:
-                await self._store.finish(plan, await self._named(plan))
+                await self._store.finish(plan, await self._named(plan.project_id, plan.users))
             else:
                 await self._store.discard(plan)
             users = {*plan.users, *plan.users.values()}
             self._services.merged.moved({(plan.project_id, user_id) for user_id in users})
 
-    async def _named(self, plan: user_merges.Unfinished) -> set[int]:
+    async def _named(self, project_id: int, users: Collection[int]) -> set[int]:
         async with self._services.database.connect() as connection:
-            return await identities.named(connection, plan.project_id, plan.users)
+            return await identities.named(connection, project_id, users)
 
     async def _targets(self, some: Sequence[UserMerge]) -> dict[int, Target]:
         project_id = some[0].project_id
