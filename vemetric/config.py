@@ -68,6 +68,7 @@ class Config(msgspec.Struct, frozen=True):
     drain_seconds: int
     time_zone: str
     session_minutes: int
+    retention_days: int
     hit_body_bytes_max: int
     ingest_requests_per_minute: int
     geo_database: Path | None
@@ -249,6 +250,13 @@ def parse_existing_path(text: str) -> Path | None:
     return path
 
 
+def parse_retention_days(text: str) -> int:
+    # What comes late may be three days old; it must not be removed the night it came.
+    if (days := int(text)) != 0 and not 7 <= days <= 36_500:
+        raise ValueError(text)
+    return days
+
+
 def parse_time_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
@@ -404,6 +412,13 @@ OPTIONS: tuple[Option, ...] = (
         "The time zone new projects start with.",
     ),
     number("VEMETRIC_SESSION_MINUTES", 30, 1, 1440, "minutes", "Inactivity after which a visit has ended."),
+    Option(
+        "VEMETRIC_RETENTION_DAYS",
+        "0",
+        parse_retention_days,
+        "a whole number of days from 7 to 36500, or 0",
+        "How long events and visits are kept where a project does not say so itself; 0: for ever.",
+    ),
     number(
         "VEMETRIC_HIT_BODY_BYTES_MAX",
         262_144,

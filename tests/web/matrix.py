@@ -160,6 +160,7 @@ ROWS = {
     "GET /p/{project}/settings": Row(SEEN),
     "POST /p/{project}/settings": Row(PROJECT_CHANGE, {"name": "Shop 2", "domain": "two.example", "time_zone": "UTC"}),
     "POST /p/{project}/settings/counting": Row(PROJECT_CHANGE, {"events_prevent_bounce": "on"}),
+    "POST /p/{project}/settings/retention": Row(PROJECT_CHANGE, {"retention_days": "90"}),
     "POST /p/{project}/settings/public": Row(PROJECT_CHANGE, {"is_public": "on"}),
     "GET /p/{project}/settings/token": Row(PROJECT_ADMINS),
     "POST /p/{project}/settings/token": Row(PROJECT_CHANGE),

@@ -79,6 +79,16 @@ async def test_a_taken_domain(site: Site, cast: Cast, alice: Browser) -> None:
     assert "There is a project for taken.example.com already." in page.text
 
 
+async def test_how_long_rows_are_kept(site: Site, cast: Cast, alice: Browser) -> None:
+    wrong = await alice.fill(path(cast), {"retention_days": "3"}, f"{path(cast)}/retention")
+    assert (wrong.status, 'value="3"' in wrong.text, "A whole number from 7" in wrong.text) == (400, True, True)
+    assert (await now(site, cast)).retention_days is None
+    saved = await alice.fill(path(cast), {"retention_days": "90"}, f"{path(cast)}/retention")
+    assert (saved.status, saved.location) == (303, f"{path(cast)}?saved=1#retention")
+    assert (await now(site, cast)).retention_days == 90
+    assert 'value="90"' in (await alice.get(path(cast))).text
+
+
 async def test_exclusions_come_and_go(site: Site, cast: Cast, alice: Browser) -> None:
     for kind, value in (
         ("ip", " 203.0.113.9 "),

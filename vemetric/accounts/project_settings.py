@@ -16,6 +16,10 @@ from vemetric.database.database import Database
 from vemetric.model import ids
 from vemetric.model.project import Project
 
+# What comes late may be three days old; it must not be removed the night it came.
+RETENTION_DAYS_MIN, RETENTION_DAYS_MAX = 7, 36_500
+RETENTION_DIGITS_MAX = 6
+
 
 async def change_details(
     database: Database, clock: Clock, project_id: int, name: str, domain: str, time_zone: str
@@ -35,6 +39,26 @@ async def count_bounces(database: Database, clock: Clock, project_id: int, *, ev
         project_id,
         lambda project: msgspec.structs.replace(project, events_prevent_bounce=events_prevent),
     )
+
+
+async def keep(database: Database, clock: Clock, project_id: int, days: str) -> Project:
+    """Say how long rows are kept: a number of days, 0 for ever, '' as the server is set.
+
+    Raises Invalid, NotFound when the project is gone.
+    """
+    typed = fields.clean(retention_days=(retention, days))
+    return await change(database, clock, project_id, lambda project: msgspec.structs.replace(project, **typed))
+
+
+def retention(typed: str) -> int | None:
+    """The number of days as it is typed. Raises ValueError with a sentence."""
+    text = typed.strip()
+    if not text:
+        return None
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= RETENTION_DIGITS_MAX else -1
+    if days != 0 and not RETENTION_DAYS_MIN <= days <= RETENTION_DAYS_MAX:
+        raise ValueError(f"A whole number from {RETENTION_DAYS_MIN} to {RETENTION_DAYS_MAX}, or 0 for ever.")
+    return days
 
 
 async def publish(

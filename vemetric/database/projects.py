@@ -29,6 +29,7 @@ PROJECT_COLUMNS = (
     project.c.public_dashboard,
     project.c.public_indexed,
     project.c.events_prevent_bounce,
+    project.c.retention_days,
     project.c.first_event_at_ms,
     project.c.created_at_ms,
 )
@@ -105,6 +106,7 @@ async def update_settings(connection: Connection, changed: Project, now_ms: int)
         "public_dashboard": changed.public_dashboard,
         "public_indexed": changed.public_indexed,
         "events_prevent_bounce": changed.events_prevent_bounce,
+        "retention_days": changed.retention_days,
         "token": changed.token,
         "updated_at_ms": now_ms,
     }

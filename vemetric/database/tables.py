@@ -224,6 +224,8 @@ project = Table(
     # Whether search engines may list the public dashboard.
     Column("public_indexed", Boolean, nullable=False, server_default=false()),
     Column("events_prevent_bounce", Boolean, nullable=False, server_default=false()),
+    # How long rows are kept, 0 for ever; empty: as the server is set.
+    Column("retention_days", Integer, nullable=True),
     _time("first_event_at_ms", nullable=True),
     _time("created_at_ms"),
     _time("updated_at_ms"),

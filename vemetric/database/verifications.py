@@ -22,6 +22,11 @@ async def replace(connection: Connection, new: Verification, now_ms: int) -> Non
     await connection.change(sqlalchemy.insert(verification).values(msgspec.structs.asdict(new)))
 
 
+async def delete_expired(connection: Connection, now_ms: int) -> int:
+    """Forget those that have run out; returns how many."""
+    return await connection.change(sqlalchemy.delete(verification).where(verification.c.expires_at_ms <= now_ms))
+
+
 async def by_token_hash(connection: Connection, purpose: Purpose, token_hash: str, now_ms: int) -> Verification | None:
     """The one whose link this is, if it has not run out."""
     row = await connection.row(

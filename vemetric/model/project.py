@@ -9,6 +9,7 @@ class Project(msgspec.Struct, frozen=True):
     excluded_ips: addresses and networks (`192.0.2.0/24`). excluded_paths, excluded_hosts: patterns in which `*` stands
     for any text. public_indexed: whether search engines may list the public dashboard.
     events_prevent_bounce: whether a visit with a custom event is no bounce, however few pages it has.
+    retention_days: how long its rows are kept, 0 for ever; None: as long as the server is set to.
     """
 
     id: int
@@ -20,6 +21,7 @@ class Project(msgspec.Struct, frozen=True):
     public_dashboard: bool = False
     public_indexed: bool = False
     events_prevent_bounce: bool = False
+    retention_days: int | None = None
     excluded_ips: tuple[str, ...] = ()
     excluded_countries: tuple[str, ...] = ()
     excluded_paths: tuple[str, ...] = ()

@@ -160,6 +160,7 @@ ROUTES = (
     Route("GET", "/p/{project}/settings", general.show, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings", general.save, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/counting", general.count, Access.ACCOUNT),
+    Route("POST", "/p/{project}/settings/retention", general.keep, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/public", general.publish, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings/token", general.ask_for_token, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/token", general.rotate_token, Access.ACCOUNT),

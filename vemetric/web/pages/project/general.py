@@ -35,6 +35,12 @@ class Counting(msgspec.Struct, frozen=True):
     events_prevent_bounce: str
 
 
+class Keeping(msgspec.Struct, frozen=True):
+    """The form of how long rows are kept."""
+
+    retention_days: str
+
+
 async def show(request: web.Request) -> web.Response:
     project = await context.project_of(request)
     return await _page(request, project, Details(project.name, project.domain, project.time_zone), {})
@@ -76,6 +82,19 @@ async def count(request: web.Request) -> web.Response:
     return render.redirect(f"/p/{project.id}/settings?saved=1#counting")
 
 
+async def keep(request: web.Request) -> web.Response:
+    """Change how long rows are kept; what is older goes the next night."""
+    project, form = await context.project_to_change(request), await forms.read(request, Keeping)
+    services = context.of(request).services
+    try:
+        await project_settings.keep(services.database, services.clock, project.id, form.retention_days)
+    except errors.Invalid as error:
+        details = Details(project.name, project.domain, project.time_zone)
+        return await _page(request, project, details, dict(error.fields), form)
+    services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1#retention")
+
+
 async def ask_for_token(request: web.Request) -> web.Response:
     """GET /p/<project>/settings/token: what a new token means."""
     project = await context.project_to_change(request)
@@ -99,13 +118,17 @@ async def rotate_token(request: web.Request) -> web.Response:
     return render.redirect(f"/p/{project.id}/settings?saved=1#token")
 
 
-async def _page(request: web.Request, project: Project, form: Details, problems: dict[str, str]) -> web.Response:
+async def _page(
+    request: web.Request, project: Project, form: Details, problems: dict[str, str], keeping: Keeping | None = None
+) -> web.Response:
     frame = await shell.project_settings(request, project, AREA)
     return render.page(
         request,
         "pages/project/general.html",
         status=400 if problems else 200,
         form=form,
+        keeping=keeping or Keeping("" if project.retention_days is None else str(project.retention_days)),
+        kept_otherwise=context.of(request).services.config.retention_days,
         problems=problems,
         is_saved="Saved." if "saved" in request.query and not problems else "",
         time_zones=sorted(calendar.zone_names()),

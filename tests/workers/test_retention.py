@@ -1,0 +1,172 @@
+"""Rows go when their project no longer keeps them, and only those; every one that goes is counted."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from tests.kit import visits
+from vemetric import commands, config
+from vemetric import services as opening
+from vemetric.accounts import project_settings
+from vemetric.clickhouse import expirer
+from vemetric.clickhouse.engine import Engine
+from vemetric.clock import FrozenClock
+from vemetric.database import identities
+from vemetric.ingest import counts
+from vemetric.ingest.hit import IdentifyHit
+from vemetric.model import geo
+from vemetric.model.project import Project
+from vemetric.queues.job import KeySet
+from vemetric.services import Services
+from vemetric.workers import retention
+
+DAY_MS = 86_400_000
+WEEKS = 12
+FIRST_MS = int(datetime(2025, 11, 3, 9, tzinfo=UTC).timestamp() * 1000)
+
+
+async def days_of(services: Services, project: Project, table: str = "event", time: str = "createdAt") -> list[int]:
+    """The UTC days of the stored rows."""
+    sql = f"""
+    SELECT DISTINCT intDiv(toUnixTimestamp64Milli({time}), {DAY_MS}) AS day FROM {table} FINAL
+    WHERE projectId = {{project:UInt64}} ORDER BY day
+    """
+    return [day for (day,) in await services.engine.query(sql, {"project": project.id})]
+
+
+async def verified(services: Services, project: Project) -> tuple[int, int, int, int]:
+    told = await commands.run(services, "verify", {"project": project.domain})
+    return told["accepted"], told["stored"], told["expired"], told["difference"]
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock(FIRST_MS)
+
+
+async def test_over_simulated_weeks_each_project_keeps_what_it_says(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    kept_days = {"short": "14", "long": "40", "ever": ""}
+    found = {name: await visits.a_project(services) for name in kept_days}
+    for name, days in kept_days.items():
+        await project_settings.keep(services.database, clock, found[name].id, days)
+    sent = Counter[str]()
+    chance = random.Random(8)
+    for _ in range(WEEKS * 7):
+        for name, project in found.items():
+            for number in range(chance.randint(1, 2)):
+                await visits.event(services, project, who=visits.sender(project, ip=f"203.0.113.{number}"))
+                sent[name] += 1
+        await visits.settle(services)
+        clock.advance(DAY_MS)
+        # The schedule's midnight comes between two days of visitors.
+        if chance.random() < 0.4:
+            await retention.run(services)
+    await retention.run(services)
+    today = clock.now_ms() // DAY_MS
+    for name, project in found.items():
+        oldest = today - int(kept_days[name]) if kept_days[name] else FIRST_MS // DAY_MS
+        wanted = list(range(oldest, today))
+        assert await days_of(services, project) == wanted, name
+        assert await days_of(services, project, "session", "startedAt") == wanted, name
+        accepted, stored, expired, difference = await verified(services, project)
+        assert (accepted, stored + expired, difference) == (sent[name], sent[name], 0)
+        assert (expired > 0) == bool(kept_days[name])
+
+
+async def test_a_month_that_nobody_keeps_is_dropped_whole(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> None:
+    """In an analytics store that other tests fill too: far before any of theirs."""
+    clock.set(FIRST_MS - 20 * 365 * DAY_MS)
+    async with opening.open_services(
+        config.load(environ | {"VEMETRIC_RETENTION_DAYS": "30"})[0], clock, engine
+    ) as services:
+        found = [await visits.a_project(services) for _ in range(2)]
+        for project in found:
+            await visits.event(services, project)
+        await visits.settle(services)
+        sql = "SELECT count() FROM system.parts WHERE active AND table IN ('event', 'session') AND partition < '200602'"
+        [[before]] = await services.engine.query(sql)
+        assert before >= 2
+        await project_settings.keep(services.database, clock, found[0].id, "0")
+        clock.advance(62 * DAY_MS)
+        await retention.run(services)
+        assert [await days_of(services, project) != [] for project in found] == [True, False]
+        await project_settings.keep(services.database, clock, found[0].id, "")
+        await retention.run(services)
+        assert await services.engine.query(sql) == [[0]]
+        assert [await verified(services, project) for project in found] == [(1, 0, 1, 0)] * 2
+
+
+async def test_a_run_that_was_killed_is_finished_and_counts_once(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await project_settings.keep(services.database, clock, project.id, "7")
+    await visits.event(services, project)
+    await visits.settle(services)
+    clock.advance(9 * DAY_MS)
+    plan = await retention._plan(services)
+    await services.keys.set([KeySet(retention.PLAN_KEY, msgspec.msgpack.encode(plan))])
+
+    async def count() -> dict[int, int]:
+        return await expirer.count_events(services.engine, plan.cutoffs)
+
+    class Killed(Exception):
+        """In the middle of it."""
+
+    async def die() -> None:
+        await expirer.begin_removing_events(services.engine, plan.cutoffs)
+        raise Killed
+
+    with pytest.raises(Killed):
+        await counts.expire(services.queue, services.keys, clock, f"{plan.day}:rows", count, die)
+    # The next night.
+    clock.advance(DAY_MS)
+    await retention.run(services)
+    assert await verified(services, project) == (1, 0, 1, 0)
+    assert await services.keys.get(retention.PLAN_KEY) is None
+
+
+async def test_users_of_whom_nothing_is_left_go_with_their_names_and_devices(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await project_settings.keep(services.database, clock, project.id, "7")
+    gone, back = (visits.sender(project, ip=f"203.0.113.{number}") for number in (1, 2))
+    for name, who in (("gone", gone), ("back", back)):
+        await visits.event(services, project, who=who)
+        await services.users.identify(IdentifyHit(identifier=name), project, who, geo.UNKNOWN)
+    await visits.settle(services)
+    clock.advance(9 * DAY_MS)
+    known = msgspec.structs.replace(back, identifier="back")
+    await visits.event(services, project, who=known)
+    await visits.settle(services)
+    await retention.run(services)
+    clock.advance(DAY_MS)
+    await visits.settle(services)
+    async with services.database.connect() as connection:
+        left = [await identities.by_identifier(connection, project.id, name) is not None for name in ("gone", "back")]
+    assert left == [False, True]
+    for table, whose in (("user", "id"), ("device", "userId")):
+        sql = f"SELECT uniqExact({whose}) FROM {table} FINAL WHERE projectId = {{project:UInt64}}"
+        assert await services.engine.query(sql, {"project": project.id}) == [[1]], table
+
+
+@pytest.mark.parametrize(("typed", "days"), [("", None), (" 30 ", 30), ("0", 0), ("7", 7), ("36500", 36_500)])
+def test_days_as_they_are_typed(typed: str, days: int | None) -> None:
+    assert project_settings.retention(typed) == days
+
+
+@pytest.mark.parametrize("typed", ["6", "-7", "7.5", "soon", "36501", "٣٠", "9999999999"])
+def test_days_that_are_none(typed: str) -> None:
+    with pytest.raises(ValueError, match="A whole number from 7 to 36500"):
+        project_settings.retention(typed)
