@@ -210,13 +210,13 @@ class SqliteQueue:
     async def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         return await self._call(partial(Writer.set_if_absent, key=key, value=value, expires_ms=expires_ms))
 
+    async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
+        return await self._call(partial(Writer.count_up, key=key, expires_ms=expires_ms))
+
     async def delete(self, key: str, value: bytes | None = None) -> bool:
         return await self._call(partial(Writer.delete, key=key, value=value))
 
     async def scan(self, prefix: str, limit: int) -> list[tuple[str, bytes]]:
-    async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
-        return await self._call(partial(Writer.count_up, key=key, expires_ms=expires_ms))
-
         newer = self._writer.keys.peek_range(prefix)
         now_ms = self._clock.now_ms()
         return await self._read(partial(sqlite_keys.scan, prefix=prefix, limit=limit, newer=newer, now_ms=now_ms))
