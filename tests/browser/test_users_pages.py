@@ -1,5 +1,6 @@
 """The pages of users and the public dashboard in Chromium: three widths, both themes, axe, and without scripts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,18 @@ async def test_a_public_dashboard_is_read_without_a_login(stage: Stage, pages: d
     await page.goto(stage.url + pages["public"])
     await page.get_by_role("link", name="Entry").click()
     await expect(page).to_have_url(f"{stage.url}{pages['public']}?p=entry")
+    # What was chosen in another card stays.
     await page.get_by_role("link", name="Filter by Chrome", exact=True).click()
+    await expect(page).to_have_url(re.compile(r"\?p=entry&f=browser"))
+    await page.get_by_role("link", name="Cities").click()
+    await expect(page).to_have_url(re.compile("cl=cities"))
     await page.get_by_role("link", name="Remove the filter Browser is one of Chrome").click()
-    # Panels are counted once for all who look, so a link in one knows nothing of the tab chosen in another.
-    await expect(page).to_have_url(f"{stage.url}{pages['public']}")
+    await expect(page).to_have_url(f"{stage.url}{pages['public']}?p=entry&cl=cities")
+    await page.get_by_role("link", name="Top", exact=True).click()
+    await expect(page).to_have_url(f"{stage.url}{pages['public']}?cl=cities")
+    # So it does through a form.
+    await page.get_by_text("Filter", exact=True).click()
+    await page.get_by_role("link", name="Device", exact=True).click()
+    await page.get_by_label("Desktop").or_(page.get_by_label("desktop")).check()
+    await page.get_by_role("button", name="Add filter").click()
+    await expect(page).to_have_url(f"{stage.url}{pages['public']}?cl=cities&f=device(device:oneOf:desktop)")

@@ -54,6 +54,8 @@ OWN_GONE = "login 404 404 404 404 404"
 # A form that asks for proof, without it.
 UNPROVED = "login 400 400 400 400 400"
 
+# The secret link of a public dashboard, with a token that is none.
+LINK = {"token": "A" * 24}
 ACCOUNT_FORM = {"role": "member"}
 PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"}
 
@@ -141,6 +143,14 @@ ROWS = {
     # No project is public unless a setting makes it so.
     "GET /public/{domain}": Row(GONE),
     "GET /public/{domain}/panels/{panel}": Row(GONE),
+    "GET /public/{domain}/filter": Row(GONE),
+    "GET /public/{domain}/filter/apply": Row(GONE),
+    "POST /public/{domain}/password": Row(GONE),
+    "GET /public/{domain}/{token}": Row(GONE, places=LINK),
+    "GET /public/{domain}/{token}/panels/{panel}": Row(GONE, places=LINK),
+    "GET /public/{domain}/{token}/filter": Row(GONE, places=LINK),
+    "GET /public/{domain}/{token}/filter/apply": Row(GONE, places=LINK),
+    "POST /public/{domain}/{token}/password": Row(GONE, places=LINK),
     "GET /p/{project}": Row(SEEN),
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
@@ -162,6 +172,7 @@ ROWS = {
     "POST /p/{project}/settings/counting": Row(PROJECT_CHANGE, {"events_prevent_bounce": "on"}),
     "POST /p/{project}/settings/retention": Row(PROJECT_CHANGE, {"retention_days": "90"}),
     "POST /p/{project}/settings/public": Row(PROJECT_CHANGE, {"is_public": "on"}),
+    "POST /p/{project}/settings/public/link": Row(PROJECT_CHANGE),
     "GET /p/{project}/settings/token": Row(PROJECT_ADMINS),
     "POST /p/{project}/settings/token": Row(PROJECT_CHANGE),
     "GET /p/{project}/settings/installation": Row(SEEN),

@@ -1,13 +1,14 @@
 """The public dashboard: who sees it, what it keeps to itself, and how little it may cost."""
 
 import asyncio
+import re
 
 import pytest
 
 from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Site
 from vemetric import errors
-from vemetric.accounts import project_settings
+from vemetric.accounts import project_settings, public_access
 from vemetric.clock import FrozenClock
 from vemetric.model import filter_text
 from vemetric.model.geo import Geo
@@ -20,6 +21,7 @@ from vemetric.web.view import View
 PATH = "/public/shop.example.com"
 SECRET = "gold-4711"
 IDENTIFIER = "erin@example.net"
+PASSWORD = "open sesame"
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ async def test_tells_no_property_and_nobodys_name(anybody: Browser, cast: Cast, 
     page = await anybody.get(PATH + rest)
     assert page.status == 200
     assert "Upgraded" in page.text
-    for kept in (SECRET, IDENTIFIER, cast.shop.token, str(cast.shop.id), "/export/", "/filter?"):
+    for kept in (SECRET, IDENTIFIER, cast.shop.token, str(cast.shop.id), "/export/"):
         assert kept not in page.text, kept
 
 
@@ -173,3 +175,121 @@ async def test_forgets_the_oldest_panels(monkeypatch: pytest.MonkeyPatch) -> Non
     for key in ("a", "b", "c", "b", "a"):
         await window.shared(key, "", count)
     assert len(counted) == 4
+
+
+async def protect(site: Site, cast: Cast, **asked: object) -> str:
+    """Make the dashboard ask for something; where it is from then on."""
+    services = site.services
+    wanted = {"needs_link": False, "needs_password": False} | asked
+    access = await public_access.change(services.database, cast.shop.id, **wanted)  # type: ignore[arg-type]
+    return public_access.path_of(services.secret, cast.shop, access)
+
+
+async def test_a_secret_link_is_the_only_way(anybody: Browser, shown: Site, cast: Cast) -> None:
+    link = await protect(shown, cast, needs_link=True)
+    token = link.removeprefix(f"{PATH}/")
+    assert len(token) == 24
+    page = await anybody.get(link)
+    assert (page.status, page.headers["X-Robots-Tag"]) == (200, "noindex, nofollow")
+    for path in (f"{link}/panels/pages", f"{link}/filter?type=page", f"{link}/filter"):
+        assert (await anybody.get(path)).status == 200, path
+    # Every link of the page keeps to it.
+    assert not re.search(rf'(href|action|hx-get)="{PATH}(?!/{token})', page.text)
+    for rest in ("", "/panels/pages", "/filter", f"/{'A' * 24}", f"/{token.swapcase()}", f"/{'A' * 24}/panels/pages"):
+        assert (await anybody.get(PATH + rest)).status == 404, rest
+    await public_access.renew_link(shown.services.database, cast.shop.id)
+    assert (await anybody.get(link)).status == 404
+
+
+async def test_a_password_is_asked_for_once(anybody: Browser, shown: Site, cast: Cast, clock: FrozenClock) -> None:
+    await protect(shown, cast, needs_password=True, password=PASSWORD)
+    asked = await anybody.get(f"{PATH}?t=7days")
+    assert "asks for a password" in asked.text
+    assert "/pricing" not in asked.text
+    for rest in ("/panels/pages", "/panels/all", "/filter?type=page"):
+        assert (await anybody.get(PATH + rest)).status == 403, rest
+    wrong = await anybody.fill(PATH, {"password": "wrong", "next": PATH}, f"{PATH}/password")
+    assert (wrong.status, "This is not the password." in wrong.text) == (400, True)
+    right = await anybody.fill(f"{PATH}?t=7days", {"password": PASSWORD, "next": f"{PATH}?t=7days"}, f"{PATH}/password")
+    assert (right.status, right.location) == (303, f"{PATH}?t=7days")
+    assert "/pricing" in (await anybody.get(PATH)).text
+    assert (await anybody.get(f"{PATH}/panels/pages")).status == 200
+    [ticket] = [value for name, value in anybody.cookies.items() if "ticket" in name]
+    assert str(cast.shop.id) not in ticket
+    # Another password ends it, and so does time.
+    await protect(shown, cast, needs_password=True, password=f"{PASSWORD} 2")
+    assert "asks for a password" in (await anybody.get(PATH)).text
+    await anybody.fill(PATH, {"password": f"{PASSWORD} 2", "next": "//evil.example"}, f"{PATH}/password")
+    assert "/pricing" in (await anybody.get(PATH)).text
+    clock.advance(8 * 86_400_000)
+    assert "asks for a password" in (await anybody.get(PATH)).text
+
+
+async def test_passwords_are_not_tried_for_long(anybody: Browser, shown: Site, cast: Cast) -> None:
+    await protect(shown, cast, needs_password=True, password=PASSWORD)
+    form = {"csrf": (await anybody.get(PATH)).csrf, "next": PATH}
+    answers = [
+        (await anybody.post(f"{PATH}/password", form | {"password": f"wrong {number}"})).status
+        for number in range(public_access.TRIES.tries)
+    ]
+    assert set(answers) == {400}
+    late = await anybody.post(f"{PATH}/password", form | {"password": PASSWORD})
+    assert late.status == 429
+    assert "Retry-After" in late.headers
+
+
+def test_tickets_are_of_one_dashboard_and_cannot_be_made_up() -> None:
+    access = public_access.PublicAccess(password_hash="a hash")
+    for ticket in ("", "x", "9" * 30 + ".x", f"{1 << 60}.{'0' * 64}", "1.é"):
+        assert not public_access.admits(b"secret", 7, access, ticket, 5)
+    assert public_access.admits(b"secret", 7, public_access.PublicAccess(), "", 5)
+
+
+async def test_admins_say_who_may_see_it(shown: Site, cast: Cast) -> None:
+    alice, settings = await shown.browser_of(cast.alice), f"/p/{cast.shop.id}/settings"
+    form = {"is_public": "on", "is_indexed": "on", "needs_link": "on", "needs_password": "on"}
+    wanting = await alice.fill(settings, form | {"password": ""}, f"{settings}/public")
+    assert (wanting.status, "Type the password" in wanting.text) == (400, True)
+    short = await alice.fill(settings, form | {"password": "short"}, f"{settings}/public")
+    assert (short.status, "at least 8 characters" in short.text) == (400, True)
+    saved = await alice.fill(settings, form | {"password": PASSWORD}, f"{settings}/public")
+    assert saved.status == 303
+    shop = await public_access.of_project(shown.services.database, cast.shop.id)
+    link = public_access.path_of(shown.services.secret, cast.shop, shop)
+    assert shop.password_hash.startswith("$argon2id$")
+    page = await alice.get(settings)
+    assert link in page.text
+    assert shop.password_hash not in page.text
+    bob = await shown.browser_of(cast.bob)
+    assert link not in (await bob.get(settings)).text
+    # An empty password keeps the one there is; without the box it goes.
+    await alice.fill(settings, form | {"password": ""}, f"{settings}/public")
+    assert await public_access.of_project(shown.services.database, cast.shop.id) == shop
+    await alice.fill(settings, {}, f"{settings}/public/link")
+    assert link not in (await alice.get(settings)).text
+    await alice.fill(settings, {"is_public": "on"}, f"{settings}/public")
+    assert (await public_access.of_project(shown.services.database, cast.shop.id)).is_open
+
+
+async def test_anybody_filters_by_forms_that_ask_nothing_personal(anybody: Browser, shown: Site) -> None:
+    types = await anybody.get(f"{PATH}/filter")
+    assert "Page" in types.text
+    assert "Funnel" not in types.text
+    event = await anybody.get(f"{PATH}/filter?type=event&back={PATH}")
+    assert '<option value="Upgraded">' in event.text
+    for kept in ("property", SECRET, "plan", IDENTIFIER):
+        assert kept not in event.text, kept
+    assert 'name="hash"' not in (await anybody.get(f"{PATH}/filter?type=page")).text
+    assert (await anybody.get(f"{PATH}/filter/apply?type=funnel")).status == 404
+    elsewhere = await anybody.get(f"{PATH}/filter/apply?type=event&name=x&name.op=is&back=/p/1")
+    assert elsewhere.location == f"{PATH}?f=event(name:is:x)"
+    back = f"{PATH}?p=entry"
+    applied = await anybody.get(f"{PATH}/filter/apply?type=page&path=/pricing&path.op=is&back={back}")
+    assert applied.location.startswith(f"{PATH}?p=entry&f=page(path:is:/pricing,")
+
+
+async def test_suggestions_are_counted_for_all_and_bounded(anybody: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await anybody.get(f"{PATH}/filter?type=browser")).status == 200
+    monkeypatch.setattr(showcase, "COUNTS_PER_ADDRESS_AND_MINUTE_MAX", 0)
+    assert (await anybody.get(f"{PATH}/filter?type=browser")).status == 200
+    assert (await anybody.get(f"{PATH}/filter?type=os")).status == 429

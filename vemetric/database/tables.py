@@ -355,6 +355,15 @@ saved_filter = Table(
     Index(None, "project_id", "created_at_ms"),
 )
 
+# What a public dashboard asks of those who look; '' for nothing. One that asks nothing has no row.
+public_access = Table(
+    "public_access",
+    metadata,
+    Column("project_id", Unsigned64, ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    _text("link_salt", 16),
+    _text("password_hash"),
+)
+
 # Letters that follow one another until their goal is reached.
 
 mail_sequence = Table(

@@ -1,17 +1,23 @@
 """The cookies of the pages: the login, the secret behind the form tokens, the theme. None is set by the hub."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
 from aiohttp import web
 
 from vemetric.accounts.logins import LIFETIME_DAYS
+from vemetric.accounts.public_access import TICKET_DAYS
 
 LOGIN = "vemetric_login"
 FORMS = "vemetric_forms"
 THEME = "vemetric_theme"
 METHOD = "vemetric_method"
 ATTEMPT = "vemetric_attempt"
+
+# Of one public dashboard: whose, a digest of its domain says.
+TICKET = "vemetric_ticket_"
+TICKET_DIGEST_BYTES = 8
 
 DAY_SECONDS = 86_400
 THEME_SECONDS = 365 * DAY_SECONDS
@@ -79,3 +85,19 @@ def attempt_of(request: web.Request, is_secure: bool) -> str:
 def forget_attempt(response: web.StreamResponse, is_secure: bool) -> None:
     """The way is over."""
     response.del_cookie(named(ATTEMPT, is_secure), path="/", httponly=True, secure=is_secure, samesite=LAX)
+
+
+def keep_ticket(response: web.StreamResponse, domain: str, ticket: str, is_secure: bool) -> None:
+    """Let the browser see a public dashboard that asks for a password."""
+    seconds, name = TICKET_DAYS * DAY_SECONDS, _ticket_name(domain, is_secure)
+    response.set_cookie(name, ticket, max_age=seconds, path="/", httponly=True, secure=is_secure, samesite=LAX)
+
+
+def ticket_of(request: web.Request, domain: str, is_secure: bool) -> str:
+    """The browser's ticket for a public dashboard, '' for none."""
+    return request.cookies.get(_ticket_name(domain, is_secure), "")
+
+
+def _ticket_name(domain: str, is_secure: bool) -> str:
+    digest = hashlib.blake2b(domain.encode("utf-8", "replace"), digest_size=TICKET_DIGEST_BYTES).hexdigest()
+    return named(TICKET + digest, is_secure)

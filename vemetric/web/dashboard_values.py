@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
 from vemetric.model import filter_text, filter_tree, filters, timespan
 from vemetric.model.dashboard import Card, Dashboard
@@ -40,6 +41,7 @@ def chart(
         "series_urls": {key: view.url(path, view.toggled(state, key)) for key in view.SERIES},
         "series_fragments": {key: fragment_url(path, view.CHART, view.toggled(state, key)) for key in view.SERIES},
         "here": view.url(path, state),
+        "state_query": urlencode(view.parameters(state)),
         "chart_fragment": whole_fragment_url(path, view.CHART, state),
         "in_chart": in_chart(path, state),
         "live_url": view.url(path, view.with_timespan(state, Timespan("live"))),
@@ -89,6 +91,7 @@ def card(
         "deeper_links": [None if is_public else _deeper_link(state, choice, line, link) for line in lines],
         "trail": _trail(kind, state, link),
         "here": link(state),
+        "state_query": urlencode(view.parameters(state)),
         "whole": whole_fragment_url(path, kind.name, state),
         "path": path,
         "exports": None if is_public else exports(path, kind.name, state),

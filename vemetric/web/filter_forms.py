@@ -198,3 +198,9 @@ def _made(kind: str, values: Mapping[str, object]) -> Filter:
 TEXT_OPERATORS = tuple((str(one), OPERATORS[one]) for one in TextOperator)
 LIST_OPERATORS = tuple((str(one), OPERATORS[one]) for one in ListOperator)
 PROPERTY_OPERATORS = tuple((str(one), OPERATORS[one]) for one in PropertyOperator if one is not PropertyOperator.ANY)
+# On public dashboards nobody can ask by what those keep to themselves: fragments may be secrets, funnels are not shown.
+PUBLIC_TYPES = {
+    kind: type_._replace(fields=tuple(field for field in type_.fields if field.name != "hash"))
+    for kind, type_ in TYPES.items()
+    if kind != "funnel"
+}

@@ -1,7 +1,6 @@
 """The dashboard's state, which is its URL: read from a query, and written back into the links of the page."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -151,10 +150,14 @@ def toggled(view: View, key: str) -> View:
     return msgspec.structs.replace(view, series=tuple(left)) if left else view
 
 
-def merged(panel: str, page_query: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, Any]:
-    """The query of a page after one of its panels was asked for: the panel's own parameters are those asked."""
+def merged(panel: str, page_query: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
+    """The query of a page after one of its panels was asked for: the panel's own parameters are those asked.
+
+    Whatever else is asked was so when the panel was drawn; since then other panels may have changed it.
+    """
     own = own_parameters(panel)
-    return {name: value for name, value in page_query.items() if name not in own} | dict(asked)
+    kept = {name: value for name, value in page_query.items() if name not in own}
+    return kept | {name: value for name, value in asked.items() if name in own}
 
 
 def _exists(card: str, value: str) -> bool:

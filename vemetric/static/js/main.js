@@ -1,4 +1,5 @@
 // The one entry of every page: each module looks for its own elements and does nothing without them.
+import { startAddress } from "./address.js";
 import { startChart } from "./chart.js";
 import { startCopy } from "./copy.js";
 import { startEvents } from "./events.js";
@@ -19,6 +20,7 @@ function startPart(part) {
 }
 
 startMenus();
+startAddress();
 startTheme();
 startZone();
 startPicture();

@@ -1,7 +1,7 @@
 """GET /p/<project>: the dashboard, or the install page while no event has come."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -38,10 +38,14 @@ Found = TypeVar("Found")
 
 
 class Asked(NamedTuple):
-    """What a page or a part of it is about. icons: emoji by the names of events. showcase: of a public dashboard."""
+    """What a page or a part of it is about. path: of the page. icons: emoji by the names of events.
+
+    showcase: of a public dashboard.
+    """
 
     page: Context
     project: Project
+    path: str
     state: View
     range: Range
     funnels: list[Funnel]
@@ -53,10 +57,6 @@ class Asked(NamedTuple):
     @property
     def is_public(self) -> bool:
         return self.showcase is not None
-
-    @property
-    def path(self) -> str:
-        return f"/public/{self.project.domain}" if self.is_public else f"/p/{self.project.id}"
 
 
 class Late:
@@ -78,22 +78,34 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def page_of(
-    request: web.Request, asked: Asked, saved: list[SavedFilter] | None = None, **frame: Any
+    request: web.Request,
+    asked: Asked,
+    saved: list[SavedFilter] | None = None,
+    disabled: Sequence[str] = (),
+    **frame: Any,
 ) -> web.Response:
-    """The page of what is asked, in its frame; the frame of a public one needs no values. saved: the saved filters."""
+    """The page of what is asked, in its frame; the frame of a public one needs no values.
+
+    saved: the saved filters. disabled: types of filters that there are none of.
+    """
     patience = None if PATIENT_PARAMETER in request.query else PATIENCE_SECONDS
     values = await panels(asked, patience)
     place = Place(asked.path, asked.path, view.parameters(asked.state))
     return render.page(
         request,
         "pages/dashboard.html",
-        bar=filter_bar.bar(place, asked.state.filters, asked.funnels, saved),
+        bar=filter_bar.bar(place, asked.state.filters, asked.funnels, saved, disabled),
         **(values | tools_values(asked) | frame),
     )
 
 
-async def ask(request: web.Request, project: Project, state: View, showcase: Showcase | None = None) -> Asked:
-    """What a request is about: its state with everything that this refers to. showcase: for a public dashboard."""
+async def ask(
+    request: web.Request, project: Project, state: View, showcase: Showcase | None = None, path: str = ""
+) -> Asked:
+    """What a request is about: its state with everything that this refers to.
+
+    showcase, path: of a public dashboard, and where it is.
+    """
     page = context.of(request)
     funnels = await filters.funnels_of(request, project)
     live = request.app[LIVE]
@@ -104,7 +116,8 @@ async def ask(request: web.Request, project: Project, state: View, showcase: Sho
         now_ms = showcase.moment(is_live=is_live)
     range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     icons = await event_icons.of_project(page.services.database, project.id)
-    return Asked(page, project, state, range_, funnels, compile_filters(state.filters, funnels), icons, live, showcase)
+    conditions, at = compile_filters(state.filters, funnels), path or f"/p/{project.id}"
+    return Asked(page, project, at, state, range_, funnels, conditions, icons, live, showcase)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:

@@ -34,8 +34,9 @@ async def part_of(request: web.Request, ask: Callable[[dict[str, str]], Awaitabl
     panel, query = request.match_info["panel"], dict(request.query)
     if panel not in (ALL, view.CHART, *cards.KINDS):
         raise errors.NotFound
-    if panel != ALL:
-        query = view.merged(panel, _page_query(request), query)
+    page_query = _page_query(request)
+    if panel != ALL and page_query is not None:
+        query = view.merged(panel, page_query, query)
     asked = await ask(query)
     if panel == ALL:
         return render.page(request, "panels/all.html", **await dashboard.panels(asked))
@@ -54,7 +55,7 @@ async def part_of(request: web.Request, ask: Callable[[dict[str, str]], Awaitabl
     return response
 
 
-def _page_query(request: web.Request) -> dict[str, str]:
-    """The query of the page that the panel stands in, where a script says which one that is."""
+def _page_query(request: web.Request) -> dict[str, str] | None:
+    """The query of the page that the panel stands in; None where no script says which one that is."""
     address = request.headers.get(CURRENT_URL_HEADER, "")
-    return dict(parse_qsl(urlsplit(address).query)) if address else {}
+    return dict(parse_qsl(urlsplit(address).query)) if address else None

@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import project_settings
+from vemetric.accounts import project_settings, public_access
 from vemetric.model import calendar
 from vemetric.model.project import Project
 from vemetric.web import context, forms, render
@@ -23,10 +23,13 @@ class Details(msgspec.Struct, frozen=True):
 
 
 class Publicity(msgspec.Struct, frozen=True):
-    """The form of the public dashboard; `on` where a box is ticked."""
+    """The form of the public dashboard; `on` where a box is ticked. password: a new one, '' for that there is."""
 
     is_public: str
     is_indexed: str
+    needs_link: str
+    needs_password: str
+    password: str
 
 
 class Counting(msgspec.Struct, frozen=True):
@@ -64,10 +67,28 @@ async def publish(request: web.Request) -> web.Response:
     """Show the dashboard to everybody, or no longer."""
     project, form = await context.project_to_change(request), await forms.read(request, Publicity)
     services = context.of(request).services
-    await project_settings.publish(
-        services.database, services.clock, project.id, form.is_public == "on", form.is_indexed == "on"
-    )
+    try:
+        access = await public_access.change(
+            services.database,
+            project.id,
+            needs_link=form.needs_link == "on",
+            needs_password=form.needs_password == "on",  # noqa: S105 - a box that is ticked
+            password=form.password,
+        )
+    except errors.Invalid as error:
+        details = Details(project.name, project.domain, project.time_zone)
+        return await _page(request, project, details, render.problems_of(error, "password"))
+    # What not everybody may see search engines may not list.
+    is_indexed = form.is_indexed == "on" and access.is_open
+    await project_settings.publish(services.database, services.clock, project.id, form.is_public == "on", is_indexed)
     services.projects.forget()
+    return render.redirect(f"/p/{project.id}/settings?saved=1#public")
+
+
+async def renew_link(request: web.Request) -> web.Response:
+    """Make another secret link; whoever has the old one sees nothing any more."""
+    project = await context.project_to_change(request)
+    await public_access.renew_link(context.of(request).services.database, project.id)
     return render.redirect(f"/p/{project.id}/settings?saved=1#public")
 
 
@@ -121,10 +142,13 @@ async def rotate_token(request: web.Request) -> web.Response:
 async def _page(
     request: web.Request, project: Project, form: Details, problems: dict[str, str], keeping: Keeping | None = None
 ) -> web.Response:
-    frame = await shell.project_settings(request, project, AREA)
+    frame, services = await shell.project_settings(request, project, AREA), context.of(request).services
+    access = await public_access.of_project(services.database, project.id)
     return render.page(
         request,
         "pages/project/general.html",
+        access=access,
+        public_path=public_access.path_of(services.secret, project, access),
         status=400 if problems else 200,
         form=form,
         keeping=keeping or Keeping("" if project.retention_days is None else str(project.retention_days)),
