@@ -12,7 +12,7 @@ from tests.accounts.test_pictures import a_png
 from tests.browser.conftest import EMAIL, Stage, Watcher, sign_in
 from tests.kit import axe, mail_server
 from tests.kit.mail_server import MailServer, do_errands, html_of, text_of
-from vemetric.accounts import signup, tips, verification
+from vemetric.accounts import deletion, signup, tips, verification
 from vemetric.accounts.post import Post
 from vemetric.mail import letters
 from vemetric.mail.letters import Words
@@ -69,7 +69,12 @@ async def stored_account(stage: Stage) -> str:
 
 async def the_settings(stage: Stage) -> dict[str, str]:
     """What is looked at by Mara, the operator."""
-    letter = await stage.services.post.send(letters.try_out(), "new@example.com")
+    services, project = stage.services, stage.project.id
+    letter = await services.post.send(letters.try_out(), "new@example.com")
+    account, now_ms = await stored_account(stage), services.clock.now_ms()
+    async with services.database.begin() as connection:
+        asked = await verification.begin(connection, account, Purpose.NEW_ADDRESS, "new@example.com", now_ms)
+    token = deletion.token_of(services.secret, now_ms + deletion.HOUR_MS, account, project)
     return {
         "account": "/account",
         "account-sign-in": "/account/sign-in?saved=1",
@@ -77,6 +82,10 @@ async def the_settings(stage: Stage) -> dict[str, str]:
         "account-letters": "/account/letters",
         "account-letter": f"/account/letters/{letter.id}",
         "account-delete": "/account/delete",
+        "new-address": f"/new-address/{asked.token}",
+        "project-delete-letter": f"/p/{project}/delete",
+        "project-delete-mailed": f"/p/{project}/delete?mailed=1",
+        "project-delete-link": f"/p/{project}/delete/{token}",
     }
 
 

@@ -20,6 +20,13 @@ SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 
 
 @pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Plans are on sale; nothing is asked of Paddle before one is bought."""
+    paddle = {"PADDLE_WEBHOOK_SECRET_KEY": "s", "PADDLE_PLANS": "pri_a=10000,pri_b=100000", "PADDLE_API_KEY": "k"}
+    return environ | paddle
+
+
+@pytest.fixture
 async def mara(stage: Stage) -> Account:
     """The operator, with something in every list of the settings."""
     database, clock = stage.services.database, stage.services.clock
@@ -58,6 +65,7 @@ async def the_pages(stage: Stage) -> dict[str, str]:
         "organization-members": f"{organization}/settings/members",
         "organization-member": f"{organization}/settings/members/{tove.account_id}",
         "organization-usage": f"{organization}/settings/usage",
+        "organization-plan": f"{organization}/settings/billing/plans/pri_b",
         "organization-features": f"{organization}/settings/features",
         "organization-leave": f"{organization}/leave",
         "organization-new": "/organizations/new",

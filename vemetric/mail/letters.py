@@ -71,7 +71,7 @@ def confirm_new_address(name: str, url: str, hours: int) -> Words:
     return Words(
         "change-email",
         "Confirm your new address",
-        (f"Hello {name},", "you asked for letters and logins of your account to use this address."),
+        (f"Hello {name},", "You asked for letters and logins of your account to use this address."),
         button=Button("Use this address", url),
         after=(f"The link is valid for {_hours(hours)}.", NOT_YOU),
     )
@@ -84,7 +84,7 @@ def address_was_changed(name: str, new_email: str) -> Words:
         "Your address was changed",
         (
             f"Hello {name},",
-            f"your account now has the address {new_email}. This one is not used any more.",
+            f"Your account now has the address {new_email}. This one is not used any more.",
             "If this was not you, tell whoever runs this server at once.",
         ),
     )
@@ -95,7 +95,7 @@ def reset_password(name: str, url: str, hours: int) -> Words:
     return Words(
         "reset-password",
         "Set a new password",
-        (f"Hello {name},", "here is the link to set a new password for your account."),
+        (f"Hello {name},", "Here is the link to set a new password for your account."),
         button=Button("Set a new password", url),
         after=(f"It works once, within {_hours(hours)}. {DO_NOT_FORWARD}", NOT_YOU),
     )
@@ -109,7 +109,7 @@ def password_was_changed(name: str, forgot_url: str, connected: Sequence[str], s
     return Words(
         "password-changed",
         "Your password was changed",
-        (f"Hello {name},", "the password of your account was changed, and its other logins have ended."),
+        (f"Hello {name},", "The password of your account was changed, and its other logins have ended."),
         after=(*(services if connected else ()), f"If this was not you, set another one now: {forgot_url}"),
     )
 
@@ -119,7 +119,7 @@ def service_was_connected(name: str, service: str, settings_url: str) -> Words:
     return Words(
         "service-connected",
         f"You can sign in with {service} now",
-        (f"Hello {name},", f"your account was connected with {service}: from now on it is a way to sign in."),
+        (f"Hello {name},", f"Your account was connected with {service}: from now on it is a way to sign in."),
         button=Button("See how you sign in", settings_url),
         after=("If this was not you, disconnect it there and change your password.",),
     )
@@ -146,7 +146,7 @@ def project_deletion(name: str, project: str, domain: str, url: str, hours: int)
         f"Delete {project}?",
         (
             f"Hello {name},",
-            f"you asked for the project {project} ({domain}) to be deleted, with every event, visitor and funnel in "
+            f"You asked for the project {project} ({domain}) to be deleted, with every event, visitor and funnel in "
             "it. That cannot be undone.",
         ),
         button=Button("Delete this project", url, is_grave=True),
@@ -182,7 +182,7 @@ def no_project_yet(name: str, url: str) -> Words:
     return Words(
         "no-project-1",
         "Your first project",
-        (f"Hello {name},", "your account is ready, and only a site is missing. A project takes a minute:"),
+        (f"Hello {name},", "Your account is ready, and only a site is missing. A project takes a minute:"),
         bullets=(
             "make a project with the domain of your site",
             "copy one line into its pages",
@@ -199,7 +199,7 @@ def no_project_still(name: str, url: str) -> Words:
         "Is something in the way?",
         (
             f"Hello {name},",
-            "you have no project yet. If something is unclear, answer this letter: it reaches whoever runs this "
+            "You have no project yet. If something is unclear, answer this letter: it reaches whoever runs this "
             "server, who can set it up together with you.",
         ),
         button=Button("Make a project", url),
@@ -211,7 +211,7 @@ def no_events_yet(name: str, project: str, url: str) -> Words:
     return Words(
         "no-events-1",
         f"{project} has no visits yet",
-        (f"Hello {name},", f"the project {project} waits for its first event. What is usually in the way:"),
+        (f"Hello {name},", f"The project {project} waits for its first event. What is usually in the way:"),
         bullets=(
             "the line of script is missing on the live site, or has the token of another project",
             "the site forbids it with a content security policy",
