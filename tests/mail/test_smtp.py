@@ -87,7 +87,7 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_asked_for(mail: Ma
 
 
 async def test_no_name_can_add_a_header(mail: MailServer) -> None:
-    words = letters.invitation("Acme\r\nBcc: victim@example.com", "Mara", f"{SITE}/invite/x", 7)
+    words = letters.invitation("Acme\r\nBcc: victim@example.com", "Mara", "ann@example.com", f"{SITE}/invite/x", 7)
     await a_mailer(mail).send(a_letter(words))
     [letter] = mail.letters
     assert letter["Bcc"] is None

@@ -287,7 +287,8 @@ class TestLetters:
 
     async def test_the_operator_reads_what_could_not_be_sent(self, site: Site, cast: Cast) -> None:
         letter = await site.services.post.send(
-            letters.invitation("<b>Acme</b>", "Alice", "https://stats.example.com/invite/x", 7), "new@example.com"
+            letters.invitation("<b>Acme</b>", "Alice", "ann@example.com", "https://stats.example.com/invite/x", 7),
+            "new@example.com",
         )
         browser = await site.browser_of(cast.olga)
         assert "new@example.com" in (await browser.get("/account/letters")).text
