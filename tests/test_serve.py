@@ -56,7 +56,8 @@ async def test_a_process_answers_what_its_roles_are_for_and_how_it_is(
     assert answers["/e"].status == hub
     assert answers["/login"].status in (pages, 303)
     assert answers["/up"].status == 200
-    needed = {"database": "ok", "queue": "ok"} | ({} if roles == ("hub",) else {"analytics": "ok"})
+    stored = {} if roles == ("hub",) else {"analytics": "ok", "canary": "ok"}
+    needed = {"database": "ok", "queue": "ok"} | stored
     assert msgspec.json.decode(answers["/ready"].body) == {"roles": list(roles)} | needed
 
 
@@ -190,6 +191,23 @@ async def drip(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"a")
         await asyncio.sleep(0.05)
+
+
+async def test_the_operator_may_have_a_listener_alone(live_services: Services, ports: tuple[int, int]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = msgspec.structs.replace(live_services.config, admin_listen=config.Address("127.0.0.1", port))
+    async with serve.site(dataclasses.replace(live_services, config=settings)):
+        for path, alone in (("/metrics", 200), ("/up", 200)):
+            assert (await http.exchange(port, "GET", path, [])).status == alone, path
+        for path in ("/metrics", "/admin", "/admin/", "/admin/system"):
+            assert (await http.exchange(ports[0], "GET", path, [])).status == 404, path
+    async with serve.site(live_services):
+        # Without a token nobody gets figures where everybody can ask.
+        assert (await http.exchange(ports[0], "GET", "/metrics", [])).status == 404
+        for path in ("/healthz/live", "/healthz/ready", "/api/health"):
+            assert (await http.exchange(ports[0], "GET", path, [])).status == 200, path
 
 
 async def test_every_interface_means_ipv4_too(live_services: Services, ports: tuple[int, int]) -> None:

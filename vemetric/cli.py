@@ -83,6 +83,8 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
             result = _move(settings, options)
         elif options.command == "backup":
             result = _backup(settings, options)
+        elif options.command == "doctor":
+            result = _doctor(settings)
         elif options.command == "restore":
             result = _restore(settings, options)
         elif options.command == "healthcheck":
@@ -95,22 +97,15 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
     from vemetric import cli_text
 
     _tell(result, cli_text.of(options.command, result), options.json)
-    return FAILED if result.get("difference") else OK
+    return FAILED if result.get("difference") or result.get("problems") else OK
 
 
 def _serve(settings: "Config", warnings: list[str], probe: Callable[[str], None] | None) -> int:
-    import logging
-
     import uvloop
 
-    from vemetric import serve
+    from vemetric import logs, serve
 
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    for library in QUIET_LIBRARIES:
-        # Their debug lines hold bound values: hashes of passwords, salts.
-        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
+    logs.set_up(settings.log_level, settings.log_format)
     uvloop.run(serve.serve(settings, warnings, **({} if probe is None else {"probe": probe})))
     return OK
 
@@ -133,6 +128,12 @@ def _backup(settings: "Config", options: argparse.Namespace) -> Result:
     from vemetric.moving import backup
 
     return backup.take(settings, Path(options.folder), lambda command, arguments: _do(settings, command, arguments))
+
+
+def _doctor(settings: "Config") -> Result:
+    from vemetric.doctor import examine
+
+    return examine.examine(settings)
 
 
 def _restore(settings: "Config", options: argparse.Namespace) -> Result:
@@ -303,6 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_move(commands)
     _add_backup(commands)
     commands.add("config", "Print every setting and its value in force.")
+    commands.add("doctor", "Look for the usual mistakes of running this, and say how each is mended.")
     commands.add("healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
     _add_mail(commands)
     commands.add("setup-link", "Print a new link to make the first account with; earlier ones end.")

@@ -60,11 +60,18 @@ class Config(msgspec.Struct, frozen=True):
     secret: str
     listen: Address
     hub_listen: Address | None
+    admin_listen: Address | None
+    admin_read_only: bool
+    bullboard_username: str
+    bullboard_password: str
+    metrics_token: str
     public_url: str
     tls_certificate: Path | None
     tls_key: Path | None
     trusted_proxies: str
     log_level: str
+    log_format: str
+    canary: bool
     drain_seconds: int
     time_zone: str
     session_minutes: int
@@ -367,6 +374,38 @@ OPTIONS: tuple[Option, ...] = (
         "A listener of its own for the hub (the ingest endpoints) alone, beside the shared one.",
     ),
     Option(
+        "VEMETRIC_ADMIN_LISTEN",
+        "",
+        parse_optional_address,
+        "address:port, or nothing",
+        "A listener of its own for the operator: /admin and /metrics are answered there alone, the latter to whoever "
+        "can reach it.",
+    ),
+    Option(
+        "VEMETRIC_ADMIN_READ_ONLY",
+        "no",
+        lambda text: one_of("yes", "no")(text) == "yes",
+        "yes or no",
+        "Let /admin show everything and change nothing.",
+    ),
+    Option(
+        "BULLBOARD_USERNAME",
+        "",
+        str,
+        "text without a colon",
+        "Opens /admin to whoever knows this name and BULLBOARD_PASSWORD (HTTP basic auth), beside operator accounts.",
+    ),
+    Option("BULLBOARD_PASSWORD", "", str, "text", "The password that goes with it.", secret=True),
+    Option(
+        "VEMETRIC_METRICS_TOKEN",
+        "",
+        str,
+        "text",
+        "Opens /metrics to whoever sends it: `Authorization: Bearer <token>`. Without it there is no /metrics but on "
+        "VEMETRIC_ADMIN_LISTEN.",
+        secret=True,
+    ),
+    Option(
         "VEMETRIC_PUBLIC_URL",
         "",
         parse_public_url,
@@ -402,6 +441,21 @@ OPTIONS: tuple[Option, ...] = (
         one_of("debug", "info", "warning", "error"),
         "debug, info, warning or error",
         "How much is logged.",
+    ),
+    Option(
+        "VEMETRIC_LOG_FORMAT",
+        "plain",
+        one_of("plain", "json"),
+        "plain or json",
+        "Lines for people, or one JSON object a line: time, level, logger, message, request.",
+    ),
+    Option(
+        "VEMETRIC_CANARY",
+        "on",
+        lambda text: one_of("on", "off")(text) == "on",
+        "on or off",
+        "Send an event of our own a minute through queue, worker and store. No page or count sees it; /ready says so "
+        "when none has arrived for a while.",
     ),
     number("VEMETRIC_DRAIN_SECONDS", 20, 1, 600, "seconds", "How long a stop waits for requests and jobs under way."),
     Option(
@@ -703,6 +757,7 @@ TOGETHER = (
     ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
     ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"),
     ("AWS_S3_ENDPOINT", "AWS_S3_AVATARS_BUCKET"),
+    ("BULLBOARD_USERNAME", "BULLBOARD_PASSWORD"),
 )
 
 

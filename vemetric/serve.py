@@ -21,7 +21,7 @@ from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
-from vemetric.web import app
+from vemetric.web import app, metrics
 from vemetric.web.health import PATHS as health_paths
 from vemetric.web.health import Health
 from vemetric.web.hub import PATHS, Hub
@@ -33,6 +33,7 @@ BUSY_SECONDS_MAX = 15
 BUSY_LOOK_SECONDS = 0.25
 TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
+LAG_SECONDS = 1.0
 # What another process changed is known within a second.
 SALTS_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
@@ -140,6 +141,7 @@ async def site(opened: Services) -> AsyncIterator[str]:
         if context is not None:
             await stack.enter_async_context(task(reload_certificate(context, config)))
         await stack.enter_async_context(task(flush_tap(opened)))
+        await stack.enter_async_context(task(measure_lag(opened)))
         pages = web.AppRunner(
             app.make_app(opened) if WEB in config.roles else app.make_bare_app(),
             access_log=None,
@@ -148,8 +150,11 @@ async def site(opened: Services) -> AsyncIterator[str]:
         )
         await pages.setup()
         stack.push_async_callback(pages.cleanup)
-        put_first(pages, hub, Health(opened))
+        operators = OperatorsPort(asked_for=config.admin_listen is not None)
+        put_first(pages, hub, Health(opened), operators)
         port = await listen(pages, hub, config.listen, "VEMETRIC_LISTEN", context)
+        if config.admin_listen is not None:
+            operators.port = await listen(pages, hub, config.admin_listen, "VEMETRIC_ADMIN_LISTEN", context)
         if config.hub_listen is not None and hub is not None:
             server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
             alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
@@ -159,20 +164,44 @@ async def site(opened: Services) -> AsyncIterator[str]:
         yield public_url.of(config, port)
 
 
-def put_first(pages: web.AppRunner, hub: Hub | None, health: Health) -> None:
+class OperatorsPort:
+    """The listener that the operator has alone, if one is asked for; its port once it listens."""
+
+    def __init__(self, *, asked_for: bool = False) -> None:
+        self.asked_for = asked_for
+        self.port = 0
+
+    def has(self, request: web.BaseRequest) -> bool:
+        """Whether the request came by it."""
+        name = None if request.transport is None else request.transport.get_extra_info("sockname")
+        return self.asked_for and isinstance(name, tuple) and name[1] == self.port
+
+    def hides(self, request: web.BaseRequest) -> bool:
+        """Whether the request asks elsewhere for what is answered there alone."""
+        return self.asked_for and is_operators(request.path) and not self.has(request)
+
+
+def is_operators(path: str) -> bool:
+    """Whether a path is one of the operator's."""
+    return path in (metrics.PATH, "/admin") or path.startswith("/admin/")
+
+
+def put_first(pages: web.AppRunner, hub: Hub | None, health: Health, operators: OperatorsPort | None = None) -> None:
     """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are. Then those
     by which machines look whether this process lives.
     """
     server = pages.server
     if server is None:
         raise RuntimeError("the runner is not set up")
-    rest = server.request_handler
+    rest, operators = server.request_handler, operators or OperatorsPort()
 
     async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
         if hub is not None and request.path in PATHS:
             return await hub.handle(request)
+        if operators.hides(request):
+            return web.Response(status=404)
         if request.path in health_paths:
-            return await health.handle(request)
+            return await health.handle(request, is_private=operators.has(request))
         if not request.headers.get("Expect", "").isascii():
             # The router would quote it in its refusal, which then cannot be written.
             return web.Response(status=417)
@@ -262,6 +291,15 @@ async def follow_salts(opened: Services) -> None:
             await opened.salts.refresh()
         except errors.Unavailable as error:
             log.warning("The salts could not be read again: %s", error.message)
+
+
+async def measure_lag(opened: Services) -> None:
+    """Note how late this process comes to what is due, once a second."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_at = loop.time() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        opened.meters.lag.observe(max(0.0, loop.time() - due_at))
 
 
 async def flush_tap(opened: Services) -> None:

@@ -20,6 +20,7 @@ from vemetric.accounts.tips import Tips
 from vemetric.clickhouse import directory, loader, migrate, user_merges
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.measured import Measured
 from vemetric.clickhouse.sink import Sink
 from vemetric.clock import Clock
 from vemetric.config import HUB, Config
@@ -46,6 +47,7 @@ from vemetric.mail import mailer
 from vemetric.model import private_file
 from vemetric.model.clickhouse_url import ClickHouseUrl
 from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME
+from vemetric.model.meters import Meters
 from vemetric.queues.gate import Gate
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
@@ -96,6 +98,7 @@ class Services:
     paddle: Paddle | None
     pictures: FileStore
     gate: Gate
+    meters: Meters
     probe: Probe
     # Whether this process alone writes to the stores, so that it may remember what it wrote.
     owns_stores: bool
@@ -132,9 +135,8 @@ async def open_services(
     async with AsyncExitStack() as stack:
         trusted_proxies = TrustedProxies(config.trusted_proxies)
         make_private_directory(config.data_dir)
-        engine, database = await open_stores(config, stack, engine)
+        engine, database = await open_measured(config, clock, stack, engine)
         queue = await open_queue(config, clock, stack)
-        places = open_places(config, stack)
         salts = Salts(database, clock)
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
@@ -159,7 +161,7 @@ async def open_services(
             keys=queue,
             engine=engine,
             sink=Sink(engine, probe),
-            places=places,
+            places=open_places(config, stack),
             trusted_proxies=trusted_proxies,
             salts=salts,
             sessions=sessions,
@@ -178,6 +180,7 @@ async def open_services(
             pictures=store.of(config),
             gate=Gate(),
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
+            meters=engine.meters,
             probe=probe,
             owns_stores=is_alone,
         )
@@ -187,6 +190,14 @@ async def end_turns_left(keys: Keys) -> None:
     """End the turns that a killed process left; waiting until they run out would refuse batches for a minute."""
     for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX):
         await turns.end_all(keys, prefix)
+
+
+async def open_measured(
+    config: Config, clock: Clock, stack: AsyncExitStack, engine: Engine | None
+) -> tuple[Measured, Database]:
+    """As open_stores, with every statement of the analytics counted from now on."""
+    opened, database = await open_stores(config, stack, engine)
+    return Measured(opened, Meters(clock.now_ms()), clock), database
 
 
 async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | None) -> tuple[Engine, Database]:

@@ -1,6 +1,8 @@
 """Data through the front door: hits go in as the hub hands them over, and the workers do the rest."""
 
-from typing import Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +26,8 @@ IPHONE = (
     "Version/18.5 Mobile/15E148 Safari/604.1"
 )
 CLAIM_JOBS = 10_000
+
+T = TypeVar("T")
 
 
 async def a_project(services: Services, domain: str | None = None, time_zone: str = "UTC") -> Project:
@@ -82,3 +86,12 @@ async def settle(services: Services) -> None:
                 busy = True
                 write = await handler(claimed, Lease(services.clock, claimed[0].lease_until_ms))
                 await services.queue.ack(claimed, write)
+
+
+async def while_working(services: Services, waiting: Coroutine[Any, Any, T]) -> T:
+    """Wait for something that needs the workers, and let them work meanwhile."""
+    task = asyncio.ensure_future(waiting)
+    while not task.done():
+        await settle(services)
+        await asyncio.wait((task,), timeout=0.01)
+    return await task

@@ -57,6 +57,12 @@ def test_the_policy_lets_nothing_inline_or_foreign_in() -> None:
     assert not [value for name, value in found.items() if name != "report-uri" and value not in ("'self'", "'none'")]
 
 
+async def test_every_answer_tells_its_number(site: Site) -> None:
+    browser = site.browser()
+    numbers = {(await browser.get("/login")).headers["X-Request-Id"] for _ in range(2)}
+    assert len(numbers) == 2
+
+
 async def test_pages_are_never_stored(site: Site, cast: Cast) -> None:
     browser = await site.browser_of(cast.alice)
     for path in ("/login", "/o/acme", f"/p/{cast.shop.id}", "/nothing"):

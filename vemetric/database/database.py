@@ -22,6 +22,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from vemetric import errors
 from vemetric.database import dialect, migrate
+from vemetric.model.store_facts import StoreFacts
 
 CONNECTIONS_MAX = 5
 CONNECTION_WAIT_SECONDS = 10
@@ -160,6 +161,19 @@ class Database:
         """Raise Unavailable unless it can be read now."""
         async with self.connect() as connection:
             await connection.value(sqlalchemy.select(sqlalchemy.literal(1)))
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Connections in use, and how many there may be."""
+        pool = self._engine.pool
+        return (pool.checkedout(), pool.size()) if isinstance(pool, sqlalchemy.QueuePool) else (0, 0)
+
+    async def facts(self) -> StoreFacts:
+        """What kind of database it is, and how large. Raises Unavailable."""
+        async with self.connect() as connection:
+            version = await connection.value(sqlalchemy.text(self._rules.version))
+            size = await connection.value(sqlalchemy.text(self._rules.size))
+        return StoreFacts(self._rules.name, str(version).partition(" ")[0], int(size))
 
     async def close(self) -> None:
         """Close every connection."""

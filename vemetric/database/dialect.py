@@ -24,9 +24,12 @@ class Dialect(NamedTuple):
     way is right. Where it names a statement, a connection that died while idle is noticed before anything was done.
     one_writer: the database is a file with one writer at a time. insert_or_nothing: an INSERT that leaves
     a row it clashes with as it is. retry_waits_seconds: the waits before a transaction that could not be begun is begun
-    again. lock: takes the lock called :name until the transaction ends.
+    again. lock: takes the lock called :name until the transaction ends. version, size: ask for the release, the bytes.
     """
 
+    name: str
+    version: str
+    size: str
     driver: str
     connect_arguments: dict[str, Any]
     insert_or_nothing: Callable[[sqlalchemy.Table], Any]
@@ -59,6 +62,9 @@ def _postgresql_insert(table: sqlalchemy.Table) -> Any:
 
 DIALECTS = {
     "sqlite": Dialect(
+        name="SQLite",
+        version="SELECT sqlite_version()",
+        size="SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
         driver="sqlite+aiosqlite",
         connect_arguments={"isolation_level": None, "timeout": BUSY_SECONDS},
         insert_or_nothing=_sqlite_insert,
@@ -75,6 +81,9 @@ DIALECTS = {
         one_writer=True,
     ),
     "postgresql": Dialect(
+        name="PostgreSQL",
+        version="SELECT current_setting('server_version')",
+        size="SELECT pg_database_size(current_database())",
         driver="postgresql+asyncpg",
         connect_arguments={
             "timeout": CONNECT_SECONDS,

@@ -20,7 +20,7 @@ class Keys(Protocol):
         """True if the key did not exist (or had expired) and now holds the value: the one winner of a race."""
 
     async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
-        """Raise a count by one. The first sets when the key expires, after which it starts anew; (count, expires_ms)."""
+        """Raise a count by one. The first sets when the key expires, then it starts anew; (count, expires_ms)."""
 
     async def delete(self, key: str, value: bytes | None = None) -> bool:
         """Delete; with `value`, only if the key still holds it (a lock is released by its owner only)."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from vemetric.model.store_facts import StoreFacts
 from vemetric.queues.job import DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
 
 
@@ -94,6 +95,9 @@ class Queue(Protocol):
 
     async def stats(self) -> list[QueueStats]:
         """Counts of every queue that has or had jobs."""
+
+    async def facts(self) -> StoreFacts:
+        """What the queue is kept in."""
 
     async def close(self) -> None:
         """Finish what is being written and close."""

@@ -16,6 +16,7 @@ import msgspec
 from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.model.redis_url import RedisUrl
+from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import redis_client, redis_live
 from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
 from vemetric.queues.redis_client import RedisClient
@@ -200,6 +201,9 @@ class RedisQueue(RedisKeys):
             QueueStats(bytes(name).decode(), ready, delayed, claimed, dead, None if oldest < 0 else oldest)
             for name, ready, delayed, claimed, dead, oldest in await self._run("stats")
         ]
+
+    async def facts(self) -> StoreFacts:
+        return redis_client.facts_of(await self._client.info())
 
     async def _claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         lease = random.getrandbits(LEASE_BITS) | 1

@@ -20,12 +20,24 @@ from redis.exceptions import NoScriptError, RedisError
 
 from vemetric import errors
 from vemetric.model.redis_url import CLUSTER, SENTINEL, RedisUrl
+from vemetric.model.store_facts import StoreFacts
 
 SCRIPTS = Path(__file__).parent / "lua"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10
 CONNECTIONS_MAX = 64
 VERSION_MIN = (7, 0)
+# What the operator is told of a server, by its names in INFO.
+TOLD = {
+    "redis_mode": "mode",
+    "os": "system",
+    "uptime_in_seconds": "seconds up",
+    "used_memory_peak_human": "peak memory",
+    "maxmemory_human": "memory limit",
+    "mem_fragmentation_ratio": "fragmentation",
+    "connected_clients": "clients",
+    "blocked_clients": "blocked clients",
+}
 # Of a server whose memory is full. What is under way must be able to finish, or it would stay full.
 REFUSED_WHEN_FULL = {"put", "set_if_absent", "count_up"}
 
@@ -142,6 +154,14 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         "socket_timeout": ANSWER_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
+
+
+def facts_of(info: dict[str, Any]) -> StoreFacts:
+    """A server as its INFO tells of it. Size is its memory."""
+    more = {label: str(info[name]) for name, label in TOLD.items() if info.get(name) not in (None, "")}
+    kind = "Valkey" if info.get("server_name") == "valkey" or "valkey_version" in info else "Redis"
+    version = info.get("valkey_version") or info.get("redis_version", "")
+    return StoreFacts(kind, str(version), int(info.get("used_memory", 0)), more)
 
 
 async def check(client: RedisClient, *, may_lose: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from vemetric import errors
 from vemetric.clock import Clock
+from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
@@ -183,6 +184,9 @@ class SqliteQueue:
 
     async def stats(self) -> list[QueueStats]:
         return await self._read(partial(sqlite_jobs.stats, now_ms=self._clock.now_ms()))
+
+    async def facts(self) -> StoreFacts:
+        return StoreFacts("SQLite", sqlite3.sqlite_version, await asyncio.to_thread(sqlite_schema.bytes_of, self.path))
 
     # Keys
 

@@ -18,6 +18,7 @@ _STATES = {State.READY: (0, 3, 4), State.CLAIMED: (1,), State.DELAYED: (2,)}
 _SHOWN = {0: State.READY, 1: State.CLAIMED, 2: State.DELAYED, 3: State.BLOCKED, 4: State.BLOCKED}
 
 _ROW = "id, queue, state, key, order_key, after, run_at_ms, put_at_ms, deliveries, failures, lease_until_ms, error"
+_STATE, _ERROR = 2, 11
 _ROWS = f"""
 SELECT {_ROW} FROM job WHERE queue = ? AND state IN (SELECT value FROM json_each(?)) AND id < ?
 ORDER BY id DESC LIMIT ?
@@ -116,8 +117,9 @@ def discard_dead(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
 
 
 def _listed(row: Sequence[Any]) -> ListedJob:
-    id_, queue, state, *rest, error = row
-    return ListedJob(id_, queue, _SHOWN[state], *rest, error or "")
+    values = list(row)
+    values[_STATE], values[_ERROR] = _SHOWN[row[_STATE]], row[_ERROR] or ""
+    return ListedJob(*values)
 
 
 def _bundled(id_: int, queue: str, state: int, put_at_ms: int, deliveries: int, lease_until_ms: int) -> ListedJob:

@@ -131,6 +131,11 @@ CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID;
 MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES, _PAUSED)
 
 
+def bytes_of(path: Path) -> int:
+    """How large the file is, with its log."""
+    return sum(one.stat().st_size for one in (path, path.with_name(f"{path.name}-wal")) if one.exists())
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open the file for writing, making or migrating it. Misconfigured, in a sentence, if it cannot be ours."""
     if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:

@@ -20,7 +20,7 @@ from vemetric.web.showcase import Showcase
 def make_app(services: Services) -> web.Application:
     """The application over opened services. It holds nothing that another process would miss."""
     app = web.Application(
-        middlewares=(middleware.secure, middleware.explain, middleware.recognize),
+        middlewares=(middleware.number, middleware.secure, middleware.explain, middleware.recognize),
         client_max_size=forms.BODY_BYTES_MAX,
     )
     app[SERVICES] = services

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vemetric import errors
+from vemetric import errors, logs
 from vemetric.accounts import logins
 from vemetric.accounts.logins import HOUR_MS, PROLONG_AFTER_HOURS
 from vemetric.enrich import client
@@ -19,12 +19,27 @@ from vemetric.web.context import CONTEXT, SERVICES, THEMES, Context
 from vemetric.web.routes import Access
 
 SAFE_METHODS = ("GET", "HEAD")
-FAILURE_NUMBER_BYTES = 4
+REQUEST_ID_BYTES = 6
+REQUEST_ID_HEADER = "X-Request-Id"
 FORMS_SECRET_BYTES = 24
 FORMS_SECRET_CHARACTERS_MAX = 64
 BEGUN = web.RequestKey("begun", web.StreamResponse)
 
 log = logging.getLogger("vemetric.web")
+
+
+@web.middleware
+async def number(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, which its lines in the log bear and its answer tells."""
+    of = secrets.token_hex(REQUEST_ID_BYTES)
+    token = logs.request_id.set(of)
+    try:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers[REQUEST_ID_HEADER] = of
+        return response
+    finally:
+        logs.request_id.reset(token)
 
 
 @web.middleware
@@ -60,15 +75,14 @@ def _explained(request: web.Request, error: Exception) -> web.StreamResponse:
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
-    number = _logged(request)
-    return render.failure(request, 500, f"Something went wrong here. The log says what, at number {number}.")
+    _logged(request)
+    where = logs.request_id.get()
+    return render.failure(request, 500, f"Something went wrong here. The log says what, at number {where}.")
 
 
-def _logged(request: web.Request) -> str:
-    """The number in the log of the exception that is being handled."""
-    number = secrets.token_hex(FAILURE_NUMBER_BYTES)
-    log.exception("%s %s failed (%s)", request.method, _path(request), number)
-    return number
+def _logged(request: web.Request) -> None:
+    """Put the exception that is being handled into the log, with the request's id whatever form the log has."""
+    log.exception("%s %s failed (%s)", request.method, _path(request), logs.request_id.get())
 
 
 async def keep_begun(request: web.Request, response: web.StreamResponse) -> None:

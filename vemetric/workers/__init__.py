@@ -12,12 +12,13 @@ from vemetric import errors
 from vemetric.accounts import errands
 from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
+from vemetric.model.meters import OfQueue
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
 from vemetric.queues.schedule import Entry, Schedule, daily, hourly
 from vemetric.services import Services
-from vemetric.workers import first_event, retention
+from vemetric.workers import canary, first_event, report, retention
 from vemetric.workers.create_user import CreateUserWorker
 from vemetric.workers.device import DeviceWorker
 from vemetric.workers.email import EmailWorker
@@ -69,6 +70,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
         Entry("retention", daily, partial(retention.run, services)),
         Entry("counts", daily, partial(counts.add_up, services.keys, services.clock)),
         Entry("mail", hourly, services.post.sweep),
+        Entry("canary-sweep", daily, partial(canary.sweep, services)),
         Entry("tips", hourly, services.tips.put_due),
     )
 
@@ -87,6 +89,9 @@ async def running(services: Services) -> AsyncIterator[None]:
         timetable = Schedule(services.keys, services.clock, schedule(services))
         timetable.start()
         stack.push_async_callback(timetable.stop)
+        if services.config.canary:
+            stack.push_async_callback(_cancel, asyncio.create_task(canary.watch(services)))
+        stack.push_async_callback(_cancel, asyncio.create_task(report.keep(services)))
         yield
 
 
@@ -107,6 +112,22 @@ async def _start_later(services: Services, stack: AsyncExitStack) -> None:
     _start_pools(services, stack)
 
 
+def counted(handler: Handler, of: OfQueue) -> Handler:
+    """The same handler, its work counted."""
+
+    async def handle(batch: Sequence[Job], lease: Lease) -> Write:
+        try:
+            write = await handler(batch, lease)
+        except Exception:
+            of.failed += 1
+            raise
+        of.done += len(batch)
+        of.batches.observe(len(batch))
+        return write
+
+    return handle
+
+
 async def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -117,7 +138,7 @@ def _start_pools(services: Services, stack: AsyncExitStack) -> None:
     for queue, handler in handlers(services).items():
         spec = PoolSpec(
             queue,
-            handler,
+            counted(handler, services.meters.of_queue(queue)),
             batch_jobs_max=config.batch_jobs_max,
             lease_seconds=config.queue_lease_seconds,
             linger_seconds=config.batch_linger_ms / 1000,
