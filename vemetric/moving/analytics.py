@@ -2,7 +2,7 @@
 that a run after an interruption goes on where the first one stopped.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from vemetric import errors
@@ -74,21 +74,36 @@ async def _copy_table(source: Engine, target: Engine, table: str, tell: Tell) ->
 
 
 async def _pieces(source: Engine, table: str) -> AsyncIterator[Piece]:
-    """Conditions that divide the table, each of about PIECE_ROWS rows."""
+    """Conditions that divide the table, each of at most about PIECE_ROWS rows: some days together, or a part of one."""
     time, spread = TABLES[table]
     part = f"{spread} % {{parts:UInt64}} = {{part:UInt64}}"
     if time is None:
         [[count]] = await source.lookup(f"SELECT count() FROM {table}")  # noqa: S608 - a table of ours
-        days: list[tuple[str, dict[str, Any], int]] = [("", {}, count)]
+        spans: list[tuple[str, dict[str, Any], int]] = [("", {}, count)]
     else:
         by_day = f"SELECT toString(toDate({time})) AS day, count() FROM {table} GROUP BY day ORDER BY day"  # noqa: S608
-        days = [
-            (f"toDate({time}) = {{day:Date}} AND ", {"day": day}, count) for day, count in await source.lookup(by_day)
+        between = f"toDate({time}) BETWEEN {{first:Date}} AND {{last:Date}} AND "
+        spans = [
+            (between, {"first": first, "last": last}, count)
+            for first, last, count in _spans(await source.lookup(by_day))
         ]
-    for condition, values, count in days:
+    for condition, values, count in spans:
         parts = -(-count // PIECE_ROWS)
         for number in range(parts):
             yield Piece(condition + part, {**values, "parts": parts, "part": number})
+
+
+def _spans(days: Iterable[Sequence[Any]]) -> Iterator[tuple[str, str, int]]:
+    """Days with their counts as spans of days that hold PIECE_ROWS at most, or are one day: first, last, count."""
+    first = last = ""
+    held = 0
+    for day, count in days:
+        if held and held + count > PIECE_ROWS:
+            yield first, last, held
+            held = 0
+        first, last, held = first if held else day, day, held + count
+    if held:
+        yield first, last, held
 
 
 async def _found(engine: Engine, table: str, columns: list[str], piece: Piece) -> Found:
