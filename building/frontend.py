@@ -8,6 +8,7 @@ dist/ holds, each under the name it is served by below /static/<version>/:
     tracker/main.js        the browser client, wrapped by tracker/wrapper.js; the hub serves it at /main.js
 and, not served:
     geo/dbip-country.mmdb  the country database
+    docs/index.json        the documentation's pages, for the page that shows them
     notices.json           name, version, licence and licence text of each npm package
     manifest.json          {"version": "<10 hex digits over names and contents>", "files": ["css/base.css", ...]}
 One version covers the whole set: when any file changes, every address changes, and each answer may be cached for ever.
@@ -18,7 +19,7 @@ import os
 import shutil
 from pathlib import Path
 
-from building import environment, world
+from building import documentation, environment, world
 from building.paths import (
     STATIC,
     STATIC_DIST,
@@ -42,7 +43,7 @@ TAKEN = (
 )
 TRACKER_PACKAGE = "@vemetric/web"
 FLAGS_PACKAGE = "flag-icons"
-NOT_SERVED = ("geo",)
+NOT_SERVED = ("geo", "docs")
 
 
 def build() -> str:
@@ -105,6 +106,8 @@ def gather(target: Path) -> None:
     for flag in sorted((NODE_MODULES / FLAGS_PACKAGE / "flags" / "4x3").glob("??.svg")):
         copy(flag, target / "flags" / flag.name)
     (target / "img" / "world.svg").write_text(world.draw(NODE_MODULES), encoding="utf-8")
+    for page in files_below(documentation.build()):
+        copy(page, target / "docs" / page.relative_to(documentation.FOLDER))
     tracker = target / "tracker" / "main.js"
     tracker.parent.mkdir()
     tracker.write_text(wrap_tracker(), encoding="utf-8")

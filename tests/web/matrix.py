@@ -62,6 +62,8 @@ PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"
 ROWS = {
     "GET /static/{version}/{name:.+}": Row(OPEN),
     "GET /robots.txt": Row(OPEN),
+    "GET /docs": Row(OPEN),
+    "GET /docs/{name:.*}": Row(OPEN, places={"name": ""}),
     "POST /csp-report": Row("204 204 204 204 204 204"),
     # Billing is off unless a setting switches it on.
     "POST /webhooks/paddle": Row(GONE),

@@ -10,6 +10,7 @@ from vemetric.web import assets, headers
 from vemetric.web.pages import (
     billing,
     dashboard,
+    docs,
     events,
     exports,
     install,
@@ -65,6 +66,8 @@ class Route(NamedTuple):
 
 
 ROUTES = (
+    Route("GET", "/docs", docs.show, Access.ANYBODY),
+    Route("GET", "/docs/{name:.*}", docs.show, Access.ANYBODY),
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
     Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
