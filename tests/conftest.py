@@ -88,7 +88,7 @@ def settings(environ: dict[str, str], empty_database: Path) -> config.Config:
     """The settings of the test's services, whose data directory has an empty accounts database."""
     directory = Path(environ["VEMETRIC_DATA_DIR"])
     if not directory.exists():
-        directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700, parents=True)
         shutil.copyfile(empty_database, directory / "vemetric.db")
     return config.load(environ)[0]
 
