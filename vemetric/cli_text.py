@@ -204,6 +204,15 @@ def restored(result: Result) -> str:
     return "\n".join(told)
 
 
+def doctor(result: Result) -> str:
+    """Each finding with what mends it."""
+    told = [f"{one['level'].upper()}  {one['what']}\n  {one['fix']}" for one in result["findings"]]
+    if not result["problems"]:
+        beside = "the running process" if result["isRunning"] else "no process runs"
+        told.append(f"{result['checks']} checks found no problem ({beside}).")
+    return "\n".join(told)
+
+
 def megabytes(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB"
 
@@ -220,6 +229,7 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "dead revive": revived,
     "move": moved,
     "backup": backed_up,
+    "doctor": doctor,
     "restore": restored,
     "config": config,
     "healthcheck": healthcheck,

@@ -2,11 +2,12 @@
 asked through control.py, and without one, called by cli.py. Arguments and results are plain JSON values.
 """
 
+import resource
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from vemetric import errors, public_url
+from vemetric import __version__, errors, public_url
 from vemetric.accounts import fields, logins, passwords, projects, setup, signup
 from vemetric.backup import stage
 from vemetric.ingest import jobs
@@ -200,6 +201,11 @@ async def mail_test(services: Services, arguments: Arguments) -> Result:
     return {"letters": [_letter(letter, with_text=False)]}
 
 
+async def identify(services: Services, _: Arguments) -> Result:
+    """What the doctor asks of the process: which program it is, and how many files it may have open."""
+    return {"version": __version__, "filesMax": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}
+
+
 async def stage_backup(services: Services, _: Arguments) -> Result:
     """A copy of this moment, staged in the data directory for whoever asked; see backup/stage.py."""
     return await stage.take(services.config, stage.Stores(services.engine, services.database, services.gate))
@@ -219,6 +225,7 @@ COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "mail test": mail_test,
     "setup-link": setup_link,
     "backup stage": stage_backup,
+    "identify": identify,
 }
 
 

@@ -61,7 +61,7 @@ class Directory:
         ours = Format(FORMAT, engine_version)
         if file.exists():
             theirs = _read(file)
-            if theirs.format > ours.format or _numbers(theirs.engine) > _numbers(ours.engine):
+            if theirs.format > ours.format or numbers(theirs.engine) > numbers(ours.engine):
                 raise errors.Misconfigured(
                     f"The analytics data in {self._path} was written by a newer version of this program "
                     f"(format {theirs.format}, engine {theirs.engine}; this one has {ours.format}, {ours.engine}). "
@@ -99,5 +99,6 @@ def lock(path: Path) -> int:
     return descriptor
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as it is compared."""
     return tuple(int(part) for part in version.split(".") if part.isdigit())

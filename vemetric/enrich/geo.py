@@ -47,6 +47,11 @@ class Places:
             return cls(None, State.UNREADABLE, f"{path} cannot be read as an MMDB file: {error}")
         return cls(reader, State.READY, f"{reader.metadata().database_type} from {path}")
 
+    @property
+    def built_at(self) -> float:
+        """When the database was made, in seconds since 1970 UTC; 0 without one."""
+        return 0.0 if self._reader is None else float(self._reader.metadata().build_epoch)
+
     def close(self) -> None:
         """Give the file back."""
         if self._reader is not None:
