@@ -33,6 +33,7 @@ PROJECT_LINKS = (
     Link("dashboard", "Dashboard", "dashboard", ""),
     Link("users", "Users", "users", "/users"),
     Link("events", "Events", "bolt", "/events", in_bar=False),
+    Link("funnels", "Funnels", "funnel", "/funnels"),
     Link("settings", "Settings", "settings", "/settings", keeps_timespan=False),
 )
 

@@ -10,10 +10,10 @@ from vemetric.database import user_merges
 from vemetric.model import calendar, filter_text
 from vemetric.model import text as shown_text
 from vemetric.model.project import Project
-from vemetric.stats import journey, person, users
+from vemetric.stats import funnels, journey, person, users
 from vemetric.stats.journey import FOREVER_MS
 from vemetric.stats.person import Facts, Known
-from vemetric.web import cards, context, figures, filter_bar, render, user_values
+from vemetric.web import cards, context, figures, filter_bar, funnel_values, render, user_values
 from vemetric.web.filter_bar import Place
 from vemetric.web.pages import filters as filter_pages
 from vemetric.web.pages import shell
@@ -46,6 +46,8 @@ async def show(request: web.Request) -> web.Response:
     counts = await person.count_days(services.engine, project, user_id, edges_ms)
     icons = await event_icons.of_project(services.database, project.id)
     saved = await filter_pages.saved_of(request, project)
+    known = await filter_pages.funnels_of(request, project)
+    reached = await funnels.progress(services.engine, project, user_id, known)
     return render.page(
         request,
         "pages/user.html",
@@ -59,6 +61,7 @@ async def show(request: web.Request) -> web.Response:
         all_url=path,
         is_narrowed=bool(chosen or group.filters),
         chosen=chosen,
+        progress=funnel_values.progress(known, reached, f"/p/{project.id}/funnels"),
         undated_url=filter_bar.address(path, kept),
         heat=user_values.heat(
             edges_ms,
