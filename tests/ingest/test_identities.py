@@ -168,3 +168,32 @@ async def test_an_erased_users_claims_are_found_among_any_number(
         assert await process.by_user(stores.shop, user_id) is None
         left = await stores.queue.scan(identities.CLAIM_PREFIX, 100)
         assert len(left) == 2 * (103 - user_id)
+
+
+async def test_what_was_read_before_an_erasure_is_not_remembered_after_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await stores.process(exclusive=True)
+    await stores.write(Claim(stores.shop, 7, "kim"))
+    read = stored_identities.by_identifier
+
+    async def read_and_erase(connection: Connection, project_id: int, identifier: str) -> int | None:
+        found = await read(connection, project_id, identifier)
+        # The erasure begins and ends between the answer and its hearing.
+        await known.forget(stores.shop, [7])
+        return found
+
+    monkeypatch.setattr(stored_identities, "by_identifier", read_and_erase)
+    assert await known.by_identifier(stores.shop, "kim") == 7
+    assert known.at_once(stores.shop, "kim") is None
+
+
+async def test_a_visitor_gets_one_name_though_a_turn_ended_too_early(stores: Stores, clock: FrozenClock) -> None:
+    first, second = [await stores.process() for _ in range(2)]
+    assert await first.may_name(stores.shop, 7, "ann")
+    # Its turn is over and it goes on all the same.
+    assert not await second.may_name(stores.shop, 7, "bob")
+    assert await second.may_name(stores.shop, 7, "ann")
+    assert await second.may_name(stores.shop, 8, "bob")
+    clock.advance(identities.SETTLED_CLAIM_MS)
+    assert await second.may_name(stores.shop, 7, "bob")

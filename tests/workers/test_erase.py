@@ -5,15 +5,16 @@ import asyncio
 import pytest
 
 from tests.kit import visits
-from vemetric import commands, config, workers
+from vemetric import commands, config, errors, workers
 from vemetric import services as opening
 from vemetric.accounts import projects, removal
 from vemetric.clickhouse import eraser
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
-from vemetric.ingest import jobs
+from vemetric.ingest import erased, jobs
 from vemetric.ingest.hit import IdentifyHit
+from vemetric.ingest.identities import CLAIM_PREFIX
 from vemetric.ingest.who import Sender
 from vemetric.model import erasure, geo, ids
 from vemetric.model.erasure import Erasure
@@ -282,3 +283,62 @@ async def test_late_events_of_who_turned_out_to_be_the_erased_user_are_erased(
     await services.queue.release(late)
     await visits.settle(services)
     assert await verified(services) == (1, 0, 0, 0, 1, 0)
+
+
+async def test_an_event_whose_answer_was_lost_before_it_was_erased_is_counted_once(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    gone = visits.sender(project)
+    for name in ("Again", "Buried"):
+        await visits.event(services, project, name, who=gone)
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    await workers.handlers(services)[jobs.EVENT_QUEUE](claimed, Lease(clock, claimed[0].lease_until_ms))
+    # Stored, and nobody heard of it: one comes again later, one is buried meanwhile.
+    await services.queue.bury(claimed[1:], "the answer was lost")
+    await services.queue.release(claimed[:1])
+    held = await services.queue.claim(jobs.EVENT_QUEUE, 10, 600)
+    await removal.erase_users(services.queue, clock, project.id, [user_of(services, project, gone)])
+    clock.advance(erasure.DELAY_MS)
+    await visits.settle(services)
+    await services.queue.release(held)
+    await visits.settle(services)
+    assert await verified(services) == (2, 0, 0, 0, 2, 0)
+
+
+async def test_who_is_named_while_erased_leaves_no_name(services_at_noon: Services, clock: FrozenClock) -> None:
+    """The worker that makes a user has done its part, and its job is not acknowledged yet, when the user is erased."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    identified = await services.users.identify(IdentifyHit("kim"), project, visits.sender(project), geo.UNKNOWN)
+    claimed = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
+    handler = workers.handlers(services)[jobs.CREATE_USER_QUEUE]
+    write = await handler(claimed, Lease(clock, claimed[0].lease_until_ms))
+    await removal.erase_users(services.queue, clock, project.id, [identified.user_id])
+    clock.advance(erasure.DELAY_MS)
+    [job] = await services.queue.claim(erasure.ERASE_QUEUE, 10, 60)
+    await workers.handlers(services)[erasure.ERASE_QUEUE]([job], Lease(clock, job.lease_until_ms))
+    await services.queue.ack(claimed, write)
+    assert await services.keys.scan(f"{CLAIM_PREFIX}{project.id}:", 10) == []
+    assert await services.identities.by_identifier(project.id, "kim") is None
+
+
+async def test_where_others_erase_too_nothing_is_stored_long_after_the_question(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await visits.event(services, project)
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    handler = workers.handlers(services)[jobs.EVENT_QUEUE]
+    lease = Lease(clock, claimed[0].lease_until_ms)
+    monkeypatch.setattr(services.erased, "_exclusive", False)
+    with monkeypatch.context() as slow:
+        slow.setattr(erased, "ASKED_SECONDS_MAX", 0.0)
+        with pytest.raises(errors.LeaseLost):
+            await handler(claimed, lease)
+    assert set((await rows_left(services, project)).values()) == {0}
+    await handler(claimed, lease)
+    assert (await rows_left(services, project))["event"] == 1
+    assert services.erased.wait_seconds(30) == erased.ASKED_SECONDS_MAX + 30

@@ -410,7 +410,7 @@ async def test_a_user_erased_and_identified_again_has_a_row_again(services_at_no
         {"project": project.id},
     )
     async with services.database.begin() as connection:
-        await identities.forget(connection, project.id, [identified.user_id])
+        await identities.forget(connection, project.id, [identified.user_id], services.clock.now_ms() + 1)
     await services.identities.forget(project.id, [identified.user_id])
     again = await identify(services, project, "ada", data=UserData(set={"b": 1}))
     await visits.settle(services)
@@ -515,3 +515,54 @@ async def test_the_first_event_of_a_project_is_noted(services_at_noon: Services,
 
 def test_quarters_of_hours() -> None:
     assert [first_event.quarterly(ms) for ms in (0, 899_999, 900_000)] == [900_000, 900_000, 1_800_000]
+
+
+async def test_a_visitor_who_is_being_named_elsewhere_is_not_given_away(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    ann = await identify(services, project, "ann", desk)
+    await visits.settle(services)
+    visitor_id = ids.fingerprint_user_id(project.id, phone.ip, visits.IPHONE, services.salts.pair.current)
+    turn = known.turn_of_user(project.id, visitor_id)
+    assert await services.keys.set_if_absent(turn, b"another process", services.clock.now_ms() + 60_000)
+    take, is_asked_for = services.keys.set_if_absent, asyncio.Event()
+
+    async def take_and_tell(key: str, value: bytes, expires_ms: int) -> bool:
+        is_asked_for.set()
+        return await take(key, value, expires_ms)
+
+    monkeypatch.setattr(services.keys, "set_if_absent", take_and_tell)
+    identifying = asyncio.create_task(identify(services, project, "ann", phone))
+    waiting = asyncio.create_task(is_asked_for.wait())
+    await asyncio.wait((identifying, waiting), return_when=asyncio.FIRST_COMPLETED)
+    job = CreateUserJob(project.id, visitor_id, "bob", services.clock.now_ms(), geo.UNKNOWN, "", "")
+    await services.identities.create(job, None)
+    await services.keys.delete(turn)
+    assert (await identifying).user_id == ann.user_id
+    clock.advance(MERGE_MS)
+    assert await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 60) == []
+    await visits.settle(services)
+    assert sorted(await users(services, project, "identifier")) == [["ann"], ["bob"]]
+
+
+async def test_what_is_kept_while_its_user_is_made_is_applied(services_at_noon: Services) -> None:
+    """The worker has looked for a row and found none; before its job is done another worker makes the row."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    who = visits.sender(project)
+    hit = UpdateHit(data=UserData(set={"plan": "pro"}))
+    assert await services.users.update(hit, project, who)
+    claimed = await services.queue.claim(jobs.UPDATE_USER_QUEUE, 10, 600)
+    handler = workers.handlers(services)[jobs.UPDATE_USER_QUEUE]
+    write = await handler(claimed, Lease(services.clock, claimed[0].lease_until_ms))
+    await services.users.identify(IdentifyHit("ann"), project, who, geo.UNKNOWN)
+    made = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
+    makers = workers.handlers(services)[jobs.CREATE_USER_QUEUE]
+    await services.queue.ack(made, await makers(made, Lease(services.clock, made[0].lease_until_ms)))
+    await services.queue.ack(claimed, write)
+    await visits.settle(services)
+    sql = "SELECT customData FROM user FINAL WHERE projectId = {project:UInt64} AND deleted = 0"
+    assert await services.engine.query(sql, {"project": project.id}) == [['{"plan":"pro"}']]

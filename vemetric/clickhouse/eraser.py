@@ -25,6 +25,11 @@ GROUP BY userId
 """  # noqa: S608 - the text holds conditions of ours only
 
 
+STORED = """
+SELECT DISTINCT id FROM event FINAL WHERE sign = 1 AND projectId = {project:UInt64} AND id IN {ids:Array(String)}
+"""
+
+
 async def count_events(engine: Engine, project_id: int, user_ids: Sequence[int], until_ms: int) -> dict[int, int]:
     """How many accepted events of each of the users are stored from before that time.
 
@@ -34,6 +39,12 @@ async def count_events(engine: Engine, project_id: int, user_ids: Sequence[int],
     of_users = {"users": list(user_ids), "until": until_ms} if user_ids else {}
     found = await engine.query(statement, {"project": project_id, **of_users})
     return dict(found)
+
+
+async def stored_events(engine: Engine, project_id: int, ids: Sequence[str]) -> list[str]:
+    """Those of the events that are stored."""
+    found = await engine.query(STORED, {"project": project_id, "ids": list(ids)})
+    return [id_ for (id_,) in found]
 
 
 async def erase_project(engine: Engine, project_id: int) -> None:

@@ -48,7 +48,11 @@ async def insert_if_absent(connection: Connection, project_id: int, user_id: int
     return known
 
 
-async def forget(connection: Connection, project_id: int, user_ids: Sequence[int]) -> int:
-    """Forget who these users of the project are; returns how many were known."""
-    where = (identity.c.project_id == project_id, identity.c.user_id.in_(user_ids))
+async def forget(connection: Connection, project_id: int, user_ids: Sequence[int], before_ms: int) -> int:
+    """Forget who these users of the project were before that time; returns how many were known."""
+    where = (
+        identity.c.project_id == project_id,
+        identity.c.user_id.in_(user_ids),
+        identity.c.created_at_ms < before_ms,
+    )
     return await connection.change(sqlalchemy.delete(identity).where(*where))

@@ -1,7 +1,8 @@
 """What was erased, so that whatever was accepted before and comes late is dropped and counted. Used by the workers."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable
 
 from vemetric.database import erasures
 from vemetric.database.database import Database
@@ -10,13 +11,19 @@ from vemetric.database.erasures import Erased as Erasure
 
 # Clocks of several machines differ; what they noted so long ago is looked up again.
 CLOCKS_DIFFER_MS = 60_000
+# Where others erase too, an insert begins so long after its question at most; who erases waits for it.
+ASKED_SECONDS_MAX = 10.0
+# An event that was stored, and erased with its user, may be delivered once more: its answer was lost.
+COUNTED_PREFIX = "erased-event:"
+COUNTED_KEPT_MS = 7 * 86_400_000
 
 
 class Erased:
     """All erasures.
 
     `exclusive` says that nobody else erases; otherwise what is new is looked up at each question.
-    turn: held between asking and storing, and while an erasure is noted: afterwards nothing of it can be stored.
+    turn: held between asking and storing, and while an erasure is noted: afterwards nothing of it can be stored by this
+    process, and by others only for `wait_seconds`.
     """
 
     def __init__(self, database: Database, *, exclusive: bool) -> None:
@@ -25,18 +32,28 @@ class Erased:
         self._exclusive = exclusive
         self._until_ms: dict[tuple[int, int], int] = {}
         self._newest_ms = 0
+        self._asked_at = 0.0
 
     async def load(self) -> None:
         """Learn of the erasures that are new, at the start of all."""
         async with self._database.connect() as connection:
-            self._learn(await erasures.since(connection, self._newest_ms - CLOCKS_DIFFER_MS))
+            self.learn(await erasures.since(connection, self._newest_ms - CLOCKS_DIFFER_MS))
 
-    async def record(self, erased: Sequence[Erasure]) -> None:
-        """Note erasures durably. When this returns nothing that they cover will be stored any more."""
-        async with self.turn:
-            async with self._database.begin() as connection:
-                await erasures.mark(connection, erased)
-            self._learn(erased)
+    def wait_seconds(self, insert_seconds: float) -> float:
+        """How long after an erasure was noted others may still store what they asked for before.
+
+        insert_seconds: how long one insert may take.
+        """
+        return 0.0 if self._exclusive else ASKED_SECONDS_MAX + insert_seconds
+
+    async def ask(self, accepted: Iterable[tuple[int, int, int]]) -> set[int]:
+        """As `among`, by whoever has the turn and is about to store the others; see `may_store`."""
+        self._asked_at = time.monotonic()
+        return await self.among(accepted)
+
+    def may_store(self) -> bool:
+        """Whether the last answer of `ask` is new enough to begin an insert."""
+        return self._exclusive or time.monotonic() - self._asked_at < ASKED_SECONDS_MAX
 
     async def among(self, accepted: Iterable[tuple[int, int, int]]) -> set[int]:
         """Which of these were erased, by their position. accepted: (project, user, time in ms)."""
@@ -52,8 +69,14 @@ class Erased:
         of_user = self._until_ms.get((project_id, user_id), 0)
         return at_ms < max(of_user, self._until_ms.get((project_id, WHOLE_PROJECT), 0))
 
-    def _learn(self, erased: Iterable[Erasure]) -> None:
+    def learn(self, erased: Iterable[Erasure]) -> None:
+        """Know of erasures that are noted in the store."""
         for one in erased:
             key = (one.project_id, one.user_id)
             self._until_ms[key] = max(one.until_ms, self._until_ms.get(key, 0))
             self._newest_ms = max(self._newest_ms, one.until_ms)
+
+
+def counted_key(project_id: int, event_id: str) -> str:
+    """The key that says of an event that it was counted when it was erased."""
+    return f"{COUNTED_PREFIX}{project_id}:{event_id}"

@@ -24,6 +24,9 @@ from vemetric.model.project import Project
 from vemetric.queues.job import NewJob, Write
 from vemetric.queues.queue import Queue
 
+# So long a visitor whom another process gives a name is waited for, before it is given away all the same.
+NAMING_SECONDS_MAX = 5.0
+
 
 class Step(Enum):
     """What an identification comes to."""
@@ -91,9 +94,8 @@ class Users:
         who = await self._resolver.resolve(sender, now_ms, may_create=False)
         visitor_id = None if who is None else who.user_id
         decision = await self._decide(project.id, visitor_id, hit.identifier)
-        if decision.step is not Step.CREATE:
-            identified = await self._known(decision, hit, project.id, now_ms)
-        else:
+        identified = await self._at_known(decision, hit, project.id, visitor_id, now_ms)
+        if identified is None:
             async with self._alone(project.id, hit.identifier, visitor_id) as (is_ours, own_visitor_id):
                 if is_ours:
                     identified = await self._first(hit, project.id, own_visitor_id, place, now_ms)
@@ -132,6 +134,20 @@ class Users:
         known_id = await self._identities.by_identifier(project_id, identifier)
         return decide(visitor_id, identifier, of_visitor, known_id)
 
+    async def _at_known(
+        self, decision: Decision, hit: IdentifyHit, project_id: int, visitor_id: int | None, now_ms: int
+    ) -> Identified | None:
+        """Steps A and C; None where a user is to be made. A visitor is given away by one at a time, as a name is."""
+        if decision.step is Step.CREATE:
+            return None
+        if decision.merged_id is None:
+            return await self._known(decision, hit, project_id, now_ms)
+        turn = identities.turn_of_user(project_id, decision.merged_id)
+        # Whoever has another process's turn for so long has died.
+        async with self._identities.turns.hold(turn, NAMING_SECONDS_MAX):
+            decision = await self._decide(project_id, visitor_id, hit.identifier)
+            return None if decision.step is Step.CREATE else await self._known(decision, hit, project_id, now_ms)
+
     async def _known(self, decision: Decision, hit: IdentifyHit, project_id: int, now_ms: int) -> Identified:
         """Steps A and C: the user exists. What is said comes first, then the history that turned out to be theirs."""
         user_id = decision.user_id
@@ -162,6 +178,8 @@ class Users:
         if decision.step is not Step.CREATE:
             return await self._known(decision, hit, project_id, now_ms)
         user_id = decision.user_id or ids.new_user_id()
+        if user_id == visitor_id and not await self._identities.may_name(project_id, user_id, hit.identifier):
+            user_id = ids.new_user_id()
         await self._identities.create(
             user_said.creation(hit, project_id, user_id, place, now_ms),
             user_said.update(hit, project_id, user_id, hit.identifier, now_ms),

@@ -33,6 +33,7 @@ CLAIMS_SCANNED_MAX = 10_000
 # Other processes look at claims before they look at the table; this long they may still see one that is written.
 SETTLED_CLAIM_MS = 600_000
 CLAIM_PREFIX = "identity:"
+NAMING_PREFIX = "naming:"
 IDENTIFYING_TURN_PREFIX = "identification"
 # How often, and for how long at most, a server's hit looks whether another process has made its user.
 POLL_SECONDS, POLLS_MAX = 0.1, 50
@@ -69,6 +70,8 @@ class Identities:
         self._identifiers: Believed[tuple[int, int], str] = Believed(clock, CACHED_IDENTITIES_MAX, believed_ms)
         self._claimed_users: dict[tuple[int, str], int] = {}
         self._claimed_identifiers: dict[tuple[int, int], str] = {}
+        # Raised whenever somebody is forgotten: what was read before that is not remembered after it.
+        self._forgotten = 0
 
     async def load(self) -> None:
         """Take the claims of the last run into memory; where there are too many, they are looked up one by one."""
@@ -86,9 +89,10 @@ class Identities:
         claim = await self._read_claim(_identifier_key(project_id, identifier))
         if claim is not None and claim.identifier == identifier:
             return claim.user_id
+        forgotten = self._forgotten
         async with self._database.connect() as connection:
             user_id = await stored_identities.by_identifier(connection, project_id, identifier)
-        if user_id is not None:
+        if user_id is not None and forgotten == self._forgotten:
             self._remember(Claim(project_id, user_id, identifier))
         return user_id
 
@@ -105,9 +109,10 @@ class Identities:
         claim = await self._read_claim(_user_key(project_id, user_id))
         if claim is not None:
             return claim.identifier
+        forgotten = self._forgotten
         async with self._database.connect() as connection:
             identifier = await stored_identities.by_user(connection, project_id, user_id)
-        if identifier is not None:
+        if identifier is not None and forgotten == self._forgotten:
             self._remember(Claim(project_id, user_id, identifier))
         return identifier
 
@@ -137,6 +142,7 @@ class Identities:
 
     async def forget(self, project_id: int, user_ids: Collection[int]) -> None:
         """Remember these users no more, or nobody's claims in a project if none are named: they were erased."""
+        self._forgotten += 1
         for user_id in user_ids:
             if (identifier := self._identifiers.pop((project_id, user_id))) is not None:
                 self._users.pop((project_id, identifier))
@@ -187,6 +193,14 @@ class Identities:
             put.append(jobs.update_job(update))
         await self._queue.put(Write(jobs=put, keys=_key_sets(claim, 0)))
         self._claim(claim)
+
+    async def may_name(self, project_id: int, user_id: int, identifier: str) -> bool:
+        """Whether nobody else gives this visitor another name: a turn may have ended before its holder had."""
+        if self._exclusive:
+            return True
+        name, value = f"{NAMING_PREFIX}{project_id}:{user_id}", identifier.encode()
+        until_ms = self._clock.now_ms() + SETTLED_CLAIM_MS
+        return await self._keys.set_if_absent(name, value, until_ms) or await self._keys.get(name) in (None, value)
 
     def settle(self, settled: Iterable[tuple[Claim, int]]) -> list[KeySet]:
         """Identities whose rows are written: each claim with the user it came to. What to write with their jobs' ack.

@@ -54,16 +54,23 @@ class CreateUserWorker:
                 settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
             self._services.probe("create-user:identified")
             await self._insert_missing(settled, lease)
-        claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
+            # In the turn too: once somebody is erased, no claim names that user again.
+            await self._settle(settled)
         said = await self._said_before(settled)
-        return Write(jobs=[*self._merges(settled), *said], keys=self._services.identities.settle(claims))
+        return Write(jobs=[*self._merges(settled), *said])
+
+    async def _settle(self, settled: Sequence[Settled]) -> None:
+        claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
+        sets = self._services.identities.settle(claims)
+        if sets:
+            await self._services.keys.set(sets)
 
     async def _wanted(self, asked: Sequence[CreateUserJob]) -> list[CreateUserJob]:
         """What was not erased; and the name of who was, and has come back while the job waited.
 
         The job of the second time was not put, as the first one's key was still taken; only its claim was.
         """
-        erased = await self._services.erased.among((job.project_id, job.user_id, job.created_ms) for job in asked)
+        erased = await self._services.erased.ask((job.project_id, job.user_id, job.created_ms) for job in asked)
         now_ms = self._services.clock.now_ms()
         wanted = [job for position, job in enumerate(asked) if position not in erased]
         for project_id, user_id in sorted({(asked[at].project_id, asked[at].user_id) for at in erased}):
@@ -95,7 +102,10 @@ class CreateUserWorker:
             for key in missing
         ]
         await self._services.sink.insert_users(
-            rows, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+            rows,
+            may_insert=lambda: (
+                lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
+            ),
         )
 
     async def _said_before(self, settled: Sequence[Settled]) -> list[NewJob]:

@@ -28,11 +28,13 @@ class DeviceWorker:
         async def write(some: Sequence[SeenDevice]) -> None:
             await self._services.sink.insert_devices(
                 [row_of(device) for device in some],
-                may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
+                may_insert=lambda: (
+                    lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
+                ),
             )
 
         async with self._services.erased.turn:
-            erased = await self._services.erased.among(
+            erased = await self._services.erased.ask(
                 (device.project_id, device.user_id, device.created_ms) for device in unknown
             )
             new = [device for position, device in enumerate(unknown) if position not in erased]

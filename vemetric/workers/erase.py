@@ -6,7 +6,7 @@ What was accepted before and is still to be stored, in line or dead, is dropped 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -15,9 +15,10 @@ from vemetric.database import erasures, identities, user_merges
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
 from vemetric.ingest import batch, jobs, live_session, tap
+from vemetric.ingest.erased import COUNTED_KEPT_MS, counted_key
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import Job, KeySet, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import update_user
@@ -92,16 +93,24 @@ class EraseWorker:
 
         A run that was killed goes on from where its time is noted: who comes back afterwards is a new user.
         """
-        if asked.user_ids:
+        erased = self._services.erased
+        # In the turn, so that nobody is given a name between both.
+        async with erased.turn:
+            now_ms = self._services.clock.now_ms()
+            noted = [
+                erasures.Erased(asked.project_id, user_id, now_ms) for user_id in asked.user_ids or (WHOLE_PROJECT,)
+            ]
             async with self._services.database.begin() as connection:
-                await identities.forget(connection, asked.project_id, asked.user_ids)
-            await self._services.identities.forget(asked.project_id, asked.user_ids)
-        user_ids = asked.user_ids or (WHOLE_PROJECT,)
-        now_ms = self._services.clock.now_ms()
-        await self._services.erased.record([erasures.Erased(asked.project_id, user_id, now_ms) for user_id in user_ids])
+                await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
+                await erasures.mark(connection, noted)
+            if asked.user_ids:
+                await self._services.identities.forget(asked.project_id, asked.user_ids)
+            erased.learn(noted)
         if not self._services.owns_stores:
-            # Batches of other processes that asked before are stored by then.
-            await asyncio.sleep(self._services.config.engine_insert_seconds)
+            await asyncio.sleep(erased.wait_seconds(self._services.config.engine_insert_seconds))
+            # Names that other processes gave meanwhile to whom they had asked about before.
+            async with self._services.database.begin() as connection:
+                await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
         return now_ms
 
     async def _erase_rows(self, project_id: int, user_ids: Sequence[int], until_ms: int) -> None:
@@ -111,6 +120,7 @@ class EraseWorker:
         async with database.connect() as connection:
             was_counted = await erasures.leaving(connection, project_id, noted)
         if not was_counted:
+            await self._note_undecided(project_id, user_ids)
             counts = await eraser.count_events(engine, project_id, user_ids, until_ms)
             async with database.begin() as connection:
                 await erasures.set_leaving(connection, project_id, counts)
@@ -122,6 +132,28 @@ class EraseWorker:
         self._services.probe("erase:removed")
         async with database.begin() as connection:
             await erasures.settle(connection, project_id, noted)
+
+    async def _note_undecided(self, project_id: int, user_ids: Sequence[int]) -> None:
+        """Note which of the events are stored and may be delivered once more: dropped then, they are not counted again.
+
+        The dead ones first, and last: one may be buried, or revived, between two looks.
+        """
+        asked = Erasure(project_id, tuple(user_ids))
+        found = await self._dead_events(asked)
+        async for page in self._services.queue.live(jobs.EVENT_QUEUE):
+            found.update(_event_ids((job.payload for job in page if job.deliveries), asked))
+        found |= await self._dead_events(asked)
+        until_ms = self._services.clock.now_ms() + COUNTED_KEPT_MS
+        for some in batched(sorted(found), KEYS_PAGE):
+            stored = await eraser.stored_events(self._services.engine, project_id, some)
+            await self._services.keys.set([KeySet(counted_key(project_id, id_), b"1", until_ms) for id_ in stored])
+
+    async def _dead_events(self, asked: Erasure) -> set[str]:
+        found, before_id = set[str](), None
+        while page := await self._services.queue.dead(jobs.EVENT_QUEUE, DEAD_PAGE, before_id):
+            before_id = page[-1].id
+            found.update(_event_ids((job.payload for job in page), asked))
+        return found
 
     async def _drop_what_waits(self, asked: Erasure) -> None:
         """Put dead letters back in line, where they are dropped as erased; delete live visits and the tap."""
@@ -146,6 +178,23 @@ class EraseWorker:
                 while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
                     for name, _ in keys:
                         await self._services.keys.delete(name)
+
+
+def batched(items: Sequence[str], count: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + count] for start in range(0, len(items), count))
+
+
+def _event_ids(payloads: Iterable[bytes], asked: Erasure) -> Iterator[str]:
+    """The ids of the events that are to be erased."""
+    for payload in payloads:
+        try:
+            head = jobs.decode_head(payload)
+        except ValueError:
+            continue
+        if not isinstance(head, jobs.EventHead) or head.project_id != asked.project_id:
+            continue
+        if not asked.user_ids or head.user_id in asked.user_ids:
+            yield head.event_id
 
 
 def _speaks_of(queue: str, payload: bytes, asked: Erasure) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
 from vemetric.ingest import jobs
+from vemetric.ingest.erased import counted_key
 from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
@@ -31,15 +32,32 @@ class EventWorker:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
         async with self._services.erased.turn:
-            erased = await self._services.erased.among(
+            erased = await self._services.erased.ask(
                 (payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in payloads
             )
             kept = [position for position in range(len(payloads)) if position not in erased]
             write = await self._store([claimed[at] for at in kept], [payloads[at] for at in kept], lease)
-        dropped = [payload for at in erased if isinstance(payload := payloads[at], EventJob)]
-        now_ms = self._services.clock.now_ms()
-        write.counters = dict(Counter(jobs.erased_counter(payload.project_id, now_ms) for payload in dropped))
+        write.counters = await self._count_dropped(
+            [(claimed[at], payload) for at in erased if isinstance(payload := payloads[at], EventJob)]
+        )
         return write
+
+    async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob]]) -> dict[str, int]:
+        """One that was stored by an earlier delivery was counted when its row was erased."""
+        names = [counted_key(event.project_id, event.event_id) for _, event in dropped]
+        again = [name for name, (job, _) in zip(names, dropped, strict=True) if job.deliveries > 1]
+        counted = await self._services.keys.get_many(again) if again else {}
+        now_ms = self._services.clock.now_ms()
+        return dict(
+            Counter(
+                jobs.erased_counter(event.project_id, now_ms)
+                for name, (_, event) in zip(names, dropped, strict=True)
+                if name not in counted
+            )
+        )
+
+    def _may_insert(self, lease: Lease) -> bool:
+        return lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
 
     async def _store(self, claimed: Sequence[Job], payloads: Sequence[EventJob | LeaveJob], lease: Lease) -> Write:
         of_events = [
@@ -56,7 +74,7 @@ class EventWorker:
         await self._services.sink.insert_events(
             [each.row for each in enriched],
             redelivered=redelivered,
-            may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
+            may_insert=lambda: self._may_insert(lease),
         )
         sourceless = await self._sourceless(events, users)
         await slices.pause()

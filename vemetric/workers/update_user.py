@@ -35,7 +35,7 @@ class UpdateUserWorker:
         updates = [jobs.decode_update(job.payload) for job in claimed]
         async with self._services.erased.turn:
             asked = ((update.project_id, update.user_id, update.updated_ms) for update in updates)
-            erased = await self._services.erased.among(asked)
+            erased = await self._services.erased.ask(asked)
             return await self._done([each for at, each in enumerate(updates) if at not in erased], lease)
 
     async def _done(self, updates: Sequence[UpdateUserJob], lease: Lease) -> Write:
@@ -50,9 +50,26 @@ class UpdateUserWorker:
             if row is not None:
                 changed.append(row)
         await self._services.sink.insert_users(
-            changed, may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds)
+            changed,
+            may_insert=lambda: (
+                lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
+            ),
         )
+        write.jobs += await self._made_meanwhile([key for key in said if key not in rows], write)
         return write
+
+    async def _made_meanwhile(self, without_row: Sequence[UserKey], write: Write) -> list[NewJob]:
+        """Keep what is kept before looking once more: whoever makes a row looks at what is kept after it is made.
+
+        So one of the two sees the other. In the turn, so that an erasure that follows finds it.
+        """
+        kept = [one for one in write.keys if one.value]
+        if not kept:
+            return []
+        await self._services.keys.set(kept)
+        rows = await standing_users.rows(self._services, without_row)
+        now_ms = self._services.clock.now_ms()
+        return [jobs.update_job(UpdateUserJob(*key, "", now_ms)) for key, row in rows.items() if not row.deleted]
 
     async def _do(
         self, row: UserRow | None, kept: list[UpdateUserJob], updates: list[UpdateUserJob], write: Write
@@ -72,7 +89,8 @@ class UpdateUserWorker:
             write.jobs += [passed_on(update, others[0]) for update in (*kept, *updates) if says_something(update)]
             write.keys.append(KeySet(key, b"", 1))
         else:
-            write.keys += self._keep(key, [*kept, *updates])
+            # Those of a delivery that was not acknowledged are kept already.
+            write.keys += self._keep(key, [*kept, *(update for update in updates if update not in kept)])
         return None
 
     async def _meant(self, update: UpdateUserJob, row: UserRow | None) -> int:
