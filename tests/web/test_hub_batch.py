@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -240,3 +241,17 @@ async def test_a_visitor_with_cookies_gets_one(client: Client) -> None:
     await visits.settle(client.services)
     [[user_id]] = await client.stored("DISTINCT userId")
     assert f"_vuid={user_id};" in (answer.header("set-cookie") or "")
+
+
+async def test_batches_of_the_same_past_share_its_visits(client: Client, clock: FrozenClock) -> None:
+    def ago(minutes: int) -> int:
+        return clock.now_ms() - minutes * MINUTE_MS
+
+    await client.taken(event(timestamp=ago(600)), event(timestamp=ago(500)))
+    # Within the first visit, at its end, and between the two.
+    await client.taken(event(timestamp=ago(590)), event(timestamp=ago(561)), event(timestamp=ago(520)))
+    await client.taken(event("Other", userIdentifier="bob", timestamp=ago(595)))
+    of_events = Counter(tuple(one) for one in await client.stored("userId, sessionId"))
+    assert sorted(of_events.values()) == [1, 1, 1, 3]
+    durations = [seconds for (seconds,) in await client.stored("duration", "session")]
+    assert sorted(durations) == [0, 0, 0, 39 * 60]

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.ingest import jobs, user_said
+from vemetric.ingest import jobs, live_session, user_said
 from vemetric.ingest.accept import EVENT_ID_LENGTH, event_job
 from vemetric.ingest.hit import BatchHit
 from vemetric.ingest.live_session import SESSION_ID_LENGTH, Extended, LiveSession, LiveSessions
@@ -38,6 +38,12 @@ BATCH_TURN_PREFIX = "batch:"
 TURN_SECONDS_MAX = 2.0
 # A visit may begin while a batch waits for its turn, or by a clock a little ahead of its sender's: it is the same.
 BEGUN_MEANWHILE_MS_MAX = 60_000
+
+# Of one user: as many as fit into the hours that a batch may speak of, and some.
+PAST_VISITS_MAX = 200
+PAST_PREFIX = "past-visits:"
+
+_past = msgspec.msgpack.Decoder(list[LiveSession])
 
 
 class Dated(NamedTuple):
@@ -84,7 +90,8 @@ class Batches:
 
         Raises Unavailable, with nothing taken, also when other processes take batches of the project for too long.
         """
-        if not any(each.client_id for each in dated):
+        past_ms = self._clock.now_ms() - BEGUN_MEANWHILE_MS_MAX
+        if not any(each.client_id or each.at_ms < past_ms for each in dated):
             return await self._take(dated, of)
         async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}", TURN_SECONDS_MAX) as is_ours:
             if not is_ours:
@@ -103,7 +110,7 @@ class Batches:
 
     async def _put(self, fresh: Sequence[Dated], names: dict[str, str], of: OfSender, repeated: int) -> Taken:
         now_ms = self._clock.now_ms()
-        write, opened, visits = Write(jobs=[], keys=[], counters={}), [], Visits(self._idle_ms)
+        write, opened, visits = Write(jobs=[], keys=[], counters={}), [], Visits(self._keys, self._idle_ms)
         sender, new_cookie_user_id = of.sender, None
         for each in sorted(fresh, key=lambda each: each.at_ms):
             sender_of_hit = _sender_of(each.hit, sender)
@@ -120,6 +127,7 @@ class Batches:
             write.keys += [extended.write] if extended.write.expires_ms > now_ms else []
             if each.client_id:
                 write.keys.append(KeySet(names[each.client_id], b"", now_ms + ID_KEPT_MS))
+        write.keys += visits.kept(now_ms)
         counters = {
             jobs.accepted_counter(of.project.id, now_ms): len(fresh),
             jobs.repeated_counter(of.project.id, now_ms): repeated,
@@ -136,28 +144,35 @@ class Batches:
         return Taken(len(fresh), repeated, new_cookie_user_id)
 
     async def _visit(self, who: Who, at_ms: int, now_ms: int, visits: "Visits") -> Extended:
-        """The visit of that time: one that is known, one of this batch, or a new one."""
+        """The visit of that time: one that is known, one of this batch or an earlier one, or a new one."""
         session = await self._sessions.find(who.key, at_ms)
         if session is not None and session.started_ms <= at_ms + BEGUN_MEANWHILE_MS_MAX:
             return self._sessions.extend(who.key, session, at_ms)
+        await visits.load(who.key)
         if session is None and at_ms + self._idle_ms > now_ms and visits.at(who.key, at_ms) is None:
             return self._sessions.extend(who.key, await self._sessions.open(who.key, at_ms), at_ms)
         return visits.extend(who.key, at_ms)
 
 
 class Visits:
-    """Visits of the past that only a batch knows of."""
+    """Visits of the past that only batches know of: of this one and, as far as they are kept, of those before it."""
 
-    def __init__(self, idle_ms: int) -> None:
+    def __init__(self, keys: Keys, idle_ms: int) -> None:
+        self._keys = keys
         self._idle_ms = idle_ms
         self._by_key: dict[str, list[LiveSession]] = {}
+        self._changed: set[str] = set()
+
+    async def load(self, key: str) -> None:
+        """Learn of the visits that earlier batches have opened. Have the project's turn."""
+        if key not in self._by_key:
+            stored = await self._keys.get(_past_key(key))
+            self._by_key[key] = [] if stored is None else _past.decode(stored)
 
     def at(self, key: str, at_ms: int) -> LiveSession | None:
-        """The visit that was under way then."""
-        for session in self._by_key.get(key, ()):
-            if session.started_ms <= at_ms < session.expires_ms:
-                return session
-        return None
+        """The visit that was under way then; of several the one that began last."""
+        under_way = (each for each in self._by_key.get(key, ()) if each.started_ms <= at_ms < each.expires_ms)
+        return max(under_way, key=lambda each: each.started_ms, default=None)
 
     def extend(self, key: str, at_ms: int) -> Extended:
         """Prolong the visit of that time, or open one."""
@@ -166,8 +181,22 @@ class Visits:
         if session is None:
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), at_ms, 0)
             self._by_key.setdefault(key, []).append(session)
-        session.expires_ms = at_ms + self._idle_ms
+        session.expires_ms = max(session.expires_ms, at_ms + self._idle_ms)
+        self._changed.add(key)
         return Extended(session, is_new, KeySet(key, b"", 1))
+
+    def kept(self, now_ms: int) -> list[KeySet]:
+        """What to write, so that the next batch finds these visits for as long as it may speak of their time."""
+        sets = []
+        for key in self._changed:
+            latest = sorted(self._by_key[key], key=lambda each: each.expires_ms)[-PAST_VISITS_MAX:]
+            told = [
+                (each.session_id, each.started_ms, each.expires_ms)
+                for each in latest
+                if each.expires_ms > now_ms - TIMESTAMP_AGE_MS_MAX
+            ]
+            sets.append(KeySet(_past_key(key), msgspec.msgpack.encode(told), now_ms + ID_KEPT_MS))
+        return sets
 
 
 def when(timestamp: Any, now_ms: int) -> int | None:
@@ -221,6 +250,20 @@ def _sender_of(hit: BatchHit, sender: Sender) -> Sender:
 def id_prefix(project_id: int) -> str:
     """What the keys of all ids begin with that a project's events have borne."""
     return f"batched:{project_id}:"
+
+
+def past_prefix(project_id: int) -> str:
+    """What the keys of all visits of the past begin with that batches of a project have opened."""
+    return f"{PAST_PREFIX}{project_id}:"
+
+
+def _past_key(key: str) -> str:
+    """By the key of the user's live session."""
+    return PAST_PREFIX + key.removeprefix(live_session.KEY_PREFIX)
+
+
+def past_key(project_id: int, user_id: int) -> str:
+    return _past_key(live_session.key(project_id, user_id))
 
 
 def _id_key(project_id: int, client_id: str) -> str:

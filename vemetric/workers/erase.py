@@ -167,6 +167,7 @@ class EraseWorker:
         for user_id in asked.user_ids:
             await self._services.keys.delete(live_session.key(asked.project_id, user_id))
             await self._services.keys.delete(update_user.kept_key(asked.project_id, user_id))
+            await self._services.keys.delete(batch.past_key(asked.project_id, user_id))
         if not asked.user_ids:
             await self._services.identities.forget(asked.project_id, ())
             for prefix in (
@@ -174,6 +175,7 @@ class EraseWorker:
                 f"{live_session.KEY_PREFIX}{asked.project_id}:",
                 update_user.kept_prefix(asked.project_id),
                 batch.id_prefix(asked.project_id),
+                batch.past_prefix(asked.project_id),
             ):
                 while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
                     for name, _ in keys:
