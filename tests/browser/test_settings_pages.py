@@ -99,6 +99,63 @@ async def test_every_page_fits_is_quiet_and_shuts_nobody_out(
     assert watcher.problems == []
 
 
+# A form by its page and a field of it, and what is typed that is wrong there; `project` and `organization` are paths.
+MISTAKES = (
+    ("/account", "name", "x"),
+    ("/account/sign-in", "email_password", "not this one"),
+    ("/account/sign-in", "current_password", "not this one"),
+    ("/account/delete", "typed", "somebody@example.com"),
+    ("/organizations/new", "name", "x"),
+    ("organization/settings", "name", "x"),
+    ("organization/settings/members", "email", "x"),
+    ("organization/settings/usage", "limit", "many"),
+    ("organization/settings/features", "flags", "x" * 101),
+    ("organization/projects/new", "name", "x"),
+    ("organization/delete", "typed", "x"),
+    ("project/settings", "domain", "x"),
+    ("project/settings/exclusions", "ip", "999"),
+    ("project/settings/exclusions", "path", "x" * 300),
+    ("project/settings/icons?event=Buy", "icon", "no"),
+    ("project/settings/keys", "name", ""),
+    ("project/settings/people", "who", "nobody"),
+    ("project/delete", "typed", "x"),
+)
+TABS_MAX = 80
+
+
+async def test_every_form_takes_a_mistake_by_keyboard_without_scripts(
+    stage: Stage, mara: Account, chromium: Browser
+) -> None:
+    """The field is reached by Tab; its error stands beside it, is its description, and the field has the focus."""
+    context = await chromium.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await sign_in(page, stage.url)
+    paths = {"project": f"/p/{stage.project.id}", "organization": f"/o/{stage.project.organization_id}"}
+    for path, field, typed in MISTAKES:
+        start, _, rest = path.partition("/")
+        await page.goto(stage.url + paths.get(start, "") + "/" + rest)
+        # What the browser itself would stop, so that the server's words are seen.
+        for form in await page.locator("form").all():
+            await form.evaluate("(form) => { form.noValidate = true; }")
+        wrong = page.locator(f"#{field}")
+        for _ in range(TABS_MAX):
+            if await wrong.evaluate("(field) => field === document.activeElement"):
+                break
+            await page.keyboard.press("Tab")
+        await expect(wrong, path).to_be_focused()
+        await page.keyboard.press("Control+A")
+        await page.keyboard.press("Delete")
+        await page.keyboard.insert_text(typed)
+        await page.keyboard.press("Enter")
+        error = page.locator(f"#{field}-error")
+        await expect(error, path).to_be_visible()
+        await expect(wrong, path).to_be_focused()
+        await expect(wrong, path).to_have_attribute("aria-invalid", "true")
+        described = await wrong.get_attribute("aria-describedby")
+        assert f"{field}-error" in (described or "").split(), path
+    await context.close()
+
+
 async def test_settings_work_by_keyboard_without_scripts(stage: Stage, mara: Account, chromium: Browser) -> None:
     context = await chromium.new_context(java_script_enabled=False)
     page = await context.new_page()

@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from tests.browser.conftest import Stage, Watcher, sign_in
 from tests.kit import visits
-from tests.web.matrix import ROWS
+from tests.web.matrix import ROWS, plain
 from vemetric.accounts import api_keys, event_icons, exclusions, invitations, organizations, project_settings
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import projects as stored_projects
@@ -111,7 +111,7 @@ def addresses(places: dict[str, str]) -> list[str]:
             continue
         if "/export" in path:
             continue
-        address = path.replace(":.+}", "}").format_map(_Places(places))
+        address = plain(path).format_map(_Places(places))
         queries = QUERIES if path in ("/p/{project}", "/public/{domain}") else QUERIES[:2]
         found += [address + query for query in queries]
     return found

@@ -8,6 +8,7 @@ The names in braces of a path stand for things of the organization Acme, its pro
 test_matrix.py); a row may name others under `places`. `form` is filled in well enough to be taken.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -26,6 +27,15 @@ class Row(NamedTuple):
     other_key: str = ""
     # Streams without an end are asked for their head only.
     is_stream: bool = False
+
+
+# A name in braces with the pattern of what may stand for it, which may have braces itself.
+_PATTERN = re.compile(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}")
+
+
+def plain(path: str) -> str:
+    """A route's path with nothing but names in its braces."""
+    return _PATTERN.sub(r"{\1}", path)
 
 
 # Of whom a page asks nothing.
@@ -58,7 +68,6 @@ UNPROVED = "login 400 400 400 400 400"
 LINK = {"token": "A" * 24}
 ACCOUNT_FORM = {"role": "member"}
 PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"}
-FUNNEL_FORM = {"name": "Sign-up", "amount": "7", "unit": "days", "step.0.id": "a", "step.0.path": "/pricing"}
 
 ROWS = {
     "GET /static/{version}/{name:.+}": Row(OPEN),
@@ -158,15 +167,6 @@ ROWS = {
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
     "GET /p/{project}/export/users.{format}": Row(SEEN, places={"format": "csv"}),
-    "GET /p/{project}/export/funnels.{format}": Row(SEEN, places={"format": "csv"}),
-    "GET /p/{project}/funnels": Row(SEEN),
-    "GET /p/{project}/funnels/new": Row(PROJECT_ADMINS),
-    "POST /p/{project}/funnels/new": Row(PROJECT_CHANGE, FUNNEL_FORM),
-    "GET /p/{project}/funnels/{funnel}": Row(SEEN),
-    "GET /p/{project}/funnels/{funnel}/edit": Row(PROJECT_ADMINS),
-    "POST /p/{project}/funnels/{funnel}/edit": Row(PROJECT_CHANGE, FUNNEL_FORM),
-    "GET /p/{project}/funnels/{funnel}/delete": Row(PROJECT_ADMINS),
-    "POST /p/{project}/funnels/{funnel}/delete": Row(PROJECT_CHANGE),
     "GET /p/{project}/users": Row(SEEN),
     # There is no user yet.
     "GET /p/{project}/users/{user}": Row(OWN_GONE),
