@@ -68,6 +68,7 @@ UNPROVED = "login 400 400 400 400 400"
 LINK = {"token": "A" * 24}
 ACCOUNT_FORM = {"role": "member"}
 PROJECT_FORM = {"name": "Blog", "domain": "blog.example.com", "time_zone": "UTC"}
+FUNNEL_FORM = {"name": "Sign-up", "amount": "7", "unit": "days", "step.0.id": "a", "step.0.path": "/pricing"}
 
 ROWS = {
     "GET /static/{version}/{name:.+}": Row(OPEN),
@@ -167,6 +168,15 @@ ROWS = {
     "GET /p/{project}/panels/{panel}": Row(SEEN),
     "GET /p/{project}/export/{panel}.{format}": Row(SEEN, places={"panel": "pages", "format": "csv"}),
     "GET /p/{project}/export/users.{format}": Row(SEEN, places={"format": "csv"}),
+    "GET /p/{project}/export/funnels.{format}": Row(SEEN, places={"format": "csv"}),
+    "GET /p/{project}/funnels": Row(SEEN),
+    "GET /p/{project}/funnels/new": Row(PROJECT_ADMINS),
+    "POST /p/{project}/funnels/new": Row(PROJECT_CHANGE, FUNNEL_FORM),
+    "GET /p/{project}/funnels/{funnel}": Row(SEEN),
+    "GET /p/{project}/funnels/{funnel}/edit": Row(PROJECT_ADMINS),
+    "POST /p/{project}/funnels/{funnel}/edit": Row(PROJECT_CHANGE, FUNNEL_FORM),
+    "GET /p/{project}/funnels/{funnel}/delete": Row(PROJECT_ADMINS),
+    "POST /p/{project}/funnels/{funnel}/delete": Row(PROJECT_CHANGE),
     "GET /p/{project}/users": Row(SEEN),
     # There is no user yet.
     "GET /p/{project}/users/{user}": Row(OWN_GONE),
