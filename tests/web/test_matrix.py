@@ -10,11 +10,13 @@ import sqlalchemy
 
 from tests.web.conftest import Browser, Cast, Site
 from tests.web.matrix import ASKERS, ROWS, Row, plain
-from vemetric.accounts import api_keys, invitations, logins, projects, signup
+from vemetric.accounts import api_keys, funnels, invitations, logins, projects, signup
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored_organizations
 from vemetric.database import tables
 from vemetric.model.account import Account
+from vemetric.model.filters import PageFilter, Text
+from vemetric.model.funnel import Step
 from vemetric.model.organization import Membership, Role
 from vemetric.web import cookies, forms
 from vemetric.web.routes import ROUTES
@@ -96,6 +98,8 @@ async def stage(site: Site, cast: Cast) -> Stage:
         await stored_organizations.set_access(connection, "acme", dora.id, (blog.id,))
     invited = await invitations.create(database, clock, "acme", cast.alice, Role.MEMBER)
     opened = [await api_keys.create(database, clock, one.id, cast.olga, "Reports") for one in (cast.shop, elsewhere)]
+    drawn = funnels.Drawn("Trial", "", 60, (Step("s", "", PageFilter(Text(value="/"))),))
+    funnel = await funnels.make(database, clock, cast.shop.id, drawn)
     people = (None, cast.charlie, cast.bob, dora, cast.alice, cast.olga)
     places = {
         "organization": "acme",
@@ -104,6 +108,7 @@ async def stage(site: Site, cast: Cast) -> Stage:
         "account": cast.bob.id,
         "invitation": invited.token,
         "key": opened[0][1].id,
+        "funnel": funnel.id,
         "user": "7",
         "token": "t",
         "panel": "pages",
