@@ -70,10 +70,14 @@ async def load_journey(
     before: tuple[int, str] = LATEST,
     group: Group = model.NOTHING,
     limit: int = STEPS_ROWS,
+    offset: int = 0,
 ) -> Journey:
-    """What a user did within a window, before a mark; group: filters on the single events. Raises StoreBusy."""
+    """What a user did within a window, before a mark; group: filters on the single events. Raises StoreBusy.
+
+    offset: how many of those to leave out first.
+    """
     reader, compiled = Reader(engine), filters.compile_filters(group)
-    asked: dict[str, Any] = {"project": project.id, "user": user_id, "limit": limit + 1}
+    asked: dict[str, Any] = {"project": project.id, "user": user_id, "limit": limit + 1, "offset": offset}
     asked |= {"start": window_ms[0], "end": window_ms[1], "beforeAt": before[0], "beforeId": before[1]}
     asked |= compiled.parameters
     rows = await reader.rows("user_journey", asked, {"event": compiled.single_events()})

@@ -14,6 +14,10 @@ from vemetric.stats.query import Reader
 LOOK_BACK_MS = 90 * 86_400_000
 VALUES_MAX = 200
 EVENTS, VISITS = "event_values", "session_values"
+COUNTRIES_MAX = 1000
+BY_WORD = "value ASC COLLATE 'en', value"
+# Names of our own stand where people look for what they are called.
+BY_WORDS = {"event": "if(value = '$$outboundLink', 'Outbound link', value) ASC COLLATE 'en', value"}
 OF_EVENTS = "isPageView = 0"
 OF_ONE_EVENT = "isPageView = 0 AND ({event:String} = '' OR name = {event:String})"
 
@@ -73,6 +77,7 @@ async def of_fields(
         "start": start_ms,
         "end": range_.end_ms,
         "limit": VALUES_MAX,
+        "offset": 0,
         "event": event,
         "property": property_,
         "domain": project.domain,
@@ -83,6 +88,21 @@ async def of_fields(
         rows = await reader.rows(source.statement, parameters, {"value": source.value, "rows": source.rows})
         found[name] = _in_order(name, [str(row[0]) for row in rows])
     return found
+
+
+async def page_of_field(
+    reader: Reader, project_id: int, range_: Range, name: str, limit: int, offset: int
+) -> list[str]:
+    """Values of a field within the range alone, in the order of words; countries by their names. Raises StoreBusy."""
+    source = FIELDS[name]
+    parameters = {"project": project_id, "start": range_.start_ms, "end": range_.end_ms, "event": ""}
+    expressions = {"value": f"toString({source.value})", "rows": source.rows, "order": BY_WORDS.get(name, BY_WORD)}
+    if name != "country":
+        rows = await reader.rows(source.statement, parameters | {"limit": limit, "offset": offset}, expressions)
+        return [str(row[0]) for row in rows]
+    # There are a few hundred of them, and the store does not know their names.
+    rows = await reader.rows(source.statement, parameters | {"limit": COUNTRIES_MAX, "offset": 0}, expressions)
+    return _in_order(name, [str(row[0]) for row in rows])[offset : offset + limit]
 
 
 def _in_order(name: str, values: list[str]) -> list[str]:

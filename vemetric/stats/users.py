@@ -3,6 +3,7 @@
 Lists are bounded pages; where one ends, the next begins after a Mark.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,10 +11,12 @@ import msgspec
 
 from vemetric.clickhouse.engine import Engine
 from vemetric.model.dashboard import Range
+from vemetric.model.filters import EventFilter
 from vemetric.model.project import Project
 from vemetric.stats import filters
 from vemetric.stats.dashboard import online_since
 from vemetric.stats.filters import Conditions
+from vemetric.stats.predicates import Binder, conditions
 from vemetric.stats.query import Query, Reader
 
 USERS_ROWS = 50
@@ -37,6 +40,8 @@ class Sort(StrEnum):
 
     SEEN = "seen"
     NAME = "name"
+    IDENTIFIER = "identifier"
+    COUNTRY = "country"
     EVENT = "event"
 
 
@@ -44,6 +49,8 @@ class Sort(StrEnum):
 SORTS = {
     Sort.SEEN: ("lastSeen", "Int64", "0"),
     Sort.NAME: ("name", "String", "name = ''"),
+    Sort.IDENTIFIER: ("identifier", "String", "identifier = ''"),
+    Sort.COUNTRY: ("country", "String", "country = ''"),
     Sort.EVENT: ("fired", "Int64", "fired = 0"),
 }
 
@@ -57,13 +64,17 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which users, in which order. event: a name for Sort.EVENT, '' for any; after: where the page before ends."""
+    """Which users, in which order. event: a name for Sort.EVENT, '' for any; fires: the same as a filter, with more
+    than a name. after: where the page before ends; offset: how many to leave out instead.
+    """
 
     search: str = ""
     sort: Sort = Sort.SEEN
     is_descending: bool = True
     event: str = ""
     after: Mark | None = None
+    fires: EventFilter | None = None
+    offset: int = 0
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -97,7 +108,7 @@ async def load_page(
 ) -> Page:
     """A page of the users who did anything in the range. Raises StoreBusy."""
     query = Query(project.id, range_, conditions_)
-    parameters = query.parameters() | {"limit": limit + 1}
+    parameters = query.parameters() | {"limit": limit + 1, "offset": wanted.offset}
     expressions, bound = _expressions(wanted)
     expressions["users"] = conditions_.users()
     found = await Reader(engine).rows("users", parameters | bound, expressions)
@@ -110,6 +121,17 @@ async def load_page(
     return Page(users, total, Mark(last[7], last[6], last[0]))
 
 
+async def load_told(engine: Engine, project: Project, ids: Sequence[int]) -> dict[int, tuple[dict[str, Any], str]]:
+    """What a site told of some users, by id: attributes and the address of a picture. Raises StoreBusy."""
+    rows = await Reader(engine).rows("users_told", {"project": project.id, "users": list(ids)}) if ids else []
+    return {id_: (_attributes(data), avatar_url) for id_, data, avatar_url in rows}
+
+
+def _attributes(data: str) -> dict[str, Any]:
+    attributes = msgspec.json.decode(data or "{}")
+    return attributes if isinstance(attributes, dict) else {}
+
+
 def _expressions(wanted: Wanted) -> tuple[dict[str, str], dict[str, Any]]:
     """The places of the statement that differ, and what they bind."""
     sort, kind, is_last = SORTS[wanted.sort]
@@ -117,6 +139,10 @@ def _expressions(wanted: Wanted) -> tuple[dict[str, str], dict[str, Any]]:
     bound: dict[str, Any] = {}
     if wanted.sort is Sort.EVENT and wanted.event:
         expressions["fires"], bound["fires"] = "name = {fires:String}", wanted.event[:EVENT_CHARACTERS_MAX]
+    if wanted.sort is Sort.EVENT and wanted.fires is not None:
+        binder = Binder("w")
+        expressions["fires"] = conditions(wanted.fires, binder).row()
+        bound |= binder.values
     if wanted.search:
         expressions["found"], bound["search"] = FOUND, wanted.search[:SEARCH_CHARACTERS_MAX]
     if wanted.after is not None:

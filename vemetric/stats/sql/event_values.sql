@@ -11,6 +11,6 @@ FROM
 )
 WHERE value != ''
 GROUP BY value
-ORDER BY count() DESC, value
-LIMIT {limit:UInt64}
+ORDER BY /*order{*/ count() DESC, value /*}*/
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 SETTINGS max_block_size = 8192

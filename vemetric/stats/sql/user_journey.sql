@@ -20,4 +20,4 @@ WHERE isWanted
     AND at < {end:Int64}
     AND (at, id) < ({beforeAt:Int64}, {beforeId:String})
 ORDER BY at DESC, id DESC
-LIMIT {limit:UInt64}
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -42,5 +42,5 @@ FROM
 )
 WHERE /*after{*/ true /*}*/
 ORDER BY isLast, sort /*direction{*/ DESC /*}*/, id
-LIMIT {limit:UInt64}
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
 SETTINGS max_block_size = 8192
