@@ -78,6 +78,8 @@ class Config(msgspec.Struct, frozen=True):
     retention_days: int
     hit_body_bytes_max: int
     ingest_requests_per_minute: int
+    api_requests_per_minute: int
+    plan_limits: bool
     geo_database: Path | None
     queue_jobs_max: int
     queue_retries: int
@@ -488,6 +490,21 @@ OPTIONS: tuple[Option, ...] = (
         1_000_000,
         "requests",
         "Requests an address may send to the hub in a minute; more are answered with 429. 0: no limit.",
+    ),
+    number(
+        "VEMETRIC_API_REQUESTS_PER_MINUTE",
+        100,
+        1,
+        1_000_000,
+        "requests",
+        "Requests to the API that a project's keys may make in a minute, to read and to write apart.",
+    ),
+    Option(
+        "VEMETRIC_PLAN_LIMITS",
+        "no",
+        lambda text: one_of("yes", "no")(text) == "yes",
+        "yes or no",
+        "Let the API show an organization without a subscription the last 32 days only.",
     ),
     Option(
         "VEMETRIC_GEO_DATABASE",

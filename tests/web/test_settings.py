@@ -221,6 +221,15 @@ class TestKeys:
         assert "Revoked" in (await alice.get(f"{page}?revoked=1")).text
         assert (await alice.get(f"{page}/{known.id}/revoke")).status == 404
 
+    async def test_a_key_may_be_for_sending_alone(self, site: Site, cast: Cast, alice: Browser) -> None:
+        made = await alice.fill(f"{path(cast)}/keys", {"name": "Backend", "scope": "write"})
+        found = re.search(r'id="new-key" tabindex="0">(vem_[a-z0-9]{32})<', made.text)
+        assert found is not None
+        known = await api_keys.by_key(site.services.database, site.services.clock, found.group(1))
+        assert known is not None
+        assert known.scope == "write"
+        assert "cannot send events" in (await alice.get(f"{path(cast)}/keys/{known.id}/revoke")).text
+
     async def test_a_name_is_needed(self, site: Site, cast: Cast, alice: Browser) -> None:
         wrong = await alice.fill(f"{path(cast)}/keys", {"name": ""})
         assert (wrong.status, 'id="name-error"' in wrong.text) == (400, True)

@@ -7,7 +7,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vemetric.web import assets, headers
+from vemetric.web.api import door as api
 from vemetric.web.pages import (
+    api_docs,
     billing,
     dashboard,
     docs,
@@ -56,6 +58,8 @@ class Access(Enum):
     FILE = auto()
     ANYBODY = auto()
     ACCOUNT = auto()
+    # Whoever has a key of the API, which web/api asks for.
+    KEY = auto()
 
 
 class Route(NamedTuple):
@@ -71,6 +75,7 @@ ROUTES = (
     Route("GET", "/docs", docs.show, Access.ANYBODY),
     Route("GET", "/docs/{name:.*}", docs.show, Access.ANYBODY),
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
+    Route("GET", "/docs/reference", api_docs.show, Access.ANYBODY),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
     Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
     Route("POST", "/webhooks/paddle", billing.take, Access.FILE),
@@ -206,7 +211,18 @@ ROUTES = (
     Route("GET", "/p/{project}/delete/{token}", deletion.ask_by_link, Access.ACCOUNT),
     Route("POST", "/p/{project}/delete/{token}", deletion.delete_by_link, Access.ACCOUNT),
 )
-BY_HANDLER = {route.handler: route.access for route in ROUTES}
+# Whom these answer, and with what, is said in web/api; what they do not know is a JSON of theirs, whatever the method.
+API_ROUTES = (
+    Route("GET", "/api", api.to_docs, Access.KEY),
+    Route("GET", "/api/", api.to_docs, Access.KEY),
+    Route("GET", "/api/docs", api.to_docs, Access.KEY),
+    Route("GET", "/api/openapi.json", api_docs.document, Access.KEY),
+    Route("*", "/api/v1", api.answer, Access.KEY),
+    Route("*", "/api/v1/{path:.*}", api.answer, Access.KEY),
+    Route("*", "/api", api.nowhere, Access.KEY),
+    Route("*", "/api/{path:.*}", api.nowhere, Access.KEY),
+)
+BY_HANDLER = {route.handler: route.access for route in (*ROUTES, *API_ROUTES)}
 
 
 def access_of(request: web.Request) -> Access:
@@ -216,7 +232,7 @@ def access_of(request: web.Request) -> Access:
 
 def add_to(app: web.Application) -> None:
     """Make the application answer every route; GET routes answer HEAD too."""
-    for route in ROUTES:
+    for route in (*ROUTES, *API_ROUTES):
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, route.handler)

@@ -5,19 +5,21 @@ from aiohttp import web
 
 from vemetric import errors
 from vemetric.accounts import api_keys
-from vemetric.model.api_key import ApiKey
+from vemetric.model.api_key import ApiKey, Scope
 from vemetric.model.project import Project
 from vemetric.web import context, forms, render
 from vemetric.web.pages import confirm, shell
 from vemetric.web.pages.confirm import Question
 
 AREA = "keys"
+WHAT = {Scope.READ: "read the project's figures", Scope.WRITE: "send events to the project"}
 
 
 class Form(msgspec.Struct, frozen=True):
     """The form of a new key."""
 
     name: str
+    scope: str = Scope.READ.value
 
 
 async def show(request: web.Request) -> web.Response:
@@ -30,8 +32,9 @@ async def create(request: web.Request) -> web.Response:
     project, form = await context.project_to_change(request), await forms.read(request, Form)
     page = context.of(request)
     services = page.services
+    scope = Scope.WRITE if form.scope == Scope.WRITE else Scope.READ
     try:
-        text, _ = await api_keys.create(services.database, services.clock, project.id, page.signed_in, form.name)
+        text, _ = await api_keys.create(services.database, services.clock, project.id, page.signed_in, form.name, scope)
     except (errors.Invalid, errors.Conflict) as error:
         return await _page(request, project, form, render.problems_of(error, "name"))
     return await _page(request, project, Form(""), {}, text)
@@ -43,7 +46,7 @@ async def ask_to_revoke(request: web.Request) -> web.Response:
     key = await _key(request, project)
     question = Question(
         f"Revoke {key.name}",
-        (f"Whatever uses the key {key.prefix} cannot read the project's figures any more, at once and for ever.",),
+        (f"Whatever uses the key {key.prefix} cannot {WHAT[key.scope]} any more, at once and for ever.",),
         "Revoke the key",
         f"/p/{project.id}/settings/keys",
     )

@@ -1,0 +1,118 @@
+"""Events through the API: sent by a server, and taken away as a whole."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from tests.kit import visits
+from tests.web.api.conftest import OTHER_KEY, OTHER_WRITE_KEY, WRITE_KEY, Ask
+from tests.web.conftest import Site
+from vemetric import errors
+from vemetric.clock import FrozenClock
+from vemetric.model.project import Project
+from vemetric.stats import all_events
+
+FULL = ["2025-12-01", "2026-01-31"]
+
+
+class TestExport:
+    async def test_every_event_in_order(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Smaller than what happened in a moment's reading, so that pieces have to be put together.
+        monkeypatch.setattr(all_events, "PIECE_ROWS", 2)
+        answer = await ask("/v1/events/export", {"dateRange": FULL})
+        assert answer.headers["Content-Type"] == "application/x-ndjson; charset=utf-8"
+        assert "X-RateLimit-Limit" in answer.headers
+        lines = list(map(json.loads, answer.body.splitlines()))
+        assert [line["createdAt"] for line in lines] == sorted(line["createdAt"] for line in lines)
+        assert len({line["id"] for line in lines}) == len(lines) == 14
+        assert lines[2] == {
+            "id": "event-1",
+            "userId": "1",
+            "userIdentifier": "user-1",
+            "sessionId": "s1",
+            "name": "signup",
+            "isPageView": False,
+            "createdAt": "2026-01-18T09:02:00.000Z",
+            "origin": "https://example.com",
+            "path": "/signup",
+            "hash": None,
+            "country": "US",
+            "city": "New York",
+            "browser": "Chrome",
+            "os": "macOS",
+            "deviceType": "desktop",
+            "data": {"plan": "pro"},
+        }
+
+    async def test_as_a_table_of_some(self, ask: Ask) -> None:
+        filters = [{"type": "event", "name": {"value": "signup", "operator": "eq"}}]
+        asked = {"dateRange": FULL, "filters": filters, "format": "csv"}
+        answer = await ask("/v1/events/export", asked)
+        heads, *lines = csv.reader(io.StringIO(answer.body))
+        assert [dict(zip(heads, line, strict=True))["data"] for line in lines] == [
+            '{"plan":"pro"}',
+            '{"plan":"starter"}',
+            '{"plan":"pro"}',
+        ]
+        nothing = await ask("/v1/events/export", {"dateRange": ["2020-01-01", "2020-01-02"]})
+        assert (nothing.status, nothing.body) == (200, "")
+
+    async def test_is_never_ended_in_the_middle_as_if_whole(
+        self, ask: Ask, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        query, asked = site.services.engine.query, list[str]()
+
+        async def fails_later(sql: str, parameters: Any = None) -> Any:
+            asked.append(sql)
+            if len(asked) > 3:
+                raise errors.StoreBusy
+            return await query(sql, parameters)
+
+        monkeypatch.setattr(all_events, "PIECE_ROWS", 2)
+        monkeypatch.setattr(site.services.engine, "query", fails_later)
+        with pytest.raises(Exception, match=r"payload|disconnected|closing|reset"):
+            await ask("/v1/events/export", {"dateRange": FULL})
+
+
+class TestSending:
+    async def test_events_of_now_and_before_are_taken_once(
+        self, ask: Ask, site: Site, other: Project, clock: FrozenClock
+    ) -> None:
+        events = [
+            {"id": "a", "name": "purchase", "userIdentifier": "user-1", "customData": {"plan": "pro", "seats": 3}},
+            {"id": "b", "name": "renewal", "userIdentifier": "user-2", "timestamp": "2026-02-17T00:00:00+01:00"},
+            {"name": "$$pageView", "userIdentifier": "user-1"},
+            {"name": "purchase", "userIdentifier": "user-1", "timestamp": "2026-02-01T00:00:00Z"},
+            {"name": "purchase", "userIdentifier": "user-1", "url": "nowhere"},
+        ]
+        answer = await ask("/v1/events", {"events": events}, key=OTHER_WRITE_KEY)
+        assert (answer.status, answer.body["accepted"], answer.body["repeated"]) == (200, 2, 0)
+        assert [(one["index"], one["reason"]) for one in answer.body["refused"]] == [
+            (2, "invalid"),
+            (3, "invalid"),
+            (4, "invalid"),
+        ]
+        again = await ask("/v1/events", {"events": events[:2]}, key=OTHER_WRITE_KEY)
+        assert again.body == {"accepted": 0, "repeated": 2, "refused": []}
+        await visits.settle(site.services)
+        lines = (await ask("/v1/events/export", {"dateRange": "30days"}, key=OTHER_KEY)).body.splitlines()
+        kept = ("userIdentifier", "name", "createdAt", "data")
+        assert [tuple(line[name] for name in kept) for line in map(json.loads, lines)] == [
+            ("user-2", "renewal", "2026-02-16T23:00:00.000Z", {}),
+            ("user-1", "purchase", "2026-02-17T23:59:59.000Z", {"plan": "pro", "seats": 3}),
+        ]
+
+    async def test_says_where_events_are_wrong(self, ask: Ask) -> None:
+        async def fields(body: Any) -> list[str]:
+            return (await ask("/v1/events", body, key=WRITE_KEY)).fields
+
+        assert await fields({}) == ["events"]
+        assert await fields({"events": []}) == ["events"]
+        assert await fields({"events": [{"name": "x"}] * 501}) == ["events"]
+        assert await fields({"events": [{"name": ""}]}) == ["events.0.name", "events.0.userIdentifier"]
+        assert await fields({"events": [{"name": "x", "userIdentifier": "a", "customData": []}]}) == [
+            "events.0.customData"
+        ]

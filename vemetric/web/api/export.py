@@ -1,0 +1,91 @@
+"""POST /v1/events/export: all events of a period as lines, sent while they are read, however many they are."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.stats import all_events
+from vemetric.stats.all_events import Happened
+from vemetric.web.api import filters, instants, periods
+from vemetric.web.api.answers import ExportedEvent
+from vemetric.web.api.call import Call
+from vemetric.web.api.failures import BrokenOff
+from vemetric.web.api.requests import ExportQuery, Format
+from vemetric.web.headers import NO_STORE, SECURITY
+
+TYPES = {Format.LINES: "application/x-ndjson", Format.TABLE: "text/csv"}
+HEADS = [field.encode_name for field in msgspec.structs.fields(ExportedEvent)]
+# What a spreadsheet would take for a formula.
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_encoder = msgspec.json.Encoder()
+
+
+async def send(call: Call) -> web.StreamResponse:
+    """The lines. What fails before the first piece is an answer of its own; after it, the connection breaks off."""
+    body = await call.body(ExportQuery, periods.problems_of)
+    period = call.period(body.date_range, body.timezone, call.now_ms)
+    conditions = filters.conditions_of(body.filters, body.filters_operator, ())
+    pieces = all_events.pieces(call.services.engine, call.project.id, period.range, conditions)
+    first = await anext(pieces, None)
+    response = web.StreamResponse(headers={**SECURITY, **NO_STORE, **call.headers})
+    response.content_type, response.charset = TYPES[body.format], "utf-8"
+    name = f"{call.project.domain}-events.{body.format.value}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    await response.prepare(call.request)
+    try:
+        if body.format is Format.TABLE:
+            await response.write(_table([HEADS]))
+        if first is not None:
+            await response.write(_written(first, body.format))
+            async for piece in pieces:
+                await response.write(_written(piece, body.format))
+        await response.write_eof()
+    except errors.VemetricError as error:
+        raise BrokenOff from error
+    return response
+
+
+def _written(piece: Sequence[Happened], format_: Format) -> bytes:
+    lines = [_line(event) for event in piece]
+    if format_ is Format.LINES:
+        return _encoder.encode_lines(lines)
+    return _table([_harmless(cell) for cell in msgspec.structs.astuple(line)] for line in lines)
+
+
+def _line(event: Happened) -> ExportedEvent:
+    return ExportedEvent(
+        id=event.id,
+        user_id=str(event.user_id),
+        user_identifier=event.identifier or None,
+        session_id=event.session,
+        name=event.name,
+        is_page_view=event.is_page_view,
+        created_at=instants.in_milliseconds(event.at_ms),
+        origin=event.origin or None,
+        path=event.path or None,
+        hash=event.hash or None,
+        country=event.country or None,
+        city=event.city or None,
+        browser=event.browser or None,
+        os=event.os or None,
+        device_type=event.device or None,
+        data=event.data,
+    )
+
+
+def _table(lines: Iterable[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows(lines)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _harmless(cell: object) -> object:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, dict):
+        cell = _encoder.encode(cell).decode()
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
