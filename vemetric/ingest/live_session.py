@@ -14,6 +14,8 @@ SESSION_ID_LENGTH = 12
 CACHED_SESSIONS_MAX = 100_000
 KEY_PREFIX = "session:"
 FOR_EVER_MS = 1 << 62
+# A clock that was set back leaves visits that begin later than now: by so much they go on, beyond that it was wrong.
+AHEAD_MS_MAX = 2 * 3_600_000
 
 
 class Unread(Enum):
@@ -35,6 +37,9 @@ class LiveSession(msgspec.Struct, array_like=True, gc=False):
     started_ms: int
     expires_ms: int
     hits: int = 1
+
+    def is_live(self, now_ms: int) -> bool:
+        return now_ms < self.expires_ms and self.started_ms <= now_ms + AHEAD_MS_MAX
 
 
 class Extended(NamedTuple):
@@ -93,14 +98,14 @@ class LiveSessions:
         if session is not UNREAD:
             return session
         stored = await self._read(name)
-        return stored if stored is not None and stored.expires_ms > now_ms else None
+        return stored if stored is not None and stored.is_live(now_ms) else None
 
     def known(self, name: str, now_ms: int) -> LiveSession | Literal[Unread.UNREAD] | None:
         """As `find`, without reading; UNREAD when the memory cannot tell."""
         session = self._cache.get(name)
         if session is None:
             return UNREAD if now_ms < self._complete_from_ms else None
-        if session.expires_ms > now_ms:
+        if session.is_live(now_ms):
             return session
         # Another process may have prolonged what has ended as far as this one knows.
         return None if self._exclusive else UNREAD
@@ -115,10 +120,14 @@ class LiveSessions:
         session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, now_ms + self._idle_ms)
         if await self._keys.set_if_absent(name, encoded(session), session.expires_ms):
             self._begun[name] = session.session_id
-        else:
-            session = await self._read(name) or session
+        elif (stored := await self._read(name)) is not None:
+            if stored.is_live(now_ms):
+                session = stored
+            else:
+                await self._keys.set([KeySet(name, encoded(session), session.expires_ms)])
+                self._begun[name] = session.session_id
         cached = self._cache.get(name)
-        if cached is not None and cached.expires_ms > now_ms:
+        if cached is not None and cached.is_live(now_ms):
             return cached
         self._remember(name, session, now_ms)
         return session
@@ -130,7 +139,7 @@ class LiveSessions:
         """
         is_new = False
         cached = self._cache.get(name)
-        if cached is not None and cached.expires_ms > now_ms:
+        if cached is not None and cached.is_live(now_ms):
             session = cached
         if session is None:
             is_new = True
