@@ -188,13 +188,18 @@ def postgresql_url(server: Server, database: str = "postgres") -> str:
 @functools.cache
 def pgbouncer() -> Server:
     """PgBouncer in transaction mode, with few server connections, before `postgresql()`."""
+    return start_pgbouncer()
+
+
+def start_pgbouncer(*options: str) -> Server:
+    """A PgBouncer of one's own. Options are further lines of its settings."""
     folder = new_folder()
     port = free_port()
     settings = folder / "pgbouncer.ini"
     settings.write_text(
         f"[databases]\n* = host=127.0.0.1 port={postgresql().port} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
-        "default_pool_size = 2\nunix_socket_dir =\n"
+        "default_pool_size = 2\nunix_socket_dir =\n" + "".join(f"{option}\n" for option in options)
     )
     settings.chmod(0o644)
     server = Server([servers.PROGRAMS["pgbouncer"], settings], port, folder, servers.surroundings())

@@ -1,5 +1,6 @@
 """What is not the same on SQLite and on PostgreSQL; no other file asks which of them it has."""
 
+import ssl
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from vemetric import errors
 BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
 TLS_MODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
+TLS_CHECKED = ("verify-ca", "verify-full")
 # A statement that hangs, as on a network that was cut, must not hold its connection for ever.
 STATEMENT_SECONDS = 60
 
@@ -115,17 +117,36 @@ def of(url: str | URL) -> tuple[URL, Dialect]:
         raise errors.Misconfigured(f"{parsed.drivername} is not a supported database; it must be sqlite or postgresql.")
     rules = DIALECTS[name]
     if name == "postgresql":
-        parsed = parsed.set(query=_tls(dict(parsed.query)))
+        rules = rules._replace(connect_arguments=rules.connect_arguments | _tls(dict(parsed.query)))
+        parsed = parsed.set(query={})
     return parsed.set(drivername=rules.driver), rules
 
 
 def _tls(query: dict[str, Any]) -> dict[str, Any]:
-    """What the URL says of TLS, by the name the driver has for it; other tools' options are not guessed at."""
+    """What the URL says of TLS, as the driver takes it; other tools' options are not guessed at."""
     mode = query.pop("sslmode", None) or query.pop("ssl", None)
+    authority = query.pop("sslrootcert", None)
     # The original's URLs name the schema that is taken anyway.
     if query.get("schema") == "public":
         del query["schema"]
-    if query or mode not in (None, *TLS_MODES):
-        named = ", ".join(query) or f"sslmode={mode}"
-        raise errors.Misconfigured(f"The database's URL says {named}: only sslmode is known, {' or '.join(TLS_MODES)}.")
-    return {} if mode is None else {"ssl": mode}
+    if query or mode not in (None, *TLS_MODES) or (authority and mode not in TLS_CHECKED):
+        named = ", ".join(query) or f"sslmode={mode}" + (" with sslrootcert" if authority else "")
+        raise errors.Misconfigured(
+            f"The database's URL says {named}: only sslmode is known, {' or '.join(TLS_MODES)}, and sslrootcert with "
+            "the last two."
+        )
+    if mode not in TLS_CHECKED:
+        return {} if mode is None else {"ssl": mode}
+    # The driver by itself would look for a file in the home directory and trust nobody else.
+    return {"ssl": _checking(authority, of_host=mode == "verify-full")}
+
+
+def _checking(authority: str | None, *, of_host: bool) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise errors.Misconfigured(
+            f"The database's URL says sslrootcert={authority}: it cannot be used ({error})."
+        ) from error
+    context.check_hostname = of_host
+    return context
