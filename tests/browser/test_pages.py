@@ -1,72 +1,17 @@
 """The pages in a real Chromium: at three widths, light and dark, by keyboard, without scripts, and as they change."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import Stage, Watcher, query_of, sign_in
+from tests.browser.conftest import Stage, query_of, sign_in
 from tests.kit import visits
 from vemetric.clock import FrozenClock
 from vemetric.web import seen
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
-
-
-def the_pages(stage: Stage) -> dict[str, str]:
-    """What is photographed: a name and a path."""
-    project, waiting = f"/p/{stage.project.id}", f"/p/{stage.waiting.id}"
-    return {
-        "overview": f"/o/{stage.project.organization_id}",
-        "new-project": f"/o/{stage.project.organization_id}/projects/new",
-        "dashboard": f"{project}?ch=users,pageViews,events",
-        "dashboard-rates": f"{project}?t=30days&ch=bounceRate,visitDuration&s=utmSource&cl=cities&u=os",
-        "dashboard-empty": f"{project}?t=custom&sd=2020-02-03",
-        "dashboard-filtered": f"{project}?f=or(page(path:contains:docs);and(user(anonymous);os(os:oneOf:macOS)))",
-        "filter": f"{project}/filter?type=event&back={project}",
-        "live": f"{project}?t=live",
-        "install": waiting,
-        "settings": f"{project}/settings",
-    }
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
-async def test_every_page_fits_and_is_quiet(
-    stage: Stage, chromium: Browser, watcher: Watcher, screenshots: Path, size: str, theme: Any
-) -> None:
-    width, height = SIZES[size]
-    context = await chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-    page = await context.new_page()
-    watcher.watch(page)
-    await page.goto(f"{stage.url}/login")
-    await page.screenshot(path=screenshots / f"login-{size}-{theme}.png")
-    await sign_in(page, stage.url)
-    for name, path in the_pages(stage).items():
-        await page.goto(stage.url + path)
-        assert await page.locator("h1").count() == 1, name
-        too_wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px"
-        assert await unnamed(page) == [], f"{name}: controls without a name"
-        await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=size == "wide")
-    await context.close()
-    assert watcher.problems == []
-
-
-async def unnamed(page: Page) -> list[str]:
-    """Links and controls that a screen reader would have nothing to say about."""
-    found: list[str] = await page.evaluate(
-        """() => [...document.querySelectorAll("a, button, summary, input:not([type=hidden]), select")]
-            .filter((one) => one.checkVisibility())
-            .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
-            .map((one) => one.outerHTML.slice(0, 120))"""
-    )
-    return found
 
 
 async def test_failures_look_like_pages(stage: Stage, context: BrowserContext) -> None:

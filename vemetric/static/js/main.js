@@ -5,6 +5,7 @@ import { startCopy } from "./copy.js";
 import { startEvents } from "./events.js";
 import { startFilters } from "./filters.js";
 import { startLive } from "./live.js";
+import { startMap } from "./map.js";
 import { startMenus } from "./menus.js";
 import { startPicture } from "./picture.js";
 import { startRange } from "./range.js";
@@ -17,6 +18,7 @@ import { startZone } from "./zone.js";
 function startPart(part) {
   startChart(part);
   startCopy(part);
+  startMap(part);
 }
 
 startMenus();

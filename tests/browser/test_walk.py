@@ -1,0 +1,180 @@
+"""Everything of the dashboard in Chromium, at three widths and in both themes: quiet, within its width, open to all.
+
+One window per theme, and the data of one project for all: a page is loaded once and looked at in each width.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import Stage, Watcher, sign_in
+from tests.browser.test_users_pages import pages as pages  # noqa: PLC0414 - a fixture
+from tests.kit import axe
+from vemetric.accounts import public_access
+from vemetric.web.pages.shell import PROJECT_LINKS
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
+PASSWORD = "open sesame"
+# Where pictures go, for people to look at; nobody compares them.
+PICTURES = os.environ.get("VEMETRIC_TEST_SCREENSHOTS")
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+UNNAMED = """() => [...document.querySelectorAll("a, button, summary, input:not([type=hidden]), select")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+
+
+def the_pages(stage: Stage, of_users: dict[str, str]) -> dict[str, str]:
+    """A name and a path of every page, and of the states that look different."""
+    project, organization = f"/p/{stage.project.id}", stage.project.organization_id
+    sections = {link.section: project + link.path for link in PROJECT_LINKS}
+    return {
+        "overview": f"/o/{organization}",
+        "new-project": f"/o/{organization}/projects/new",
+        **sections,
+        "dashboard-all-series": f"{project}?ch=users,pageViews,bounceRate,visitDuration,visits,viewsPerVisit,events",
+        "dashboard-rates": f"{project}?t=30days&ch=bounceRate,visitDuration&s=utmSource&cl=cities&u=os",
+        "dashboard-lists": f"{project}?t=7days&p=exit&s=referrerType&cl=countries&u=bv&ev=SnippetCopied",
+        "dashboard-empty": f"{project}?t=custom&sd=2020-02-03",
+        "dashboard-filtered": f"{project}?f=or(page(path:contains:docs);and(user(anonymous);os(os:oneOf:macOS)))",
+        "filter": f"{project}/filter?type=event&back={project}",
+        "live": f"{project}?t=live",
+        "events-found": f"{project}/events?t=7days&q=plan&f=or(event(name:is:PlanSelected);user(anonymous))",
+        "events-nothing": f"{project}/events?q=nothing+like+this",
+        "install": f"/p/{stage.waiting.id}",
+        **of_users,
+    }
+
+
+@pytest.fixture(params=["light", "dark"])
+async def window(request: pytest.FixtureRequest, chromium: Browser) -> Any:
+    context = await chromium.new_context(color_scheme=request.param, timezone_id="Europe/Vienna")
+    yield context, request.param
+    await context.close()
+
+
+async def test_every_page(
+    stage: Stage,
+    pages: dict[str, str],
+    window: tuple[BrowserContext, str],
+    watcher: Watcher,
+    screenshots: Path,
+) -> None:
+    context, theme = window
+    page = await context.new_page()
+    watcher.watch(page)
+    await page.goto(f"{stage.url}/login")
+    assert await axe.serious_issues(page) == []
+    await sign_in(page, stage.url)
+    for name, path in the_pages(stage, pages).items():
+        await page.goto(stage.url + path)
+        await expect(page.get_by_text("Still counting")).to_have_count(0)
+        if await page.locator("summary.feed__row, summary.ev").count():
+            await page.locator("summary.feed__row, summary.ev").first.click()
+        assert await page.locator("h1").count() == 1, name
+        assert await page.evaluate(UNNAMED) == [], f"{name}: controls without a name"
+        for size, (width, height) in SIZES.items():
+            await page.set_viewport_size({"width": width, "height": height})
+            too_wide = await page.evaluate(TOO_WIDE)
+            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {size}"
+            if PICTURES:
+                await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
+            # Contrasts differ by the theme, what is shown by the width; neither by both.
+            if size == "wide" or (size == "phone" and theme == "light"):
+                assert await axe.serious_issues(page) == [], f"{name} at {size}"
+    access = await public_access.change(
+        stage.services.database, stage.project.id, needs_link=True, needs_password=True, password=PASSWORD
+    )
+    await page.goto(stage.url + public_access.path_of(stage.services.secret, stage.project, access))
+    assert await axe.serious_issues(page) == []
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Look at it").click()
+    await expect(page.locator("#panel-chart")).to_be_visible()
+    assert watcher.problems == []
+
+
+async def test_every_control(
+    stage: Stage, window: tuple[BrowserContext, str], watcher: Watcher, screenshots: Path
+) -> None:
+    """Every menu opens by its key and closes by Escape at each width; every link that swaps a part does so."""
+    context, theme = window
+    page = await context.new_page()
+    watcher.watch(page)
+    await sign_in(page, stage.url)
+    for path in ("?t=7days", "/events?t=7days", "/users"):
+        await page.goto(stage.dashboard + path)
+        for size, (width, height) in SIZES.items():
+            await page.set_viewport_size({"width": width, "height": height})
+            await open_menus(page, f"{path} at {size}")
+    await page.set_viewport_size({"width": SIZES["wide"][0], "height": SIZES["wide"][1]})
+    await page.goto(f"{stage.dashboard}?t=7days")
+    for panel in ("chart", "pages", "sources", "events", "locations", "clients"):
+        await swap(page, panel)
+    await zoom(page, stage)
+    if PICTURES:
+        await page.screenshot(path=screenshots / f"map-near-{theme}.png")
+    assert await axe.serious_issues(page) == []
+    assert watcher.problems == []
+
+
+async def open_menus(page: Page, place: str) -> None:
+    for summary in await page.locator("main details.menu > summary, .tabbar details.menu > summary").all():
+        if not await summary.is_visible():
+            continue
+        await summary.press("Enter")
+        menu = summary.locator("xpath=..")
+        await expect(menu).to_have_attribute("open", "")
+        too_wide = await page.evaluate(TOO_WIDE)
+        assert too_wide <= 0, f"{await summary.inner_text()} on {place} is too wide by {too_wide} px"
+        await page.keyboard.press("Escape")
+        await expect(menu).not_to_have_attribute("open", "")
+        assert await summary.evaluate("one => one === document.activeElement"), place
+
+
+async def swap(page: Page, panel: str) -> None:
+    """Follow every link with a name of its own that swaps the panel; each leaves it whole."""
+    ids = await page.locator(f"#panel-{panel} a[hx-get][id]").evaluate_all("all => all.map((one) => one.id)")
+    for id_ in ids:
+        link = page.locator(f"[id='{id_}']")
+        if not await link.count() or not await link.is_visible():
+            continue
+        async with page.expect_response(lambda answer: f"/panels/{panel}" in answer.url or "/panels/" in answer.url):
+            await link.click()
+        await expect(page.locator(f"#panel-{panel}")).not_to_have_class("htmx-request")
+
+
+async def zoom(page: Page, stage: Stage) -> None:
+    """The map by buttons, keys, wheel and dragging."""
+    await page.goto(f"{stage.dashboard}?t=7days")
+    world = page.locator("svg.map")
+    whole = await world.get_attribute("viewBox")
+    await page.get_by_role("button", name="Zoom in").click()
+    near = await world.get_attribute("viewBox")
+    await page.get_by_role("button", name="Zoom in").press("ArrowLeft")
+    moved = await world.get_attribute("viewBox")
+    await page.get_by_role("button", name="Zoom in").press("-")
+    assert len({whole, near, moved}) == 3
+    assert await world.get_attribute("viewBox") == whole
+    await world.scroll_into_view_if_needed()
+    box = await world.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await page.keyboard.down("Control")
+    await page.mouse.wheel(0, -100)
+    await page.keyboard.up("Control")
+    await expect(world).not_to_have_attribute("viewBox", whole or "")
+    wheeled = await world.get_attribute("viewBox")
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] / 2 + 60, box["y"] + box["height"] / 2 + 20, steps=4)
+    await page.mouse.up()
+    await expect(world).not_to_have_attribute("viewBox", wheeled or "")
+    # What was dragged was not clicked.
+    assert "f=" not in page.url
+    await page.get_by_role("button", name="The whole world").click()
+    assert await world.get_attribute("viewBox") == whole
+    await page.get_by_role("button", name="Zoom in").click()
