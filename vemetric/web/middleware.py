@@ -120,11 +120,11 @@ def _path(request: web.Request) -> str:
 @web.middleware
 async def recognize(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who asks. Routes for accounts send others to the login; forms must come from a page of ours."""
-    if "\0" in request.path or "\0" in request.query_string:
-        # Nothing that can be asked for has one, and PostgreSQL refuses to be asked for it.
     access = routes.access_of(request)
     if access is Access.KEY:
         return await handler(request)
+    if "\0" in request.path or "\0" in request.query_string:
+        # Nothing that can be asked for has one, and PostgreSQL refuses to be asked for it.
         raise errors.NotFound
     access = routes.access_of(request)
     if access is Access.FILE:
