@@ -304,6 +304,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_move(commands)
     _add_backup(commands)
     commands.add("config", "Print every setting and its value in force.")
+    demo = commands.add("demo", "Make a project with made-up visits of 30 days that goes on while the server runs.")
+    demo.add_argument("--remove", action="store_true", help="delete it with everything")
     commands.add("doctor", "Look for the usual mistakes of running this, and say how each is mended.")
     commands.add("healthcheck", "Ask whether the process answers on VEMETRIC_LISTEN, with TLS or without.")
     _add_mail(commands)

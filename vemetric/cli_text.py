@@ -204,6 +204,13 @@ def restored(result: Result) -> str:
     return "\n".join(told)
 
 
+def demo(result: Result) -> str:
+    """Where the demo is."""
+    if result["isRemoved"]:
+        return "The demo is deleted; its rows follow within minutes."
+    return f"{text.number(result['events'])} events of the demo wait in line: {result['url']}"
+
+
 def doctor(result: Result) -> str:
     """Each finding with what mends it."""
     told = [f"{one['level'].upper()}  {one['what']}\n  {one['fix']}" for one in result["findings"]]
@@ -230,6 +237,7 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "move": moved,
     "backup": backed_up,
     "doctor": doctor,
+    "demo": demo,
     "restore": restored,
     "config": config,
     "healthcheck": healthcheck,

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vemetric import __version__, errors, public_url
-from vemetric.accounts import fields, logins, passwords, projects, setup, signup
+from vemetric.accounts import fields, logins, passwords, projects, removal, setup, signup
 from vemetric.backup import stage
-from vemetric.ingest import jobs
+from vemetric.ingest import demo, jobs
 from vemetric.ingest.ledger import Books
 from vemetric.model import timespan
 from vemetric.model.account import Account
 from vemetric.model.dashboard import Card
 from vemetric.model.letter import Letter
 from vemetric.model.organization import Role
-from vemetric.model.project import Project
+from vemetric.model.project import DEMO_DOMAIN, Project
 from vemetric.queues.job import DeadJob
 from vemetric.services import Services
 from vemetric.stats import dashboard
@@ -201,6 +201,21 @@ async def mail_test(services: Services, arguments: Arguments) -> Result:
     return {"letters": [_letter(letter, with_text=False)]}
 
 
+async def make_demo(services: Services, arguments: Arguments) -> Result:
+    """remove: whether it goes. Makes the demo project with its past days; once more, only goes on with it."""
+    if arguments.get("remove"):
+        project = await projects.by_domain(services.database, DEMO_DOMAIN)
+        await removal.delete_project(services.database, services.queue, services.clock, project.id)
+        services.projects.forget()
+        return {"isRemoved": True}
+    try:
+        project = await projects.by_domain(services.database, DEMO_DOMAIN)
+    except errors.NotFound:
+        project = await projects.create_by_operator(services.database, services.clock, "Tea shop (demo)", DEMO_DOMAIN)
+    events = await demo.fill(services.queue, services.keys, services.clock, project)
+    return {"isRemoved": False, "events": events, "url": f"{public_url.of(services.config)}/p/{project.id}"}
+
+
 async def identify(services: Services, _: Arguments) -> Result:
     """What the doctor asks of the process: which program it is, and how many files it may have open."""
     return {"version": __version__, "filesMax": str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])}
@@ -226,6 +241,7 @@ COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {
     "setup-link": setup_link,
     "backup stage": stage_backup,
     "identify": identify,
+    "demo": make_demo,
 }
 
 

@@ -214,6 +214,8 @@ ROWS = {
     "GET /p/{project}/settings/people/{user}/export": Row(PROJECT_ADMINS),
     "GET /p/{project}/settings/people/{user}/erase": Row(PROJECT_ADMINS),
     "POST /p/{project}/settings/people/{user}/erase": Row(PROJECT_CHANGE, {"typed": "7"}),
+    # The project is no demo.
+    "POST /p/{project}/demo/remove": Row("login 404 403 404 404 404"),
     "GET /p/{project}/delete": Row(PROJECT_ADMINS),
     "POST /p/{project}/delete": Row(PROJECT_CHANGE, {"typed": "shop.example.com"}),
     # The link of a letter, of which there is none.

@@ -11,10 +11,11 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric.accounts import access, api_keys, deletion, exclusions, projects
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
+from vemetric.database import projects as stored_projects
 from vemetric.ingest import jobs
 from vemetric.ingest.refuse import Refusal
 from vemetric.model import erasure
-from vemetric.model.project import Project
+from vemetric.model.project import DEMO_DOMAIN, Project
 from vemetric.web import seen
 
 DETAILS = {"name": "New shop", "domain": "new.example.com", "time_zone": "America/Lima"}
@@ -337,3 +338,15 @@ class TestDeletingWithMail:
         assert (await alice.get(link)).status == 200
         clock.advance(1)
         assert (await alice.get(link)).status == 404
+
+
+async def test_a_demo_goes_with_one_click_and_nothing_else_does(site: Site, cast: Cast, alice: Browser) -> None:
+    demo = await projects.create(site.services.database, site.services.clock, cast.acme.id, "Tea shop", DEMO_DOMAIN)
+    async with site.services.database.begin() as connection:
+        await stored_projects.set_first_event_at(connection, demo.id, 1)
+    shown = await alice.get(f"/p/{demo.id}")
+    assert "Remove the demo" in shown.text
+    assert "Remove the demo" not in (await alice.get(f"/p/{cast.shop.id}")).text
+    removed = await alice.fill(f"/p/{demo.id}", {}, f"/p/{demo.id}/demo/remove")
+    assert (removed.status, removed.location) == (303, f"/o/{cast.acme.id}")
+    assert (await alice.get(f"/p/{demo.id}")).status == 404

@@ -2,6 +2,9 @@
 
 import msgspec
 
+# No site can have it: the demo's project is known by it.
+DEMO_DOMAIN = "tea-shop.example"
+
 
 class Project(msgspec.Struct, frozen=True):
     """`id` is an unsigned 64-bit SipHash of random text; `token` is public; `domain` is a host name without `www.`.
@@ -28,3 +31,8 @@ class Project(msgspec.Struct, frozen=True):
     excluded_hosts: tuple[str, ...] = ()
     first_event_at_ms: int | None = None
     created_at_ms: int = 0
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether what it counts is made up."""
+        return self.domain == DEMO_DOMAIN

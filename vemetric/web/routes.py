@@ -206,6 +206,7 @@ ROUTES = (
     Route("GET", "/p/{project}/settings/people/{user}/export", tracked.export, Access.ACCOUNT),
     Route("GET", "/p/{project}/settings/people/{user}/erase", tracked.ask_to_erase, Access.ACCOUNT),
     Route("POST", "/p/{project}/settings/people/{user}/erase", tracked.erase, Access.ACCOUNT),
+    Route("POST", "/p/{project}/demo/remove", deletion.remove_demo, Access.ACCOUNT),
     Route("GET", "/p/{project}/delete", deletion.ask, Access.ACCOUNT),
     Route("POST", "/p/{project}/delete", deletion.take, Access.ACCOUNT),
     Route("GET", "/p/{project}/delete/{token}", deletion.ask_by_link, Access.ACCOUNT),

@@ -18,7 +18,7 @@ from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
 from vemetric.queues.schedule import Entry, Schedule, daily, hourly
 from vemetric.services import Services
-from vemetric.workers import canary, first_event, report, retention
+from vemetric.workers import canary, demo, first_event, report, retention
 from vemetric.workers.create_user import CreateUserWorker
 from vemetric.workers.device import DeviceWorker
 from vemetric.workers.email import EmailWorker
@@ -67,6 +67,7 @@ def schedule(services: Services) -> tuple[Entry, ...]:
     return (
         Entry("salt-rotation", daily, services.salts.rotate),
         Entry("first-event", first_event.quarterly, partial(first_event.note, services)),
+        Entry("demo", demo.minutely, partial(demo.go_on, services)),
         Entry("retention", daily, partial(retention.run, services)),
         Entry("counts", daily, partial(counts.add_up, services.keys, services.clock)),
         Entry("mail", hourly, services.post.sweep),

@@ -46,6 +46,14 @@ async def take(request: web.Request) -> web.Response:
     return render.redirect(f"/p/{project.id}/delete?mailed=1")
 
 
+async def remove_demo(request: web.Request) -> web.Response:
+    """POST /p/<project>/demo/remove: made-up visits are asked nothing about."""
+    project = await context.project_to_change(request)
+    if not project.is_demo:
+        raise errors.NotFound
+    return await _delete(request, project)
+
+
 async def ask_by_link(request: web.Request) -> web.Response:
     """GET /p/<project>/delete/<token>: changes nothing, because programs that look through mail open links too."""
     project = await _of_link(request)
