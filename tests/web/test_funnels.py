@@ -9,7 +9,7 @@ import pytest
 from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import errors
-from vemetric.accounts import funnels, projects
+from vemetric.accounts import funnels, project_settings, projects
 from vemetric.clock import FrozenClock
 from vemetric.model.filters import EventFilter, PageFilter, Property, Text
 from vemetric.model.funnel import Funnel, Step
@@ -278,3 +278,32 @@ def test_bars_are_measured_by_the_highest() -> None:
     assert [bar.is_all for bar in bars] == [True, False, False]
     assert [bool(bar.flow) for bar in bars] == [True, True, False]
     assert [bar.height for bar in funnel_values.bars([0, 0], with_active=False)] == ["0.6", "0.6"]
+
+
+async def test_the_dashboard_has_a_card_of_funnels(alice: Browser, cast: Cast, funnel: Funnel) -> None:
+    home = f"/p/{cast.shop.id}"
+    card = await alice.get(f"{home}/panels/funnels")
+    assert "1 defined" in words(card)
+    assert "Up & away 1 33.33%" in words(card)
+    assert "Up & away 1 25%" in words(await alice.get(f"{home}?fu=1"))
+    steps = words(await alice.get(f"{home}?sf={funnel.id}"))
+    for wanted in ("Funnels › Up & away", "1 Pricing 3 100%", "2 Step 2 2 66.67%", "3 Thanks 1 33.33%"):
+        assert wanted in steps, wanted
+    filtered = await alice.get(
+        unescape(re.findall(r'href="([^"]*)"[^>]*aria-label="Filter by Up &amp; away"', card.text)[0])
+    )
+    assert "completed Up & away" in words(filtered)
+    assert 'aria-label="Remove the filter on Up &amp; away"' in filtered.text
+
+
+async def test_the_public_sees_rates_but_neither_users_nor_conditions(site: Site, cast: Cast, funnel: Funnel) -> None:
+    services = site.services
+    await project_settings.publish(services.database, services.clock, cast.shop.id, is_public=True)
+    path = f"/public/{cast.shop.domain}"
+    page = await site.browser().get(f"{path}?sf={funnel.id}")
+    assert "2 Step 2 2 66.67%" in words(page)
+    card = (await site.browser().get(f"{path}/panels/funnels?sf={funnel.id}")).text
+    for hidden in ("Upgraded", "gold", "/users", "/funnels/", "export", "funnel("):
+        assert hidden not in card, hidden
+    await funnels.delete(services.database, cast.shop.id, funnel.id)
+    assert "panel-funnels" not in (await site.browser().get(path)).text

@@ -20,6 +20,8 @@ EVERYTHING = {
     "cl": "cities",
     "u": "os",
     "up": "2",
+    "sf": "a-funnel",
+    "fu": "1",
 }
 
 

@@ -64,7 +64,7 @@ TYPES: dict[str, Type] = {
             ),
         ),
         Type("event", "Event", "bolt", "Users who sent such an event.", (Field("name", "Name", "event"),)),
-        Type("funnel", "Funnel", "chart", "Users who came, or did not come, to a step of a funnel."),
+        Type("funnel", "Funnel", "funnel", "Users who came, or did not come, to a step of a funnel."),
         Type("user", "User", "devices", "Users that were never identified in this timespan, or those that were."),
         Type(
             "location",

@@ -19,13 +19,17 @@ CHART = "chart"
 # Whose properties the events card shows, and which property's values.
 EVENT_PARAMETER, PROPERTY_PARAMETER = "ev", "pr"
 EVENTS = "events"
+# Which funnel's steps the funnels card shows, and whether its rates are of all active users.
+FUNNEL_PARAMETER, OF_ACTIVE_PARAMETER = "sf", "fu"
+FUNNELS = "funnels"
+FUNNEL_CHARACTERS_MAX = 36
 NAME_CHARACTERS_MAX = 1000
 
 
 class View(msgspec.Struct, frozen=True):
     """What is looked at. choices, pages, searches: by card; a card that is not in them shows its default.
 
-    event, property: what the events card goes into.
+    event, property: what the events card goes into; funnel: what the funnels card does, of_active: what it measures by.
     """
 
     timespan: Timespan
@@ -36,6 +40,8 @@ class View(msgspec.Struct, frozen=True):
     event: str = ""
     property: str = ""
     filters: Group = filters.NOTHING
+    funnel: str = ""
+    of_active: bool = False
 
     def wanted(self, kind: cards.Kind) -> Wanted:
         """What to ask stats/ for."""
@@ -73,6 +79,8 @@ def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> View:
         event=query.get(EVENT_PARAMETER, "")[:NAME_CHARACTERS_MAX],
         property=query.get(PROPERTY_PARAMETER, "")[:NAME_CHARACTERS_MAX],
         filters=filter_bar.read(query),
+        funnel=query.get(FUNNEL_PARAMETER, "")[:FUNNEL_CHARACTERS_MAX],
+        of_active=query.get(OF_ACTIVE_PARAMETER) == "1",
     )
 
 
@@ -92,6 +100,10 @@ def parameters(view: View) -> dict[str, str]:
         values[EVENT_PARAMETER] = view.event
         if view.property:
             values[PROPERTY_PARAMETER] = view.property
+    if view.funnel:
+        values[FUNNEL_PARAMETER] = view.funnel
+    if view.of_active:
+        values[OF_ACTIVE_PARAMETER] = "1"
     if written := filter_text.write(view.filters):
         values[filter_bar.PARAMETER] = written
     return values
@@ -101,6 +113,8 @@ def own_parameters(panel: str) -> tuple[str, ...]:
     """The parameters that belong to one panel; a fragment of it sets them all, and no other."""
     if panel == CHART:
         return (SERIES_PARAMETER,)
+    if panel == FUNNELS:
+        return (FUNNEL_PARAMETER, OF_ACTIVE_PARAMETER)
     deeper = (EVENT_PARAMETER, PROPERTY_PARAMETER) if panel == EVENTS else ()
     return cards.KINDS[panel].parameters + deeper
 

@@ -16,8 +16,10 @@ from vemetric.model.project import Project
 from vemetric.model.saved_filter import SavedFilter
 from vemetric.model.timespan import Timespan
 from vemetric.stats import dashboard as stats
+from vemetric.stats import funnels
 from vemetric.stats.filters import Conditions, compile_filters
-from vemetric.web import context, dashboard_values, filter_bar, render, timespan_menu, view
+from vemetric.stats.funnels import Counted
+from vemetric.web import context, dashboard_values, filter_bar, funnel_card, render, timespan_menu, view
 from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
@@ -107,7 +109,7 @@ async def ask(
     showcase, path: of a public dashboard, and where it is.
     """
     page = context.of(request)
-    funnels = await filters.funnels_of(request, project)
+    known = await filters.funnels_of(request, project)
     live = request.app[LIVE]
     # Whoever watches live looks at the same instants, so that what is counted for one is counted for all.
     is_live = state.timespan.key == LIVE_KEY
@@ -116,8 +118,8 @@ async def ask(
         now_ms = showcase.moment(is_live=is_live)
     range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     icons = await event_icons.of_project(page.services.database, project.id)
-    conditions, at = compile_filters(state.filters, funnels), path or f"/p/{project.id}"
-    return Asked(page, project, at, state, range_, funnels, conditions, icons, live, showcase)
+    conditions, at = compile_filters(state.filters, known), path or f"/p/{project.id}"
+    return Asked(page, project, at, state, range_, known, conditions, icons, live, showcase)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
@@ -134,9 +136,13 @@ async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[st
         async with turns:
             return await load_card(asked, kind)
 
-    chart = asyncio.create_task(head())
+    async def card_of_funnels() -> list[Counted] | None:
+        async with turns:
+            return await load_funnels(asked)
+
+    chart, last = asyncio.create_task(head()), asyncio.create_task(card_of_funnels())
     rows = {kind.name: asyncio.create_task(card(kind)) for kind in KINDS.values()}
-    _, late = await asyncio.wait([chart, *rows.values()], timeout=patience_seconds)
+    _, late = await asyncio.wait([chart, *rows.values(), last], timeout=patience_seconds)
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
@@ -146,6 +152,7 @@ async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[st
             card_values(asked, kind, LATE if rows[kind.name] in late else rows[kind.name].result())
             for kind in KINDS.values()
         ],
+        "funnels_card": funnel_values(asked, LATE if last in late else last.result()),
     }
 
 
@@ -175,6 +182,20 @@ async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
             return None
 
     return await _shared(asked, (kind.name, wanted, is_map), count)
+
+
+async def load_funnels(asked: Asked) -> list[Counted] | None:
+    """The funnels of the card; None when they cannot be counted."""
+    wanted = funnel_card.asked(asked.state, asked.funnels)
+
+    async def count() -> list[Counted] | None:
+        try:
+            engine = asked.page.services.engine
+            return await funnels.count(engine, asked.project, asked.range, wanted, asked.conditions)
+        except (errors.StoreError, errors.Unavailable):
+            return None
+
+    return await _shared(asked, (view.FUNNELS, tuple(wanted)), count) if wanted else []
 
 
 async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found | None]]) -> Found | None:
@@ -216,6 +237,13 @@ def card_values(asked: Asked, kind: Kind, card: CardRows | Late | None) -> dict[
         icons=asked.icons,
         is_public=asked.is_public,
     )
+
+
+def funnel_values(asked: Asked, counted: list[Counted] | Late | None) -> dict[str, Any]:
+    """What the template of the funnels card needs."""
+    is_late = isinstance(counted, Late)
+    found = None if isinstance(counted, Late) else counted
+    return funnel_card.values(asked.path, asked.state, asked.funnels, found, is_late=is_late, is_public=asked.is_public)
 
 
 def tools_values(asked: Asked) -> dict[str, Any]:

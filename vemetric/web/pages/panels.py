@@ -32,7 +32,7 @@ async def show(request: web.Request) -> web.Response:
 async def part_of(request: web.Request, ask: Callable[[dict[str, str]], Awaitable[Asked]]) -> web.Response:
     """The panel of the path. ask: what a query of the page is about."""
     panel, query = request.match_info["panel"], dict(request.query)
-    if panel not in (ALL, view.CHART, *cards.KINDS):
+    if panel not in (ALL, view.CHART, view.FUNNELS, *cards.KINDS):
         raise errors.NotFound
     page_query = _page_query(request)
     if panel != ALL and page_query is not None:
@@ -43,6 +43,9 @@ async def part_of(request: web.Request, ask: Callable[[dict[str, str]], Awaitabl
     if panel == view.CHART:
         values = dashboard.chart_values(asked, await dashboard.load_chart(asked))
         response = render.page(request, "panels/chart_alone.html", **values)
+    elif panel == view.FUNNELS:
+        values = dashboard.funnel_values(asked, await dashboard.load_funnels(asked))
+        response = render.page(request, "panels/funnels_alone.html", funnels_card=values)
     else:
         kind = cards.KINDS[panel]
         values = dashboard.card_values(asked, kind, await dashboard.load_card(asked, kind))

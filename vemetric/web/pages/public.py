@@ -1,8 +1,9 @@
 """GET /public/<domain>: the dashboard of a project that is public, for everybody, without what is personal.
 
 It is the dashboard's page with less: no properties of events, whose values sites choose, neither shown nor filtered by;
-no funnels, no exports, no users. A project that is not public does not exist here, nor does one with a secret link for
-those without it (GET /public/<domain>/<token>). One with a password asks for that first.
+no filters by funnels, no conditions of their steps, no exports, no users. A project that is not public does not exist
+here, nor does one with a secret link for those without it (GET /public/<domain>/<token>). One with a password asks for
+that first.
 """
 
 from typing import NamedTuple
