@@ -13,10 +13,24 @@ from playwright.async_api import Browser
 from tests.browser.conftest import Stage, Watcher, sign_in
 from tests.kit import visits
 from tests.web.matrix import ROWS, plain
-from vemetric.accounts import api_keys, event_icons, exclusions, invitations, organizations, project_settings
+from vemetric.accounts import (
+    api_keys,
+    event_icons,
+    exclusions,
+    funnels,
+    invitations,
+    organizations,
+    profile,
+    project_settings,
+    saved_filters,
+)
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import projects as stored_projects
+from vemetric.mail import letters
+from vemetric.model.filters import EventFilter, Group, PageFilter, Property, Text
+from vemetric.model.funnel import Step
 from vemetric.model.organization import Role
+from vemetric.queues.job import NewJob, Write
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -31,6 +45,7 @@ ATTACKS = (
 )
 QUERIES = ("", "?t=30days", "?t=live", "?t=7days&s=referrerUrl&u=os&cl=cities", "?t=7days&s=utmSource&p=entry")
 FOUND = "attack()"
+DEAD_QUEUE = "device"
 ADDRESSES = """[...document.querySelectorAll("a[href], form[action], img[src]")]
     .map((one) => one.getAttribute("href") || one.getAttribute("action") || one.getAttribute("src"))
     .map((text) => new URL(text, location).href)"""
@@ -84,6 +99,19 @@ async def decorate(stage: Stage) -> dict[str, str]:
     sql = "SELECT userId FROM event FINAL WHERE projectId = {project:UInt64} AND name LIKE '%attack%' LIMIT 1"
     [[user]] = await services.engine.query(sql, {"project": project.id})
     await project_settings.publish(database, clock, project.id, True)
+    await profile.rename(database, clock, account.id, text)
+    event = EventFilter(Text(value=ATTACKS[0]), (Property(text, Text(value=ATTACKS[1])),))
+    page = PageFilter(Text(value=f"/{ATTACKS[2]}"))
+    await saved_filters.keep(database, clock, project.id, text, "", Group(filters=(event, page)))
+    steps = (Step("a", text, page), Step("b", "", event))
+    funnel = await funnels.make(database, clock, project.id, funnels.Drawn(text, "", 60, steps))
+    letter = await services.post.send(
+        letters.invitation(text, text, "mara@example.com", services.post.url, 7), account.email
+    )
+    # Something for the operator: a job that failed, with what it was made of.
+    await services.queue.put(Write([NewJob(DEAD_QUEUE, json.dumps({text: ATTACKS}).encode())]))
+    claimed = await services.queue.claim(DEAD_QUEUE, 10, 60)
+    await services.queue.bury(claimed, ATTACKS[0])
     return {
         "project": str(project.id),
         "organization": project.organization_id,
@@ -94,6 +122,10 @@ async def decorate(stage: Stage) -> dict[str, str]:
         "user": str(user),
         "domain": project.domain,
         "panel": "all",
+        "funnel": funnel.id,
+        "letter": letter.id,
+        "queue": DEAD_QUEUE,
+        "job": str(claimed[0].id),
     }
 
 

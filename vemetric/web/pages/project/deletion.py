@@ -27,8 +27,10 @@ async def ask(request: web.Request) -> web.Response:
     project = await context.project_to_change(request)
     frame = await shell.values(request, project, SECTION)
     if "mailed" in request.query:
-        values = {"email": context.of(request).signed_in.email, "hours": deletion.LINK_HOURS}
-        return render.page(request, "pages/project/deletion_mailed.html", **values, **frame)
+        email = context.of(request).signed_in.email
+        return render.page(
+            request, "pages/project/deletion_mailed.html", email=email, hours=deletion.LINK_HOURS, **frame
+        )
     return confirm.ask(request, frame, _question(request, project))
 
 
