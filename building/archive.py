@@ -1,7 +1,8 @@
 """Make dist/vemetric.pyz: shiv packs the locked dependencies once, then our package and launcher are added to a copy.
 
 Packing the dependencies takes half a minute, nearly all of it for chDB, and changes only with the lock; adding our own
-files takes a second. Equal input gives an equal file, byte for byte, wherever and whenever it is built.
+files takes a second. Equal input gives an equal file, byte for byte, wherever and whenever it is built. The wheel of
+our own files is left beside it.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ from building.paths import (
     say,
     write_stamp,
 )
+from vemetric import __version__
 
 EXECUTABLE_BYTES_MAX = 220 * 1024 * 1024
 # Fixed, so that equal input gives equal bytes; SOURCE_DATE_EPOCH overrides it. A zip cannot say anything before 1980.
@@ -99,7 +101,9 @@ def _build() -> Path:
         pack(python, dependencies, base)
         write_stamp(WORK / "base.stamp", _dependency_inputs())
     own = stage_own(python)
-    (own / "vemetric" / "THIRD_PARTY.txt").write_text(notices.text(dependencies), encoding="utf-8")
+    carried = notices.parts(dependencies)
+    (own / "vemetric" / "THIRD_PARTY.txt").write_text(notices.text(carried), encoding="utf-8")
+    (own / "vemetric" / "sbom.json").write_text(notices.bill_of_materials(carried, __version__), encoding="utf-8")
     complete(base, own, EXECUTABLE)
     write_stamp(stamp, content)
     size = EXECUTABLE.stat().st_size
@@ -148,9 +152,13 @@ def stage_own(python: Path) -> Path:
         frontend.copy(file, source / file.relative_to(ROOT))
     wheels.mkdir()
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
-    run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source])
-    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+    equal_bytes = {"SOURCE_DATE_EPOCH": str(source_date_epoch())}
+    run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source], env=equal_bytes)
+    made = next(wheels.glob("*.whl"))
+    with zipfile.ZipFile(made) as wheel:
         wheel.extractall(own)
+    # For those who have an environment of their own to install it into.
+    frontend.copy(made, EXECUTABLE.parent / made.name)
     strip(own)
     return own
 

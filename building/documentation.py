@@ -26,7 +26,7 @@ def build() -> Path:
     python = environment.ensure("build")
     say("rendering the documentation")
     rendered = WORK / "docs-rendered"
-    options = ["--strict", "--quiet", "--config-file", CONFIG, "--site-dir", rendered]
+    options: list[str | Path] = ["--strict", "--quiet", "--config-file", CONFIG, "--site-dir", rendered]
     run([python, "-m", "mkdocs", "build", *options])
     shutil.rmtree(FOLDER, ignore_errors=True)
     for page in sorted(rendered.rglob("index.html")):

@@ -60,6 +60,7 @@ def test_executable_holds_every_file_of_the_package() -> None:
     with zipfile.ZipFile(EXECUTABLE) as packed:
         names = set(packed.namelist())
         notices = packed.read("site-packages/vemetric/THIRD_PARTY.txt").decode()
+        materials = json.loads(packed.read("site-packages/vemetric/sbom.json"))
     built_from = ("node_modules", "css", "js", "img", "tracker")
     unshipped = [PACKAGE / "static" / name for name in built_from] + list((PACKAGE / "static").glob("package*.json"))
     for file in files_below(PACKAGE):
@@ -68,9 +69,23 @@ def test_executable_holds_every_file_of_the_package() -> None:
     shipped = lock_entries(environment.lock_of("runtime"))
     for name, version in shipped.items():
         assert re.search(rf"^{name.replace('-', '[-_.]')} {re.escape(version)}$", notices, re.MULTILINE | re.IGNORECASE)
+    named = {part["purl"]: part for part in materials["components"]}
+    assert {f"pkg:pypi/{name}@{version}" for name, version in shipped.items()} <= set(named)
+    assert re.fullmatch(r"[0-9.]+", next(part for purl, part in named.items() if "%40vemetric/web" in purl)["version"])
+    assert not [purl for purl, part in named.items() if not part["licenses"][0]["license"]["name"]]
     assert "IP geolocation by DB-IP" in notices
     sections = notices.split("=" * 100)[1:]
     assert [section.split("\n")[1] for section in sections if len(section) < LICENSE_CHARACTERS_MIN] == []
+
+
+@pytest.mark.journey
+def test_the_wheel_beside_it_holds_the_same_files_of_ours() -> None:
+    ours = "site-packages/vemetric/"
+    made_with_it = {"THIRD_PARTY.txt", "sbom.json"}
+    with zipfile.ZipFile(EXECUTABLE) as packed:
+        names = {name.removeprefix(ours) for name in packed.namelist() if name.startswith(ours)} - made_with_it
+    with zipfile.ZipFile(next(EXECUTABLE.parent.glob("vemetric_server-*-py3-none-any.whl"))) as wheel:
+        assert {name.removeprefix("vemetric/") for name in wheel.namelist() if name.startswith("vemetric/")} == names
 
 
 @pytest.mark.journey
