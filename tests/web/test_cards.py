@@ -4,13 +4,13 @@ import pytest
 
 from vemetric.model.dashboard import Card, Row
 from vemetric.stats import dimensions
-from vemetric.web import cards
-from vemetric.web.cards import Line
+from vemetric.web import card_rows, cards
+from vemetric.web.card_rows import Line
 
 
 def line(card: str, choice: str, row: Row, users_max: int = 10) -> Line:
     kind = cards.KINDS[card]
-    drawn = cards.lines(kind, kind.choice(choice), Card([row], 1, 1, users_max), "example.com")
+    drawn = card_rows.lines(kind, kind.choice(choice), Card([row], 1, 1, users_max), "example.com")
     return drawn[0]
 
 

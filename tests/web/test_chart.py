@@ -4,7 +4,7 @@ import pytest
 
 from vemetric.model.dashboard import Bucket, Dashboard, Interval, Range
 from vemetric.model.timespan import Timespan
-from vemetric.web import chart
+from vemetric.web import chart, chart_axes
 
 HOUR_MS = 3_600_000
 NOON_MS = 1_773_144_000_000
@@ -39,17 +39,17 @@ def draw(dashboard: Dashboard, *shown: str) -> chart.Chart:
 
 @pytest.mark.parametrize("highest", [0, 1, 2, 3, 4, 5, 7, 10, 11, 99, 101, 890, 2950, 12_483, 10**9 + 1])
 def test_count_axis_holds_its_values_on_few_whole_lines(highest: int) -> None:
-    axis = chart.count_axis(highest)
+    axis = chart_axes.count_axis(highest)
     assert axis.top >= max(highest, 1)
-    assert 2 <= len(axis.marks) <= chart.AXIS_STEPS_MAX + 1
+    assert 2 <= len(axis.marks) <= chart_axes.AXIS_STEPS_MAX + 1
     assert all(mark == int(mark) for mark in axis.marks)
     assert axis.marks[-1] == axis.top
-    assert (axis.y(0), axis.y(axis.top)) == (chart.HEIGHT, 0)
+    assert (axis.y(0), axis.y(axis.top)) == (chart_axes.HEIGHT, 0)
 
 
 @pytest.mark.parametrize(("seconds", "top"), [(0, 1), (7, 8), (134, 180), (900, 900), (7000, 7200), (999_999, 1e6)])
 def test_seconds_axis_ends_at_whole_units(seconds: float, top: float) -> None:
-    assert chart.seconds_axis(seconds).top == top
+    assert chart_axes.seconds_axis(seconds).top == top
 
 
 def test_what_still_runs_is_dashed_and_joined_to_what_is_over() -> None:

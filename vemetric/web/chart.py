@@ -13,16 +13,14 @@ from vemetric.model.dashboard import Bucket, Dashboard, Interval
 from vemetric.model.timespan import Timespan
 from vemetric.stats import metrics
 from vemetric.web import figures
+from vemetric.web.chart_axes import COUNTS, HEIGHT, Axis, axes_of, value_of
 
-WIDTH, HEIGHT = 1000, 300
-# The plot's lines, and the most labels below it.
-AXIS_STEPS_MAX = 4
+WIDTH = 1000
+# The most labels below the plot.
 TICKS_MAX = 8
 # With more buckets than this, bars are drawn thin.
 BARS_MAX = 48
 
-COUNTS = ("users", "pageViews", "visits", "events")
-SECOND_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 LABELS = {
     "users": "Users",
     "pageViews": "Page views",
@@ -41,8 +39,6 @@ MEANINGS = {
     "viewsPerVisit": "Page views of a visit, of those that had any.",
     "events": "Everything that was sent and is no page view.",
 }
-# Neither a count of its own axis nor a rate.
-RATIO = "viewsPerVisit"
 COLOURS = {
     "users": "is-users",
     "pageViews": "is-views",
@@ -64,17 +60,6 @@ UNITS = {
 SIGNS = {"up": "+", "down": "−", "same": "±"}
 
 Point = tuple[float, float]
-
-
-class Axis(NamedTuple):
-    """Where values lie. top: the value at the upper edge; marks: value of each line, from 0 up."""
-
-    top: float
-    marks: tuple[float, ...]
-
-    def y(self, value: float) -> float:
-        """The distance from the upper edge, in units."""
-        return round(HEIGHT - value / self.top * HEIGHT, 1)
 
 
 class Series(NamedTuple):
@@ -137,7 +122,7 @@ class Chart(NamedTuple):
 def draw(dashboard: Dashboard, shown: Sequence[str], chosen: Timespan) -> Chart:
     """The chart of a dashboard with the series that are shown."""
     buckets = dashboard.buckets
-    axes = _axes(buckets, shown)
+    axes = axes_of(buckets, shown)
     return Chart(
         series=[_series(key, buckets, axes[key]) for key in shown if key != "events"],
         bars=_bars(buckets, axes["events"]) if "events" in shown else [],
@@ -150,52 +135,6 @@ def draw(dashboard: Dashboard, shown: Sequence[str], chosen: Timespan) -> Chart:
         unit=UNITS[dashboard.range.interval],
         is_running=bool(buckets) and buckets[-1].incomplete,
     )
-
-
-def value_of(bucket: Bucket, key: str) -> float | None:
-    """A series' value in a bucket; None where there is none."""
-    values: dict[str, float | None] = {
-        "users": bucket.users,
-        "pageViews": bucket.page_views,
-        "events": bucket.events,
-        "bounceRate": bucket.bounce_rate,
-        "visitDuration": bucket.visit_duration,
-        "visits": bucket.visits,
-        "viewsPerVisit": bucket.views_per_visit,
-    }
-    return values[key]
-
-
-def count_axis(highest: float) -> Axis:
-    """An axis of whole numbers: its lines at 1, 2 or 5 times a power of ten."""
-    size = 1
-    while True:
-        for step in (size, 2 * size, 5 * size):
-            if step * AXIS_STEPS_MAX >= highest:
-                return _axis(step, highest)
-        size *= 10
-
-
-def seconds_axis(highest: float) -> Axis:
-    """An axis of durations: its lines at whole seconds, minutes or hours."""
-    fitting = (step for step in SECOND_STEPS if step * AXIS_STEPS_MAX >= highest)
-    return _axis(next(fitting, 0) or count_axis(highest).marks[1], highest)
-
-
-def _axis(step: float, highest: float) -> Axis:
-    steps = max(1, -(-int(-(-highest // 1)) // int(step)))
-    return Axis(step * steps, tuple(step * number for number in range(steps + 1)))
-
-
-def _axes(buckets: Sequence[Bucket], shown: Sequence[str]) -> dict[str, Axis]:
-    counted = [value_of(bucket, key) or 0 for bucket in buckets for key in COUNTS if key in shown]
-    if "users" in shown:
-        counted += [bucket.previous_users or 0 for bucket in buckets]
-    counts = count_axis(max(counted, default=0))
-    seconds = seconds_axis(max((bucket.visit_duration or 0 for bucket in buckets), default=0))
-    ratio = count_axis(max((bucket.views_per_visit or 0 for bucket in buckets), default=0))
-    rate = Axis(100, (0, 25, 50, 75, 100))
-    return dict.fromkeys(COUNTS, counts) | {"bounceRate": rate, "visitDuration": seconds, RATIO: ratio}
 
 
 def _x(position: int, count: int) -> float:

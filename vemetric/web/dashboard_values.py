@@ -10,7 +10,7 @@ from vemetric.model.dashboard import Card, Dashboard
 from vemetric.model.project import Project
 from vemetric.model.timespan import PRESETS, Timespan
 from vemetric.stats.cards import CARD_ROWS
-from vemetric.web import cards, filter_bar, view, world
+from vemetric.web import card_rows, cards, filter_bar, view, world
 from vemetric.web import chart as drawn
 from vemetric.web.view import View
 
@@ -66,7 +66,7 @@ def card(
 ) -> dict[str, Any]:
     """For a card. loaded: as in `chart`. icons: emoji by the names of events."""
     choice = state.choice(kind)
-    lines = [] if loaded is None else cards.lines(kind, choice, loaded, project.domain, _deeper(state))
+    lines = [] if loaded is None else card_rows.lines(kind, choice, loaded, project.domain, _deeper(state))
     if choice.dimension == "events":
         lines = [line._replace(mark=f"emoji:{icons[line.key]}") if line.key in icons else line for line in lines]
 
@@ -144,11 +144,11 @@ def paging(card: Card) -> list[int | None]:
     return numbers
 
 
-def _deeper(state: View) -> cards.Deeper:
-    return cards.Deeper(state.event, state.property)
+def _deeper(state: View) -> card_rows.Deeper:
+    return card_rows.Deeper(state.event, state.property)
 
 
-def _filter_link(path: str, state: View, line: cards.Line) -> dict[str, Any] | None:
+def _filter_link(path: str, state: View, line: card_rows.Line) -> dict[str, Any] | None:
     """The button of a row that sets its filter, or takes it away."""
     if line.filter is None:
         return None
@@ -156,7 +156,7 @@ def _filter_link(path: str, state: View, line: cards.Line) -> dict[str, Any] | N
     return {"is_on": line.filter in state.filters.filters, "page": view.url(path, changed)}
 
 
-def _users_link(path: str, state: View, line: cards.Line) -> str | None:
+def _users_link(path: str, state: View, line: card_rows.Line) -> str | None:
     """Where the users are whom a row counts."""
     if line.filter is None:
         return None
@@ -164,7 +164,7 @@ def _users_link(path: str, state: View, line: cards.Line) -> str | None:
     return view.with_query(f"{path}/users", timespan.url_values(state.timespan) | {filter_bar.PARAMETER: written})
 
 
-def _deeper_link(state: View, choice: cards.Choice, line: cards.Line, link: Any) -> dict[str, str] | None:
+def _deeper_link(state: View, choice: cards.Choice, line: card_rows.Line, link: Any) -> dict[str, str] | None:
     """From an event to its properties, from a property to its values."""
     if choice.dimension == "events":
         return dict(link(view.into(state, line.key)))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vemetric.enrich import countries
 from vemetric.model import filter_tree, mercator, text
 from vemetric.model.dashboard import Card, City, Row
-from vemetric.web import cards, figures, view
+from vemetric.web import card_rows, cards, figures, view
 from vemetric.web.view import View
 
 # How many shades there are; 1 is the lightest.
@@ -62,7 +62,7 @@ def values(path: str, state: View, choice: cards.Choice, card: Card | None) -> d
 
 
 def _country(path: str, state: View, row: Row, users_max: int) -> Country:
-    one = cards.row_filter("countries", row, cards.Deeper())
+    one = card_rows.row_filter("countries", row, card_rows.Deeper())
     is_on = one in state.filters.filters
     changed = view.with_filters(state, filter_tree.toggled(state.filters, one)) if one is not None else state
     if not is_on:

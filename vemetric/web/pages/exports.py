@@ -15,7 +15,7 @@ from vemetric import errors
 from vemetric.model import calendar
 from vemetric.model.dashboard import Dashboard, Row
 from vemetric.stats import dashboard as stats
-from vemetric.web import chart, context, view
+from vemetric.web import chart, chart_axes, context, view
 from vemetric.web.cards import KINDS, Choice
 from vemetric.web.pages import dashboard
 from vemetric.web.pages.dashboard import Asked
@@ -67,7 +67,7 @@ async def _buckets(asked: Asked) -> tuple[list[str], list[list[Any]]]:
     lines = [
         [
             calendar.local(bucket.start_ms, tz).isoformat(timespec="seconds"),
-            *(chart.value_of(bucket, key) for key in chart.LABELS),
+            *(chart_axes.value_of(bucket, key) for key in chart.LABELS),
             bucket.previous_users,
         ]
         for bucket in loaded.buckets
