@@ -164,6 +164,8 @@ def test_every_store_goes_and_comes_back(tmp_path: Path, processes: ExitStack, s
             go_away(shared, store)
             asked = workers[0] if store == "analytics" else hubs[0]
             wait_for(lambda: ready(asked)[store] == "away", f"the notice that the {store} is away")  # noqa: B023
+            if store == "queue":
+                answered_no(hubs[0], token)
             time.sleep(plan.outage_seconds)
             seen[store] = (sending.refused - refused, sending.acknowledged - acknowledged)
             come_back(shared, store)
@@ -182,6 +184,24 @@ def test_every_store_goes_and_comes_back(tmp_path: Path, processes: ExitStack, s
     check(workers[0], shared, sending)
     for each in (*hubs, workers[0]):
         each.end()
+
+
+def answered_no(hub: Server, token: str) -> None:
+    """Whatever is said while the queue is away is refused: nothing is taken that could be lost."""
+    said = {
+        "/e": {"name": "$$pageView", "url": "https://example.com/"},
+        "/l": {},
+        "/i": {"identifier": "nobody"},
+        "/u": {"data": {"set": {"plan": "paid"}}},
+        "/r": {},
+        "/batch": [{"name": "signup"}, {"name": "signup", "id": "again"}],
+    }
+    for path, body in said.items():
+        asked = load.request(
+            VISITORS + 1, host="x.test", token=token, visitors=VISITORS + 2, path=path, body=json.dumps(body).encode()
+        )
+        answer = asyncio.run(http.send_and_stay(hub.port, asked))
+        assert (path, answer.status, answer.header("retry-after")) == (path, 503, "5"), answer
 
 
 def go_away(over: Stores, store: str) -> None:
