@@ -7,7 +7,6 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Stage, Watcher, sign_in
-from tests.browser.test_users_pages import ERIN, SIZES
 from tests.kit import axe, visits
 from vemetric.accounts import funnels
 from vemetric.accounts.funnels import Drawn
@@ -18,6 +17,8 @@ from vemetric.model.funnel import DEFAULT_WINDOW_SECONDS, Step
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
+SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
+ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 GUIDES = Step("a", "", PageFilter(Text(TextOperator.STARTS_WITH, "/guides")))
 PRICING = Step("b", "Saw the prices", PageFilter(Text(value="/pricing")))
 SIGNED_UP = Step("c", "", EventFilter(Text(value="SignedUp"), (Property("plan", value="gold"),)))
