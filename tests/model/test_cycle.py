@@ -25,6 +25,7 @@ def ms(text: str) -> int:
     ],
 )
 def test_the_latest_cycles(made: str, now: str, edges: tuple[str, ...]) -> None:
+    """D31: the 29th to 31st ran over into the next month."""
     found = cycle.latest(ms(made), ms(now))
     assert [one.end_ms for one in found] == [ms(edge) for edge in edges[:-1]]
     assert [one.start_ms for one in found] == [ms(edge) for edge in edges[1:]]

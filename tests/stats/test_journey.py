@@ -33,7 +33,7 @@ async def test_journey_has_visits_and_the_time_on_each_page(engine: Engine, proj
 
 
 async def test_journey_is_paged_also_within_a_millisecond(engine: Engine, project: Project) -> None:
-    """D3 of lists: a page that ends between two events of one instant loses neither."""
+    """D22: a page that ends between two events of one instant loses neither."""
     await write(engine, project, *(Event(1, NOW_MS - 100, "v", id=f"e{n}", pathname=f"/{n}") for n in range(5)))
     seen: list[str] = []
     before = LATEST

@@ -28,6 +28,7 @@ async def test_tells_what_is_known(engine: Engine, project: Project) -> None:
 
 
 async def test_a_known_user_without_any_event_is_somebody(engine: Engine, project: Project) -> None:
+    """D23: the page failed."""
     await know(engine, project, 6, "dan", KNOWN_MS)
     facts = await person.load_facts(engine, project, 6, NOW_MS)
     assert facts is not None

@@ -1,6 +1,6 @@
 """What filters can be set to."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
@@ -36,8 +36,8 @@ async def values(engine, project):
         rows.visit(visit)
     await rows.insert(engine)
 
-    async def of(*names, **rest):
-        range_ = timespan.resolve(Timespan(), NOON + 1, "UTC")
+    async def of(*names, chosen=Timespan(), **rest):  # noqa: B008
+        range_ = timespan.resolve(chosen, NOON + 1, "UTC")
         return await suggestions.of_fields(engine, project, range_, names, **rest)
 
     return of
@@ -54,6 +54,20 @@ async def test_values_in_order_and_of_ninety_days(values):
         "utmSource": ["news"],
         "referrer": ["Google"],
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "paths"),
+    [
+        # Longer than what is looked back at least.
+        (date(2025, 11, 1), date(2026, 3, 10), ["/A", "/b", "/old", "/older"]),
+        # Over before the latest pages were there.
+        (date(2025, 11, 29), date(2025, 12, 1), ["/older"]),
+    ],
+)
+async def test_values_are_those_of_a_custom_range(values, first, last, paths):
+    """D26: of a range longer than 90 days there were none, and the end of a range was not looked at."""
+    assert await values("path", chosen=Timespan("custom", first, last)) == {"path": paths}
 
 
 async def test_countries_are_known_ones_in_the_order_of_their_names(values):

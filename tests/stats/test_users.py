@@ -72,6 +72,7 @@ async def test_lists_who_did_anything_the_latest_first(engine: Engine, project: 
 async def test_finds_by_name_identifier_number_and_attributes(
     engine: Engine, project: Project, people: None, search: str, found: list[int]
 ) -> None:
+    """D24: only names were looked at."""
     assert await ids(engine, project, search=search) == found
 
 
@@ -102,6 +103,7 @@ async def test_orders_and_pages_agree(
 
 
 async def test_users_of_the_same_moment_are_paged_by_id(engine: Engine, project: Project) -> None:
+    """D22."""
     await write(engine, project, *(Event(user, NOW_MS - 5) for user in (9, 7, 8)))
     first = await users.load_page(engine, project, RANGE, Wanted(), limit=2)
     rest = await users.load_page(engine, project, RANGE, Wanted(after=first.next), limit=2)

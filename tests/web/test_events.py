@@ -92,6 +92,16 @@ async def test_searches_and_filters(alice: Browser, cast: Cast) -> None:
     assert names(await list_of(alice, cast, "?f=page(path:is:/none)")) == names(await list_of(alice, cast))
 
 
+async def test_places_are_those_of_the_visit_and_of_its_events_alike(alice: Browser, cast: Cast) -> None:
+    """D30: users were picked by their visits, events by themselves, and the two did not agree."""
+    query = "?f=location(country:oneOf:AT,city:oneOf:Vienna)"
+    assert names(await list_of(alice, cast, query)) == ["Bye", "<b>Signup</b>", "Upgraded"]
+    assert "2 users" in words(await alice.get(f"/p/{cast.shop.id}/users{query}"))
+    other = query.replace("AT", "DE")
+    assert names(await list_of(alice, cast, other)) == []
+    assert "Nobody" in words(await alice.get(f"/p/{cast.shop.id}/users{other}"))
+
+
 async def test_a_second_filter_is_another_way_to_fit(alice: Browser, cast: Cast) -> None:
     back = f"/p/{cast.shop.id}/events?f=event(name:is:Bye)"
     query = f"?back={back}&type=user&anonymous=yes"
@@ -139,6 +149,23 @@ async def test_who_looks_at_the_same_list_is_answered_by_one_question(
     assert len(asked) == 1
     await list_of(alice, cast, "?q=bye", FRAGMENT)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/users", "/events"])
+async def test_whether_anything_came_is_known_and_not_looked_for(
+    site: Site, cast: Cast, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """D21: every page looked through all events to find out whether there was one."""
+    alice, asked = await site.browser_of(cast.alice), []
+
+    async def noted(_: object, sql: str, parameters: object = None) -> list[list[object]]:
+        asked.append(sql)
+        return []
+
+    monkeypatch.setattr(type(site.services.engine), "query", noted)
+    page = await alice.get(f"/p/{cast.shop.id}{path}")
+    assert (page.status, asked) == (200, [])
+    assert cast.shop.token in page.text
 
 
 def test_state_is_its_address() -> None:
