@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 
 from tests.kit import visits
+from tests.stats.history import know
 from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
@@ -120,6 +121,19 @@ async def test_user_page_tells_who_it_is_and_what_was_done(alice: Browser, site:
     filtered = await alice.get(f"{await erin(site, cast)}?f=page(path:is:/pricing)")
     assert "42s" in words(filtered)
     assert "/thanks/" not in words(filtered)
+
+
+@pytest.mark.parametrize(("address", "is_link"), [("https://cdn.example/a.png", True), ("javascript:alert(1)", False)])
+async def test_pictures_of_users_are_links_and_nothing_is_loaded(
+    site: Site, cast: Cast, address: str, is_link: bool
+) -> None:
+    services = site.services
+    await know(services.engine, cast.shop, 77, "dan", services.clock.now_ms(), displayName="Dan Ost", avatarUrl=address)
+    page = await (await site.browser_of(cast.alice)).get(f"/p/{cast.shop.id}/users/77")
+    assert page.status == 200
+    assert (f'href="{address}"' in page.text) == is_link
+    assert f'src="{address}"' not in page.text
+    assert 'aria-hidden="true">DO</span>' in page.text
 
 
 @pytest.mark.parametrize("odd", ["x", "0", "18446744073709551616", "99999999999999999999999", "-1", "%00", "7"])
