@@ -1,5 +1,6 @@
 """The pages of funnels in Chromium: three widths, both themes, axe, with the keyboard and without scripts."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from vemetric.model.funnel import DEFAULT_WINDOW_SECONDS, Step
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
+# Where pictures go, for people to look at; nobody compares them.
+PICTURES = os.environ.get("VEMETRIC_TEST_SCREENSHOTS")
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 GUIDES = Step("a", "", PageFilter(Text(TextOperator.STARTS_WITH, "/guides")))
 PRICING = Step("b", "Saw the prices", PageFilter(Text(value="/pricing")))
@@ -68,35 +72,38 @@ async def pages(stage: Stage, clock: FrozenClock) -> dict[str, str]:
         "funnel-new": f"{home}/funnels/new",
         "funnel-delete": f"{home}/funnels/{made[0].id}/delete",
         "funnel-user": f"{home}/users/{user}",
-        "funnel-card": f"{home}",
+        "funnel-card": f"{home}?fu=1",
+        "funnel-card-steps": f"{home}?sf={made[0].id}",
     }
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
 async def test_pages_fit_and_keep_nobody_out(
-    stage: Stage, pages: dict[str, str], chromium: Browser, watcher: Watcher, screenshots: Path, size: str, theme: Any
+    stage: Stage, pages: dict[str, str], chromium: Browser, watcher: Watcher, screenshots: Path, theme: Any
 ) -> None:
-    width, height = SIZES[size]
-    context = await chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+    context = await chromium.new_context(color_scheme=theme)
     page = await context.new_page()
     watcher.watch(page)
     await sign_in(page, stage.url)
     for name, path in pages.items():
         await page.goto(stage.url + path)
         await expect(page.get_by_text("Still counting")).to_have_count(0)
-        too_wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
-        assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px"
-        assert await axe.serious_issues(page) == [], name
+        for size, (width, height) in SIZES.items():
+            await page.set_viewport_size({"width": width, "height": height})
+            too_wide = await page.evaluate(TOO_WIDE)
+            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {size}"
+            if PICTURES:
+                await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
+            # Contrasts differ by the theme, what is shown by the width; neither by both.
+            if size == "wide" or (size == "phone" and theme == "light"):
+                assert await axe.serious_issues(page) == [], f"{name} at {size}"
     await context.close()
     assert watcher.problems == []
 
 
-async def test_an_empty_project_invites_to_make_a_funnel(stage: Stage, page: Page, screenshots: Path) -> None:
+async def test_an_empty_project_invites_to_make_a_funnel(stage: Stage, page: Page) -> None:
     await sign_in(page, stage.url)
     await page.goto(f"{stage.url}/p/{stage.project.id}/funnels")
-    await page.screenshot(path=screenshots / "funnels-empty.png")
     await page.get_by_role("link", name="Create a funnel").click()
     await expect(page.locator("h1")).to_have_text("New funnel")
 
