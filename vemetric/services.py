@@ -17,6 +17,7 @@ from vemetric.accounts.oauth import Provider
 from vemetric.accounts.paddle import Paddle
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
+from vemetric.backup import before
 from vemetric.clickhouse import directory, loader, migrate, user_merges
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
@@ -135,8 +136,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         trusted_proxies = TrustedProxies(config.trusted_proxies)
         make_private_directory(config.data_dir)
-        engine, database = await open_measured(config, clock, stack, engine)
-        queue = await open_queue(config, clock, stack)
+        engine, database, queue = await open_or_go_back(config, clock, stack, engine)
         salts = Salts(database, clock)
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
@@ -192,6 +192,28 @@ async def end_turns_left(keys: Keys) -> None:
         await turns.end_all(keys, prefix)
 
 
+async def open_or_go_back(
+    config: Config, clock: Clock, stack: AsyncExitStack, given: Engine | None
+) -> "tuple[Measured, Database, SqliteQueue | RedisQueue]":
+    """All stores, brought up to this version; where that fails those in files are as they were before."""
+    way_back = None if given else await asyncio.to_thread(before.prepare, config)
+    try:
+        engine, database = await open_measured(config, clock, stack, given)
+        queue = await open_queue(config, clock, stack)
+    except errors.InUse:
+        # Of who has them now.
+        raise
+    except Exception as error:
+        if way_back is None:
+            raise
+        await stack.aclose()
+        await asyncio.to_thread(before.go_back, config, way_back)
+        raise errors.Misconfigured(f"{error} The stores are as they were before this start.") from error
+    if given is None:
+        await asyncio.to_thread(before.settle, config, way_back)
+    return engine, database, queue
+
+
 async def open_measured(
     config: Config, clock: Clock, stack: AsyncExitStack, engine: Engine | None
 ) -> tuple[Measured, Database]:
@@ -210,7 +232,8 @@ async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | No
         try:
             await bring_up(opened, database)
         except (errors.Unavailable, errors.StoreError) as error:
-            if HUB not in config.roles:
+            # An engine that is in the process is not away: what it refuses it will refuse again.
+            if HUB not in config.roles or config.clickhouse is None:
                 raise
             # Hits are worth more than pages: they wait in the queue until there is a store for them.
             log.warning("%s Events wait in the queue until it can be reached.", error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vemetric import errors
-from vemetric.backup import manifest, sqlite_files, trial
+from vemetric.backup import before, manifest, sqlite_files, trial
 from vemetric.backup.manifest import Manifest
 from vemetric.clickhouse import directory
 from vemetric.config import Config
@@ -68,6 +68,8 @@ def restore(config: Config, folder: Path, *, force: bool) -> dict[str, Any]:
 
 def put_in_place(incoming: Path, data_dir: Path) -> None:
     """Move what was brought in to where a start looks for it."""
+    # It tells of what was there before.
+    (data_dir / before.NOTE_NAME).unlink(missing_ok=True)
     for name in STORES:
         if (incoming / name).exists():
             (incoming / name).rename(data_dir / name)

@@ -4,12 +4,14 @@ What is to go is noted before the first row goes: a run that was killed is finis
 begins.
 """
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 
 import msgspec
 
 from vemetric.accounts import removal
+from vemetric.backup import before
 from vemetric.clickhouse import expirer
 from vemetric.database import logins, verifications
 from vemetric.database import projects as stored_projects
@@ -41,6 +43,7 @@ async def run(services: Services) -> None:
     if plan.cutoffs:
         await services.keys.set([KeySet(PLAN_KEY, msgspec.msgpack.encode(plan))])
         await _carry_out(services, plan)
+    await asyncio.to_thread(before.forget_old, services.config.data_dir)
     now_ms = services.clock.now_ms()
     async with services.database.begin() as connection:
         await logins.delete_expired(connection, now_ms)

@@ -1,0 +1,123 @@
+"""An upgrade that fails leaves everything as it was; one that succeeds leaves a way back."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vemetric.backup import before, manifest
+from vemetric.model.data_directory import DATABASE_NAME
+
+ROOT = Path(__file__).parents[2]
+# A newer program: this one with one more migration of each store, the last of which may fail.
+NEWER = """
+import sys
+from vemetric.clickhouse import migrate
+from vemetric.queues import sqlite_schema
+from vemetric import cli
+known = migrate.all_migrations()
+more = migrate.Migration("9999_more", "ALTER TABLE event ADD COLUMN IF NOT EXISTS later String;\\n" + {analytics!r})
+migrate.all_migrations = lambda: [*known, more]
+sqlite_schema.MIGRATIONS = (*sqlite_schema.MIGRATIONS, "CREATE TABLE later (id INTEGER PRIMARY KEY);" + {queue!r})
+sys.exit(cli.main(sys.argv[1:]))
+"""
+OURS = "import sys\nfrom vemetric import cli\nsys.exit(cli.main(sys.argv[1:]))"
+FAILS_IN_ANALYTICS = NEWER.format(analytics="ALTER TABLE event ADD COLUMN wrong NoSuchType;\n", queue="")
+FAILS_IN_QUEUE = NEWER.format(analytics="", queue="INSERT INTO nowhere VALUES (1);")
+SUCCEEDS = NEWER.format(analytics="", queue="")
+
+
+def run(data_dir: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments, "--json"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "VEMETRIC_DATA_DIR": str(data_dir)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def domains(data_dir: Path) -> list[str]:
+    done = run(data_dir, OURS, "project", "list")
+    assert done.returncode == 0, done.stderr
+    return [one["domain"] for one in msgspec.json.decode(done.stdout)["projects"]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data_dir = tmp_path_factory.mktemp("made") / "data"
+    done = run(data_dir, OURS, "project", "create", "--name", "Shop", "--domain", "shop.example.com")
+    assert done.returncode == 0, done.stderr
+    return data_dir
+
+
+def test_a_new_instance_and_an_equal_one_are_not_copied(made: Path) -> None:
+    assert not (made / before.FOLDER_NAME).exists()
+    assert msgspec.json.decode((made / before.NOTE_NAME).read_bytes(), type=before.Schema) == before.ours()
+
+
+@pytest.mark.parametrize("program", [FAILS_IN_ANALYTICS, FAILS_IN_QUEUE], ids=["analytics", "queue"])
+def test_a_failing_migration_is_rolled_back_and_the_old_program_starts(made: Path, program: str) -> None:
+    failed = run(made, program, "project", "list")
+    assert failed.returncode == 2
+    assert "The stores are as they were before this start." in failed.stderr
+    assert not (made / before.FOLDER_NAME).exists()
+    assert domains(made) == ["shop.example.com"]
+    with closing(sqlite3.connect(made / "queue.db")) as connection:
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'later'").fetchall()
+    # The column that the analytics had got by then is gone with its migration.
+    found = list((made / "analytics" / "store" / "store").glob("*/*/event.sql"))
+    assert len(found) == 1
+    assert "later" not in found[0].read_text()
+
+
+def test_a_successful_one_can_be_gone_back_from(made: Path) -> None:
+    done = run(made, SUCCEEDS, "project", "list")
+    assert done.returncode == 0, done.stderr
+    folder = made / before.FOLDER_NAME
+    assert not (folder / before.PENDING_NAME).exists()
+    with closing(sqlite3.connect(folder / manifest.DATA_NAME / DATABASE_NAME)) as connection:
+        assert connection.execute("SELECT count(*) FROM salt").fetchone() == (0,)
+    refused = run(made, OURS, "project", "list")
+    assert (refused.returncode, "newer" in refused.stderr) == (2, True)
+    restored = run(made, OURS, "restore", str(folder), "--force")
+    assert restored.returncode == 0, restored.stderr
+    assert not (made / before.NOTE_NAME).exists()
+    assert domains(made) == ["shop.example.com"]
+
+
+def test_what_was_before_is_kept_when_a_start_is_killed_in_the_middle(made: Path) -> None:
+    killed = NEWER.format(analytics="", queue="").replace(
+        "sys.exit(cli",
+        "import os\nfrom vemetric.backup import before\nbefore.settle = lambda *_: os._exit(9)\nsys.exit(cli",
+    )
+    assert run(made, killed, "project", "list").returncode == 9
+    folder = made / before.FOLDER_NAME
+    first = (folder / manifest.NAME).read_bytes()
+    assert (folder / before.PENDING_NAME).exists()
+    assert run(made, killed, "project", "list").returncode == 9
+    assert (folder / manifest.NAME).read_bytes() == first
+    assert run(made, OURS, "restore", str(folder), "--force").returncode == 0
+    assert domains(made) == ["shop.example.com"]
+
+
+def test_it_is_forgotten_after_some_days(tmp_path: Path) -> None:
+    folder = tmp_path / before.FOLDER_NAME
+    folder.mkdir()
+    manifest.write(folder, manifest.Manifest(0, {}, {}, {}, []))
+    before.forget_old(tmp_path)
+    assert folder.exists()
+    os.utime(folder / manifest.NAME, (0, 0))
+    (folder / before.PENDING_NAME).touch()
+    before.forget_old(tmp_path)
+    assert folder.exists()
+    (folder / before.PENDING_NAME).unlink()
+    before.forget_old(tmp_path)
+    assert not folder.exists()
