@@ -1,5 +1,6 @@
 """The API over the fixture's project, asked as programs ask it."""
 
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -22,11 +23,11 @@ KEY = "vem_" + "seed".rjust(32, "0")
 WRITE_KEY = "vem_" + "write".rjust(32, "0")
 OTHER_KEY = "vem_" + "other".rjust(32, "0")
 OTHER_WRITE_KEY = "vem_" + "otherwrite".rjust(32, "0")
-OTHER_ID = 9_100_000_000_000_000_002
 PROJECT_ID = 9_100_000_000_000_000_001
 END_OF_FEBRUARY = "2026-02-17 23:59:59"
 # What the rows of one test process were written for.
 _WRITTEN: set[int] = set()
+_OTHER_IDS = itertools.count(PROJECT_ID + 1)
 
 
 class Answer(NamedTuple):
@@ -75,7 +76,7 @@ async def project(site: Site, engine: Engine, clock: FrozenClock) -> Project:
 @pytest.fixture
 async def other(site: Site, project: Project) -> Project:
     """Another organization's project, without rows of its own, with its keys."""
-    made = Project(OTHER_ID, "other", "Other", "other.example.com", "other-token", created_at_ms=1)
+    made = Project(next(_OTHER_IDS), "other", "Other", "other.example.com", "other-token", created_at_ms=1)
     async with site.services.database.begin() as connection:
         await stored_organizations.create(connection, Organization("other", "Other", 1))
         await stored_projects.create(connection, made)
@@ -89,7 +90,7 @@ async def add_keys(site: Site, project: Project, read: str, write: str) -> None:
     async with site.services.database.begin() as connection:
         await stored_accounts.create(connection, by, "no hash")
         for text, scope in ((read, Scope.READ), (write, Scope.WRITE)):
-            key = ApiKey(f"key_{scope}{project.id % 100}", project.id, scope.value, text[:12], 1, scope=scope)
+            key = ApiKey(f"key_{scope}{project.organization_id}", project.id, scope.value, text[:12], 1, scope=scope)
             await api_keys.create(connection, key, tokens.hashed(text), by.id)
 
 

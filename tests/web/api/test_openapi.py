@@ -1,0 +1,94 @@
+"""The document: all that the original's said, and true of what is answered, whatever is asked."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.web.api.conftest import KEY, WRITE_KEY, Ask
+from tests.web.conftest import Site
+from vemetric.web.api import openapi
+from vemetric.web.api.routes import ENDPOINTS
+
+SKELETON = Path(__file__).with_name("openapi-skeleton.json")
+EXAMPLES, EXAMPLES_LONG = 12, 400
+# A schema cannot say which days there are, which fields go together and what a project has.
+UNSAID = [positive_data_acceptance]
+SETS = ("enum", "required")
+
+
+def missing(said: Any, ours: Any, path: str = "") -> Iterator[str]:
+    """Where the document says less than another, or something else."""
+    if isinstance(said, dict) and isinstance(ours, dict):
+        for key, value in said.items():
+            if key in ours:
+                yield from missing(value, ours[key], f"{path}/{key}")
+            else:
+                yield f"{path}/{key}"
+    elif isinstance(said, list) and isinstance(ours, list) and path.rpartition("/")[2] in SETS:
+        if not set(said) <= set(ours):
+            yield path
+    elif isinstance(said, list) and isinstance(ours, list) and len(said) == len(ours):
+        for number, (one, other) in enumerate(zip(said, ours, strict=True)):
+            yield from missing(one, other, f"{path}/{number}")
+    elif said != ours:
+        yield path
+
+
+async def test_says_all_that_the_original_says(ask: Ask) -> None:
+    answer = await ask("/openapi.json", key="")
+    assert answer.status == 200
+    assert list(missing(json.loads(SKELETON.read_text("utf-8")), answer.body)) == []
+    assert answer.body["servers"][0]["url"].endswith("/api")
+    assert answer.body["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    operations = [one for path in answer.body["paths"].values() for one in path.values()]
+    assert len({one["operationId"] for one in operations}) == len(operations) == len(ENDPOINTS)
+    tags = {tag["name"] for tag in answer.body["tags"]}
+    assert all(one["summary"] and set(one["tags"]) <= tags for one in operations)
+
+
+async def test_examples_are_answered(ask: Ask) -> None:
+    for endpoint in ENDPOINTS:
+        if endpoint.example is not None and "{" not in endpoint.path:
+            key = WRITE_KEY if endpoint.scope == "write" else KEY
+            query = "?id=3" if endpoint.query else ""
+            assert (await ask(f"/v1{endpoint.path}{query}", endpoint.example, key=key)).status == 200, endpoint.path
+
+
+@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(EXAMPLES_LONG, marks=pytest.mark.long)])
+async def test_whatever_is_asked_is_answered_as_it_says(site: Site, ask: Ask, examples: int) -> None:
+    """schemathesis over every operation: what fits the schemas and what does not."""
+    url = str(site.client.make_url("")).rstrip("/")
+    await asyncio.to_thread(_examine, openapi.document(url), f"{url}/api", examples)
+
+
+def _examine(document: dict[str, Any], url: str, examples: int) -> None:
+    for found in schemathesis.openapi.from_dict(document).get_all_operations():
+        operation = found.ok()
+        key = WRITE_KEY if operation.definition.raw["operationId"] == "sendEvents" else KEY
+        for mode in schemathesis.GenerationMode:
+            _examine_operation(operation.as_strategy(generation_mode=mode), url, key, examples)
+
+
+def _examine_operation(cases: Any, url: str, key: str, examples: int) -> None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=examples == EXAMPLES,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @hypothesis.given(case=cases)
+    def is_answered_as_said(case: schemathesis.Case) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        case.call_and_validate(base_url=url, headers=headers, excluded_checks=UNSAID)
+
+    is_answered_as_said()
