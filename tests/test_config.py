@@ -47,6 +47,8 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_MAIL_TIPS": "maybe"}, "on or off"),
         ({"SMTP_HOST": "mail.example.com"}, "Mail needs VEMETRIC_MAIL_FROM and VEMETRIC_PUBLIC_URL"),
         ({"SMTP_HOST": "mail.example.com", "POSTMARK_SERVER_API_TOKEN": "x"}, "are not allowed together"),
+        ({"PADDLE_API_KEY": "k"}, "needs PADDLE_WEBHOOK_SECRET_KEY"),
+        ({"PADDLE_ENVIRONMENT": "moon"}, "sandbox or production"),
         ({"SMTP_PORT": "65536"}, "a whole number of ports from 1 to 65535"),
         ({"GOOGLE_CLIENT_ID": "x"}, "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET are only allowed together."),
         ({"OIDC_ISSUER": "https://id.example.com", "OIDC_CLIENT_ID": "x"}, "OIDC_CLIENT_SECRET are only allowed"),
