@@ -14,7 +14,7 @@ from vemetric.model.organization import Organization
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
 from vemetric.stats import dashboard as stats
-from vemetric.web import chart, context, forms, render
+from vemetric.web import chart_axes, context, forms, render
 from vemetric.web.context import Context
 from vemetric.web.pages import shell
 from vemetric.web.pages.organization import usage
@@ -128,7 +128,7 @@ async def _tile(page: Context, project: Project, turns: asyncio.Semaphore, is_co
 def _sparkline(loaded: Dashboard) -> tuple[str, str]:
     """A line from edge to edge and the area below it."""
     values = [bucket.users for bucket in loaded.buckets]
-    top = chart.count_axis(max(values, default=0)).top
+    top = chart_axes.count_axis(max(values, default=0)).top
     last = max(len(values) - 1, 1)
     points = [
         f"{position / last * SPARK_WIDTH:.1f} {SPARK_HEIGHT - value / top * (SPARK_HEIGHT - 4):.1f}"
