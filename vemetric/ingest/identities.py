@@ -198,7 +198,8 @@ class Identities:
         """Whether nobody else gives this visitor another name: a turn may have ended before its holder had."""
         if self._exclusive:
             return True
-        name, value = f"{NAMING_PREFIX}{project_id}:{user_id}", identifier.encode()
+        # Not the name itself: nobody erases this key before its time.
+        name, value = f"{NAMING_PREFIX}{project_id}:{user_id}", _digest(identifier).encode()
         until_ms = self._clock.now_ms() + SETTLED_CLAIM_MS
         return await self._keys.set_if_absent(name, value, until_ms) or await self._keys.get(name) in (None, value)
 
