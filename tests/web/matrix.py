@@ -57,6 +57,8 @@ PROJECT_CHANGE = "login 404 403 404 303 303"
 MEMBER_CHANGE = "login 404 303 404 303 303"
 OPERATOR = "login 404 404 404 404 200"
 OPERATOR_CHANGE = "login 404 404 404 404 303"
+# What an operator would see if it were there.
+OPERATOR_GONE = "login 404 404 404 404 404"
 
 # A link or a service that there is none of.
 GONE = "404 404 404 404 404 404"
@@ -122,6 +124,25 @@ ROWS = {
     "POST /account/notifications": Row(DONE, {"tips": "on"}),
     "GET /account/letters": Row(OPERATOR),
     "GET /account/letters/{letter}": Row(OWN_GONE),
+    "GET /admin": Row(OPERATOR),
+    "POST /admin": Row(OPERATOR_CHANGE, {"action": "resume"}),
+    "GET /admin/queues/{queue}": Row(OPERATOR),
+    "POST /admin/queues/{queue}": Row(OPERATOR_CHANGE, {"action": "resume"}),
+    "GET /admin/queues/{queue}/empty": Row(OPERATOR_GONE),
+    "POST /admin/queues/{queue}/empty": Row(OPERATOR_CHANGE, {"action": "delayed"}),
+    # There is no such job.
+    "GET /admin/queues/{queue}/jobs/{job}": Row(OPERATOR_GONE),
+    "POST /admin/queues/{queue}/jobs/{job}": Row(OPERATOR_GONE, {"action": "remove"}),
+    "GET /admin/queues/{queue}/dead/{job}": Row(OPERATOR_GONE),
+    "POST /admin/queues/{queue}/dead/{job}": Row(OPERATOR_GONE, {"action": "retry"}),
+    "GET /admin/dead": Row(OPERATOR),
+    "POST /admin/dead": Row(OPERATOR_CHANGE),
+    "GET /admin/schedule": Row(OPERATOR),
+    # Nobody has looked at the schedule.
+    "POST /admin/schedule/{entry}": Row(OPERATOR_GONE),
+    "GET /admin/mail": Row(OPERATOR),
+    "GET /admin/mail/{letter}": Row(OPERATOR_GONE),
+    "GET /admin/system": Row(OPERATOR),
     "POST /theme": Row("303 303 303 303 303 303", {"theme": "dark", "next": "/"}),
     "GET /": Row(DONE),
     "GET /organizations/new": Row(OWN),

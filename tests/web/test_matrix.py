@@ -19,6 +19,7 @@ from vemetric.model.account import Account
 from vemetric.model.filters import PageFilter, Text
 from vemetric.model.funnel import Step
 from vemetric.model.organization import Membership, Role
+from vemetric.queues.job import NewJob, Write
 from vemetric.web import cookies, forms
 from vemetric.web.routes import ROUTES
 
@@ -97,6 +98,7 @@ async def stage(site: Site, cast: Cast) -> Stage:
         await stored_accounts.create(connection, dora, "no hash")
         await stored_organizations.add_member(connection, Membership(dora.id, "acme", Role.MEMBER), 1)
         await stored_organizations.set_access(connection, "acme", dora.id, (blog.id,))
+    await services.queue.put(Write([NewJob("line", b"")]))
     invited = await invitations.create(database, clock, "acme", cast.alice, Role.MEMBER)
     opened = [await api_keys.create(database, clock, one.id, cast.olga, "Reports") for one in (cast.shop, elsewhere)]
     drawn = funnels.Drawn("Trial", "", 60, (Step("s", "", PageFilter(Text(value="/"))),))
@@ -119,6 +121,9 @@ async def stage(site: Site, cast: Cast) -> Stage:
         "price": "pri_a",
         "login": "l",
         "letter": "l",
+        "queue": "line",
+        "job": "1",
+        "entry": "tips",
         "version": "x",
         "name": "css/base.css",
     }

@@ -25,6 +25,9 @@ BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 1, 300
 LOCK_SECONDS = 60
 LOCK_RENEWALS = 3
 ERROR_CHARS_MAX = 1_000
+KEY_PREFIX, STATUS_SUFFIX = "schedule:", ":status"
+# Of the entries and their locks.
+ENTRIES_MAX = 500
 
 log = logging.getLogger(__name__)
 
@@ -174,4 +177,25 @@ def hourly(ms: int) -> int:
 
 
 def _status_key(name: str) -> str:
-    return f"schedule:{name}:status"
+    return f"{KEY_PREFIX}{name}{STATUS_SUFFIX}"
+
+
+async def statuses(keys: Keys) -> dict[str, Status]:
+    """What is known of every entry that any process has looked at."""
+    found = await keys.scan(KEY_PREFIX, ENTRIES_MAX)
+    return {
+        key.removeprefix(KEY_PREFIX).removesuffix(STATUS_SUFFIX): msgspec.json.decode(value, type=Status)
+        for key, value in found
+        if key.endswith(STATUS_SUFFIX)
+    }
+
+
+async def run_soon(keys: Keys, clock: Clock, name: str) -> bool:
+    """Let an entry be due now: whichever process looks next runs it. False if there is none of that name."""
+    stored = await keys.get(_status_key(name))
+    if stored is None:
+        return False
+    status = msgspec.json.decode(stored, type=Status)
+    due = msgspec.structs.replace(status, due_ms=clock.now_ms(), retry_ms=0)
+    await keys.set([KeySet(_status_key(name), msgspec.json.encode(due))])
+    return True

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from vemetric.clickhouse.sizes import Measure
 from vemetric.services import Services
 from vemetric.stats.usage import Usage
 from vemetric.web import forms, middleware, render, routes
@@ -11,6 +12,7 @@ from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
 from vemetric.web.live import Live
 from vemetric.web.pages import public, reports
+from vemetric.web.pages.admin import system
 from vemetric.web.pages.install import CLOSING
 from vemetric.web.pages.live import LIVE
 from vemetric.web.pages.organization.usage import USAGE
@@ -27,6 +29,7 @@ def make_app(services: Services) -> web.Application:
     app[ASSETS] = Assets()
     app[reports.BUDGET] = reports.Budget(services.clock)
     app[USAGE] = Usage(services.engine, services.clock)
+    app[system.MEASURE] = Measure(services.engine, services.clock)
     app[CLOSING] = asyncio.Event()
     app[public.SHOWCASE] = Showcase(services.clock)
     app[LIVE] = Live(services.engine, services.clock)

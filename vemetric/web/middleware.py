@@ -14,11 +14,13 @@ from vemetric import errors, logs
 from vemetric.accounts import logins
 from vemetric.accounts.logins import HOUR_MS, PROLONG_AFTER_HOURS
 from vemetric.enrich import client
-from vemetric.web import cookies, forms, headers, render, routes
+from vemetric.web import cookies, forms, headers, operators, render, routes
 from vemetric.web.context import CONTEXT, SERVICES, THEMES, Context
 from vemetric.web.routes import Access
 
 SAFE_METHODS = ("GET", "HEAD")
+# What an HTTP error says beside its status.
+EXPLAINING_HEADERS = {"Allow", "WWW-Authenticate"}
 REQUEST_ID_BYTES = 6
 REQUEST_ID_HEADER = "X-Request-Id"
 FORMS_SECRET_BYTES = 24
@@ -72,8 +74,8 @@ def _explained(request: web.Request, error: Exception) -> web.StreamResponse:
             raise error
         case web.HTTPException():
             response = render.failure(request, error.status, error.reason)
-            if "Allow" in error.headers:
-                response.headers["Allow"] = error.headers["Allow"]
+            for name in EXPLAINING_HEADERS & error.headers.keys():
+                response.headers[name] = error.headers[name]
             return response
     _logged(request)
     where = logs.request_id.get()
@@ -126,7 +128,6 @@ async def recognize(request: web.Request, handler: Handler) -> web.StreamRespons
     if "\0" in request.path or "\0" in request.query_string:
         # Nothing that can be asked for has one, and PostgreSQL refuses to be asked for it.
         raise errors.NotFound
-    access = routes.access_of(request)
     if access is Access.FILE:
         return await handler(request)
     context = _context(request)
@@ -137,6 +138,8 @@ async def recognize(request: web.Request, handler: Handler) -> web.StreamRespons
         raise errors.Unauthorized
     if request.method not in SAFE_METHODS and request.match_info.http_exception is None:
         await _check_form(request, context)
+    if access is Access.OPERATOR:
+        await operators.let_in(request, context)
     return await handler(request)
 
 
@@ -212,7 +215,7 @@ def _host_of(origin: str) -> str | None:
 
 def _to_login(request: web.Request) -> web.Response | None:
     """Somebody who is not signed in goes to the login and comes back from there; a swapped part reloads its page."""
-    if CONTEXT not in request or routes.access_of(request) is not Access.ACCOUNT:
+    if CONTEXT not in request or routes.access_of(request) not in (Access.ACCOUNT, Access.OPERATOR):
         return None
     if request[CONTEXT].is_fragment:
         return web.Response(status=401, headers={"HX-Refresh": "true"})

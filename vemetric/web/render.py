@@ -4,6 +4,7 @@ from http import HTTPStatus
 from pathlib import Path
 from types import CodeType
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp_jinja2
 import jinja2
@@ -70,6 +71,7 @@ def set_up(app: web.Application) -> None:
     assets = app[ASSETS]
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
     environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour, day=day)
+    environment.filters.update(renewed=renewed)
 
 
 def text(request: web.Request, template: str, **values: Any) -> str:
@@ -119,6 +121,12 @@ def day(at_ms: int) -> str:
     """The UTC day of an instant: `9 Mar 2026`."""
     shown = calendar.local(at_ms, calendar.zone("UTC"))
     return f"{shown.day} {shown:%b %Y}"
+
+
+def renewed(query: str, every_seconds: int) -> str:
+    """A query that also says how often its page shall come anew."""
+    kept = [(name, value) for name, value in parse_qsl(query) if name not in ("every", "said")]
+    return urlencode([*kept, ("every", every_seconds)])
 
 
 def flag_url(assets: Assets, country_code: str) -> str:

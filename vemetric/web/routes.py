@@ -43,6 +43,7 @@ from vemetric.web.pages.account import (
     verify,
 )
 from vemetric.web.pages.account import general as account
+from vemetric.web.pages.admin import job, mail, queues, schedule, system
 from vemetric.web.pages.organization import creation, features, invitation, people, plan, usage
 from vemetric.web.pages.organization import general as organization
 from vemetric.web.pages.project import deletion, exclusions, general, icons, installation, keys
@@ -53,11 +54,13 @@ class Access(Enum):
     """Who may ask. What an account may see of a project is decided in context.py.
 
     FILE: anybody, and nobody asks who it is. ANYBODY: signed in or not. ACCOUNT: others are sent to the login.
+    OPERATOR: see operators.py.
     """
 
     FILE = auto()
     ANYBODY = auto()
     ACCOUNT = auto()
+    OPERATOR = auto()
     # Whoever has a key of the API, which web/api asks for.
     KEY = auto()
 
@@ -121,6 +124,23 @@ ROUTES = (
     Route("POST", "/account/notifications", notifications.save, Access.ACCOUNT),
     Route("GET", "/account/letters", letters.show, Access.ACCOUNT),
     Route("GET", "/account/letters/{letter}", letters.show_one, Access.ACCOUNT),
+    Route("GET", "/admin", queues.overview, Access.OPERATOR),
+    Route("POST", "/admin", queues.change_all, Access.OPERATOR),
+    Route("GET", "/admin/queues/{queue}", queues.show, Access.OPERATOR),
+    Route("POST", "/admin/queues/{queue}", queues.change, Access.OPERATOR),
+    Route("GET", "/admin/queues/{queue}/empty", queues.ask_to_empty, Access.OPERATOR),
+    Route("POST", "/admin/queues/{queue}/empty", queues.empty, Access.OPERATOR),
+    Route("GET", "/admin/queues/{queue}/jobs/{job}", job.show, Access.OPERATOR),
+    Route("POST", "/admin/queues/{queue}/jobs/{job}", job.change, Access.OPERATOR),
+    Route("GET", "/admin/queues/{queue}/dead/{job}", job.show_dead, Access.OPERATOR),
+    Route("POST", "/admin/queues/{queue}/dead/{job}", job.change_dead, Access.OPERATOR),
+    Route("GET", "/admin/dead", job.all_dead, Access.OPERATOR),
+    Route("POST", "/admin/dead", job.retry_all_dead, Access.OPERATOR),
+    Route("GET", "/admin/schedule", schedule.show, Access.OPERATOR),
+    Route("POST", "/admin/schedule/{entry}", schedule.run, Access.OPERATOR),
+    Route("GET", "/admin/mail", mail.show, Access.OPERATOR),
+    Route("GET", "/admin/mail/{letter}", mail.show_one, Access.OPERATOR),
+    Route("GET", "/admin/system", system.show, Access.OPERATOR),
     Route("POST", "/theme", theme.choose, Access.ANYBODY),
     Route("GET", "/", overview.home, Access.ACCOUNT),
     Route("GET", "/o/{organization}", overview.show, Access.ACCOUNT),

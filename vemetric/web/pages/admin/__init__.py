@@ -1,0 +1,1 @@
+"""The operator's pages below /admin: queues, schedule, letters, the system."""

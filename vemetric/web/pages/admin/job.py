@@ -1,0 +1,105 @@
+"""/admin/queues/<queue>/jobs/<job> and .../dead/<job>: one job with all that is known of it, and what can be done."""
+
+import msgspec
+from aiohttp import web
+
+from vemetric import errors
+from vemetric.queues.job import DeadJob, ListedJob
+from vemetric.web import context, forms, render
+from vemetric.web.pages.admin import frame, payloads, queues
+from vemetric.web.pages.admin.queues import Change
+
+DIGITS_MAX = 18
+DEAD_SHOWN_MAX = 50
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A dead letter on the list of all, with the queue it is of."""
+
+    letter: DeadJob
+    headline: str
+
+
+async def show(request: web.Request) -> web.Response:
+    """A live job: data, attempts, why it failed."""
+    job = await _job(request)
+    return frame.page(request, "job", "queues", job=job, data=payloads.shown(job.queue, job.payload), is_dead=False)
+
+
+async def change(request: web.Request) -> web.Response:
+    """POST: let it run now, or remove it. Who works on it keeps it."""
+    services, job = context.of(request).services, await _job(request)
+    match (await forms.read(request, Change)).action:
+        case "promote":
+            is_done, said = await services.queue.promote([job.id]) > 0, "promoted"
+        case "remove":
+            removed = await services.queue.discard([job.id])
+            await payloads.count_removed(services, removed)
+            is_done, said = bool(removed), "removed"
+        case _:
+            raise errors.Invalid("There is nothing like that to do.")
+    return render.redirect(f"/admin/queues/{job.queue}?state={job.state}&said={said if is_done else 'unmoved'}")
+
+
+async def show_dead(request: web.Request) -> web.Response:
+    """A dead letter: data, attempts, the error that led here."""
+    letter = await _letter(request)
+    data = payloads.shown(letter.queue, letter.payload)
+    return frame.page(request, "job", "queues", job=letter, data=data, is_dead=True)
+
+
+async def change_dead(request: web.Request) -> web.Response:
+    """POST: put it back in line, or remove it."""
+    services, letter = context.of(request).services, await _letter(request)
+    match (await forms.read(request, Change)).action:
+        case "retry":
+            is_done, said = await services.queue.revive([letter.id]) > 0, "retried"
+        case "remove":
+            is_done, said = await services.queue.discard_dead([letter.id]) > 0, "removed"
+            if is_done:
+                await payloads.count_removed(services, [letter])
+        case _:
+            raise errors.Invalid("There is nothing like that to do.")
+    return render.redirect(f"/admin/queues/{letter.queue}?state=dead&said={said if is_done else 'unmoved'}")
+
+
+async def all_dead(request: web.Request) -> web.Response:
+    """GET /admin/dead: the newest dead letters of all queues."""
+    queue = context.of(request).services.queue
+    total = sum(stats.dead for stats in await queue.stats())
+    letters = [Shown(letter, headline(letter.error)) for letter in await queue.dead(None, DEAD_SHOWN_MAX)]
+    return frame.page(request, "dead", "dead", letters=letters, total=total)
+
+
+async def retry_all_dead(request: web.Request) -> web.Response:
+    """POST /admin/dead: put all of them back in line."""
+    await queues.retry_all(request, None)
+    return render.redirect("/admin/dead?said=retried")
+
+
+def headline(error: str) -> str:
+    """The last line of a stack: what went wrong."""
+    lines = error.strip().splitlines()
+    return lines[-1][:200] if lines else ""
+
+
+async def _job(request: web.Request) -> ListedJob:
+    job = await context.of(request).services.queue.look(_id(request))
+    if job is None or job.queue != request.match_info["queue"]:
+        raise errors.NotFound("This job is done, or dead.")
+    return job
+
+
+async def _letter(request: web.Request) -> DeadJob:
+    id_ = _id(request)
+    for letter in await context.of(request).services.queue.dead(request.match_info["queue"], 1, id_ + 1):
+        if letter.id == id_:
+            return letter
+    raise errors.NotFound("This dead letter is gone.")
+
+
+def _id(request: web.Request) -> int:
+    text = request.match_info["job"]
+    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MAX:
+        raise errors.NotFound
+    return int(text)

@@ -1,0 +1,73 @@
+"""A job's data as people read it: by its queue the names of what it holds, else what can be told of the bytes."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from vemetric.accounts import errands
+from vemetric.ingest import jobs
+from vemetric.model import canary, erasure
+from vemetric.queues.job import DeadJob, ListedJob
+from vemetric.services import Services
+
+# More of it is cut: pages are for looking, not for archives.
+SHOWN_CHARACTERS_MAX = 100_000
+
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    jobs.EVENT_QUEUE: jobs.decode_event,
+    jobs.SESSION_QUEUE: jobs.decode_sessions,
+    jobs.DEVICE_QUEUE: jobs.decode_devices,
+    jobs.CREATE_USER_QUEUE: jobs.decode_create,
+    jobs.UPDATE_USER_QUEUE: jobs.decode_update,
+    jobs.ENRICH_USER_QUEUE: jobs.decode_enrich,
+    jobs.MERGE_USER_QUEUE: jobs.decode_merge,
+    erasure.ERASE_QUEUE: erasure.decode,
+    errands.QUEUE: errands.decode,
+}
+
+
+def shown(queue: str, payload: bytes) -> str:
+    """The data as indented JSON; the bytes in hexadecimal where nobody can read them."""
+    try:
+        found = DECODERS.get(queue, msgspec.msgpack.decode)(payload)
+        text = json.dumps(_plain(found), indent=2, ensure_ascii=False)
+    except (ValueError, msgspec.MsgspecError):
+        text = payload.hex(" ")
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "\n..."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(one) for name, one in msgspec.structs.asdict(value).items()}
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
+
+
+async def count_removed(services: Services, removed: Sequence[ListedJob | DeadJob]) -> None:
+    """Count the accepted events among what was removed by hand as erased, so that verify misses nothing."""
+    now_ms = services.clock.now_ms()
+    gone: Counter[str] = Counter()
+    for job in removed:
+        event = _event_of(job)
+        if event is not None and event.project_id != canary.PROJECT_ID:
+            gone[jobs.erased_counter(event.project_id, now_ms)] += 1
+    if gone:
+        await services.keys.add(dict(gone))
+
+
+def _event_of(job: ListedJob | DeadJob) -> jobs.EventJob | None:
+    if job.queue != jobs.EVENT_QUEUE:
+        return None
+    try:
+        found = jobs.decode_event(job.payload)
+    except (ValueError, msgspec.MsgspecError):
+        return None
+    return found if isinstance(found, jobs.EventJob) else None
