@@ -59,3 +59,27 @@ async def test_events_are_read_without_scripts(few: None, stage: Stage, chromium
     await page.locator(".feed__li").first.get_by_role("link", name="Anonymous", exact=True).click()
     await expect(page.locator("h1")).to_have_text("Anonymous")
     await context.close()
+
+
+# Whether each stream that the page has opened is closed.
+NOTED = """window.streams = []; const Real = EventSource;
+window.EventSource = class extends Real { constructor(url) { super(url); window.streams.push(this); } };"""
+LOOKED_AT = """(is) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => !is });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+CLOSED = "window.streams.map((one) => one.readyState === EventSource.CLOSED)"
+
+
+@pytest.mark.parametrize("path", ["/events", "?t=live"])
+async def test_a_hidden_tab_gives_its_stream_back(stage: Stage, page: Page, path: str) -> None:
+    await page.add_init_script(NOTED)
+    await sign_in(page, stage.url)
+    async with page.expect_request(lambda request: request.url.endswith("/live")):
+        await page.goto(stage.dashboard + path)
+    assert await page.evaluate(CLOSED) == [False]
+    await page.evaluate(LOOKED_AT, False)
+    assert await page.evaluate(CLOSED) == [True]
+    async with page.expect_request(lambda request: request.url.endswith("/live")):
+        await page.evaluate(LOOKED_AT, True)
+    assert await page.evaluate(CLOSED) == [True, False]
