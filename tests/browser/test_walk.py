@@ -72,8 +72,7 @@ async def test_every_page(
     assert await axe.serious_issues(page) == []
     await sign_in(page, stage.url)
     for name, path in the_pages(stage, pages).items():
-        await page.goto(stage.url + path)
-        await expect(page.get_by_text("Still counting")).to_have_count(0)
+        await open_page(page, stage.url + path)
         if await page.locator("summary.feed__row, summary.ev").count():
             await page.locator("summary.feed__row, summary.ev").first.click()
         assert await page.locator("h1").count() == 1, name
@@ -120,6 +119,17 @@ async def test_every_control(
         await page.screenshot(path=screenshots / f"map-near-{theme}.png")
     assert await axe.serious_issues(page) == []
     assert watcher.problems == []
+
+
+async def open_page(page: Page, url: str) -> None:
+    """Go to a page and wait until it is all there: Live asks for everything anew as soon as its stream is open."""
+    if "t=live" in url:
+        async with page.expect_response(lambda answer: "/panels/all" in answer.url):
+            await page.goto(url)
+    else:
+        await page.goto(url)
+    await expect(page.get_by_text("Still counting")).to_have_count(0)
+    await expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
 
 
 async def open_menus(page: Page, place: str) -> None:
