@@ -87,6 +87,7 @@ class Config(msgspec.Struct, frozen=True):
     queue_lease_seconds: int
     batch_jobs_max: int
     batch_linger_ms: int
+    memory_limit: int
     engine_memory_mb: int
     engine_threads: int
     engine_merge_threads: int
@@ -257,6 +258,13 @@ def parse_existing_path(text: str) -> Path | None:
     if path is not None and not path.is_file():
         raise ValueError(text)
     return path
+
+
+def parse_memory_limit(text: str) -> int:
+    # Idle, with the engine loaded, it takes about 300.
+    if (megabytes := int(text)) != 0 and not 500 <= megabytes <= 1_000_000:
+        raise ValueError(text)
+    return megabytes
 
 
 def parse_retention_days(text: str) -> int:
@@ -539,6 +547,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     number("VEMETRIC_BATCH_JOBS_MAX", 5000, 1, 100_000, "jobs", "The most jobs one insert is made of."),
     number("VEMETRIC_BATCH_LINGER_MS", 500, 0, 60_000, "milliseconds", "How long a small batch waits for company."),
+    Option(
+        "VEMETRIC_MEMORY_LIMIT",
+        "0",
+        parse_memory_limit,
+        "a whole number of megabytes from 500 to 1000000, or 0",
+        "The memory the whole process is to stay within, such as a container's less a tenth; 0: none. The embedded "
+        "engine gets 85 % of it, whatever VEMETRIC_ENGINE_MEMORY_MB says; when memory is short, queries of pages run "
+        "one by one, then wait, and pages say so.",
+    ),
     number(
         "VEMETRIC_ENGINE_MEMORY_MB",
         700,

@@ -18,7 +18,8 @@ from vemetric.accounts.paddle import Paddle
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
 from vemetric.backup import before
-from vemetric.clickhouse import directory, loader, migrate, user_merges
+from vemetric.clickhouse import admission, directory, loader, migrate, user_merges
+from vemetric.clickhouse.admission import Admission
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.measured import Measured
@@ -99,6 +100,7 @@ class Services:
     paddle: Paddle | None
     pictures: FileStore
     gate: Gate
+    admission: Admission
     meters: Meters
     probe: Probe
     # Whether this process alone writes to the stores, so that it may remember what it wrote.
@@ -179,6 +181,7 @@ async def open_services(
             paddle=paddle.of(config),
             pictures=store.of(config),
             gate=Gate(),
+            admission=engine.admission,
             tips=Tips(database, queue, clock, post, is_wanted=config.mail_tips),
             meters=engine.meters,
             probe=probe,
@@ -219,7 +222,8 @@ async def open_measured(
 ) -> tuple[Measured, Database]:
     """As open_stores, with every statement of the analytics counted from now on."""
     opened, database = await open_stores(config, stack, engine)
-    return Measured(opened, Meters(clock.now_ms()), clock), database
+    admitted = Admission(config.memory_limit * 1_000_000)
+    return Measured(opened, Meters(clock.now_ms()), clock, admitted), database
 
 
 async def open_stores(config: Config, stack: AsyncExitStack, engine: Engine | None) -> tuple[Engine, Database]:
@@ -337,7 +341,7 @@ async def bring_up(engine: Engine, database: Database) -> None:
 async def _engine_inside(config: Config) -> EmbeddedEngine:
     return await EmbeddedEngine.open(
         config.data_dir / ANALYTICS_NAME,
-        memory_bytes_max=config.engine_memory_mb * 1_000_000,
+        memory_bytes_max=admission.engine_bytes_max(config.memory_limit, config.engine_memory_mb),
         threads_max=config.engine_threads,
         merge_threads=config.engine_merge_threads,
         query_seconds_max=config.engine_query_seconds,

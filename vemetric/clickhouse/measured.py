@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from vemetric.clickhouse.admission import Admission
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import Clock
 from vemetric.model.meters import Meters
@@ -13,17 +14,19 @@ from vemetric.model.meters import Meters
 class Measured:
     """See Engine; does what the engine behind it does."""
 
-    def __init__(self, engine: Engine, meters: Meters, clock: Clock) -> None:
+    def __init__(self, engine: Engine, meters: Meters, clock: Clock, admission: Admission) -> None:
         self._engine = engine
         self.meters = meters
+        self.admission = admission
         self._clock = clock
 
     async def prepare(self) -> None:
         await self._engine.prepare()
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
-        with self._timed("query", sql):
-            return await self._engine.query(sql, parameters)
+        async with self.admission.query():
+            with self._timed("query", sql):
+                return await self._engine.query(sql, parameters)
 
     async def lookup(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
         with self._timed("lookup", sql):
