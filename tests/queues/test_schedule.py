@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from vemetric import errors
 from vemetric.clock import SystemClock
 from vemetric.queues import schedule
 from vemetric.queues.schedule import DAY_MS, HOUR_MS, LOCK_SECONDS, Entry, Schedule
@@ -112,6 +113,27 @@ async def test_a_failure_is_noted_and_retried_with_growing_delays(timetable, bel
     assert await timetable.run_due() == ["bell"]
     status = (await timetable.status())["bell"]
     assert (status.failures, status.error, status.last_ms) == (0, "", clock.now_ms())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_traced"),
+    [
+        (errors.Unavailable("It is away."), False),
+        (errors.StoreBusy("It is away."), False),
+        (KeyError("It is away."), True),
+    ],
+)
+async def test_a_store_that_is_away_is_told_in_a_sentence(queue, clock, caplog, error, is_traced):
+    async def fail():
+        raise error
+
+    timetable = Schedule(queue, clock, [Entry("task", schedule.daily, fail)])
+    await timetable.run_due()
+    clock.advance(DAY_MS)
+    assert await timetable.run_due() == []
+    [record] = [record for record in caplog.records if "scheduled task" in record.message]
+    assert ("It is away." in record.message) is not is_traced
+    assert bool(record.exc_info) is is_traced
 
 
 async def test_the_delay_between_failures_is_bounded(timetable, bell, clock):

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
+from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.queues.job import KeySet
 from vemetric.queues.keys import Keys
@@ -91,6 +92,10 @@ class Schedule:
                 status = await self._known(entry)
                 # What is due all the same is being run by another process.
                 seconds = (max(status.due_ms, status.retry_ms) - self._clock.now_ms()) / 1000
+            except errors.Unavailable as error:
+                # The pools have said so; what is due is looked for again once the keys can be read.
+                log.debug("The schedule of %s waits: %s", entry.name, error)
+                seconds = BACKOFF_SECONDS_MIN
             except Exception:
                 log.exception("The schedule of %s stumbled", entry.name)
                 seconds = BACKOFF_SECONDS_MIN
@@ -125,7 +130,12 @@ class Schedule:
         except Exception as error:
             failures = status.failures + 1
             seconds = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2 ** min(failures - 1, 30))
-            log.exception("The scheduled task %s failed, again in %d s", entry.name, seconds)
+            # Of a store that is away there is nothing more to say than that.
+            is_outage = isinstance(error, errors.Unavailable | errors.StoreBusy)
+            told = f": {error}" if is_outage else ""
+            log.error(
+                "The scheduled task %s failed, again in %d s%s", entry.name, seconds, told, exc_info=not is_outage
+            )
             retry_ms = self._clock.now_ms() + seconds * 1000
             text = repr(error)[:ERROR_CHARS_MAX]
             await self._write(
