@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vemetric import errors
 from vemetric.backup.sqlite_files import Moment, forget_salts
 from vemetric.clickhouse.engine import Engine
 from vemetric.config import Config
@@ -67,8 +68,10 @@ async def take(config: Config, stores: Stores) -> dict[str, Any]:
         finally:
             moment.end()
         await asyncio.to_thread(_add_the_rest, data_dir, stage)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise errors.Unavailable(f"The stores cannot be copied: {error}.") from error
         raise
     return {"stage": str(stage), "rows": rows, "onServers": on_servers(config)}
 
