@@ -183,3 +183,11 @@ async def test_dead_letters_can_be_thrown_away(queue, put, claim):
     assert [letter.id for letter in await queue.dead(None, 9)] == [oldest.id]
     [stats] = await queue.stats()
     assert stats.dead == 1
+
+
+async def test_it_tells_what_it_is_kept_in(queue, put):
+    await put("a")
+    facts = await queue.facts()
+    assert facts.kind in ("SQLite", "Redis", "Valkey")
+    assert facts.version[0].isdigit()
+    assert facts.size > 0
