@@ -9,13 +9,16 @@ from vemetric.stats.query import Query
 NOON_MS = 1_773_144_000_000
 CHOSEN = {"event": "signup", "property": "plan", "search": "x", "codes": ["AT"]}
 OF_A_USER = {"user": 1, "users": [1], "sessions": ["v"], "beforeAt": NOON_MS, "beforeId": ""}
+AFTER = {"afterAt": 0, "afterId": ""}
 CHOICES = [(card, name) for card, choices in dimensions.CARDS.items() for name in choices]
 
 
 def parameters():
     range_ = timespan.resolve(Timespan(), NOON_MS, "Europe/Vienna")
     both = Query(1, range_).with_previous(timespan.previous(range_))
-    return both | {"limit": 7, "offset": 0, "from": both["previousStart"], "to": both["end"]} | CHOSEN | OF_A_USER
+    return (
+        both | {"limit": 7, "offset": 0, "from": both["previousStart"], "to": both["end"]} | CHOSEN | OF_A_USER | AFTER
+    )
 
 
 @pytest.mark.parametrize("name", statements.names())
