@@ -199,7 +199,7 @@ async def test_the_operator_may_have_a_listener_alone(live_services: Services, p
         port = probe.getsockname()[1]
     settings = msgspec.structs.replace(live_services.config, admin_listen=config.Address("127.0.0.1", port))
     async with serve.site(dataclasses.replace(live_services, config=settings)):
-        for path, alone in (("/metrics", 200), ("/up", 200)):
+        for path, alone in (("/metrics", 200), ("/admin", 303), ("/admin/system", 303), ("/up", 200)):
             assert (await http.exchange(port, "GET", path, [])).status == alone, path
         for path in ("/metrics", "/admin", "/admin/", "/admin/system"):
             assert (await http.exchange(ports[0], "GET", path, [])).status == 404, path
