@@ -54,7 +54,8 @@ def prepare(config: Config) -> Path | None:
     Raises InUse while a process has them, Unavailable when they cannot be copied.
     """
     data_dir = config.data_dir
-    there = [name for name in STORES if (data_dir / name).exists()]
+    # A directory without tables was only made by a start that had to wait.
+    there = [name for name in STORES if (data_dir / name / ("store" if name == ANALYTICS_NAME else "")).exists()]
     if not there or (noted := _noted(data_dir)) == ours() or (noted is not None and _is_newer(noted)):
         # What a newer program wrote is refused by whoever opens it.
         return None
@@ -62,7 +63,7 @@ def prepare(config: Config) -> Path | None:
     if (folder / PENDING_NAME).exists():
         # A start was killed in the middle of it; what was before is still the way back.
         return folder
-    if (data_dir / ANALYTICS_NAME).exists():
+    if ANALYTICS_NAME in there:
         os.close(directory.lock(data_dir / ANALYTICS_NAME))
     try:
         _copy(data_dir, folder, there)
