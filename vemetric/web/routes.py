@@ -239,9 +239,9 @@ API_ROUTES = (
     Route("GET", "/api/docs", api.to_docs, Access.KEY),
     Route("GET", "/api/openapi.json", api_docs.document, Access.KEY),
     Route("*", "/api/v1", api.answer, Access.KEY),
-    Route("*", "/api/v1/{path:.*}", api.answer, Access.KEY),
+    Route("*", "/api/v1/{path:(?s:.*)}", api.answer, Access.KEY),
     Route("*", "/api", api.nowhere, Access.KEY),
-    Route("*", "/api/{path:.*}", api.nowhere, Access.KEY),
+    Route("*", "/api/{path:(?s:.*)}", api.nowhere, Access.KEY),
 )
 BY_HANDLER = {route.handler: route.access for route in (*ROUTES, *API_ROUTES)}
 

@@ -132,7 +132,7 @@ class TestPaths:
             assert (answer.status, answer.code) == (404, "NOT_FOUND"), (method, path)
             assert "X-RateLimit-Limit" in answer.headers
             assert (await ask(path, method=method, key="")).code == "UNAUTHORIZED"
-        for method, path in (("GET", "/v2/project"), ("GET", "/v10"), ("POST", ""), ("GET", "/%00")):
+        for method, path in (("GET", "/v2/project"), ("GET", "/v10"), ("POST", ""), ("GET", "/%00"), ("GET", "/%0A")):
             answer = await ask(path, method=method, key="")
             assert (answer.status, answer.code) == (404, "NOT_FOUND"), (method, path)
         assert (await ask("/v1/%00", key="")).code == "UNAUTHORIZED"

@@ -18,7 +18,7 @@ from vemetric.web.api import openapi
 from vemetric.web.api.routes import ENDPOINTS
 
 SKELETON = Path(__file__).with_name("openapi-skeleton.json")
-EXAMPLES, EXAMPLES_LONG = 8, 400
+EXAMPLES, EXAMPLES_LONG = 8, 80
 # A schema cannot say which days there are, which fields go together and what a project has.
 UNSAID = [positive_data_acceptance]
 # Names that nobody knows are ignored, in a query as in a body; there the schema does not forbid them.

@@ -112,7 +112,7 @@ class TestFunnels:
         assert (month["conversionRate"], month["activeUserConversionRate"]) == (50, 40)
 
     async def test_that_are_none(self, ask: Ask) -> None:
-        for id_ in ("x", "%00", "a%2Fb", "ü" * 50):
+        for id_ in ("x", "%00", "%0A", "a%2Fb", "ü" * 50):
             answer = await ask(f"/v1/funnels/{id_}", {"dateRange": FULL})
             assert (answer.status, answer.code) == (404, "FUNNEL_NOT_FOUND"), id_
         # What is sent is looked at first.
