@@ -5,6 +5,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
+import msgspec
 import pytest
 
 from tests.web.conftest import Cast, Site
@@ -54,3 +55,11 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "secret.json").write_text("{}")
     assert docs.load(tmp_path / "docs", "../secret") is None
+
+
+def test_names_that_there_are_no_pages_of_are_not_remembered(tmp_path: Path) -> None:
+    # Anybody may ask for any of them, without end.
+    assert docs.load(tmp_path, "later") is None
+    page = docs.Document("Later", "<p>Here.</p>", (), (), None, None)
+    (tmp_path / "later.json").write_bytes(msgspec.json.encode(page))
+    assert docs.load(tmp_path, "later") == page

@@ -56,10 +56,15 @@ async def show(request: web.Request) -> web.Response:
     return render.page(request, "pages/docs.html", document=found)
 
 
-@cache
 def load(folder: Path, name: str) -> Document | None:
     """A page by its name, None if there is none of that name."""
     if len(name) > NAME_CHARACTERS_MAX or not NAME.fullmatch(name):
         return None
     path = folder / f"{name}.json"
-    return msgspec.json.decode(path.read_bytes(), type=Document) if path.is_file() else None
+    return _read(path) if path.is_file() else None
+
+
+@cache
+def _read(path: Path) -> Document:
+    """A page that there is. What anybody may ask for and is not there is not remembered: it has no end."""
+    return msgspec.json.decode(path.read_bytes(), type=Document)
