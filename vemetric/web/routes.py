@@ -58,11 +58,11 @@ class Access(Enum):
     """
 
     FILE = auto()
+    # Whoever has a key of the API, which web/api asks for.
+    KEY = auto()
     ANYBODY = auto()
     ACCOUNT = auto()
     OPERATOR = auto()
-    # Whoever has a key of the API, which web/api asks for.
-    KEY = auto()
 
 
 class Route(NamedTuple):
@@ -75,10 +75,10 @@ class Route(NamedTuple):
 
 
 ROUTES = (
+    Route("GET", "/docs/reference", api_docs.show, Access.ANYBODY),
     Route("GET", "/docs", docs.show, Access.ANYBODY),
     Route("GET", "/docs/{name:.*}", docs.show, Access.ANYBODY),
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
-    Route("GET", "/docs/reference", api_docs.show, Access.ANYBODY),
     Route("GET", "/robots.txt", robots.show, Access.FILE),
     Route("POST", headers.REPORT_PATH, reports.take, Access.FILE),
     Route("POST", "/webhooks/paddle", billing.take, Access.FILE),
