@@ -1,0 +1,90 @@
+"""The memory limit holds over ten million events while every page is opened, with all timespans, and hits come in."""
+
+import asyncio
+import http.cookiejar
+import os
+import re
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import memory
+from tests.kit import ledger
+from tests.kit.process import ROOT, Server
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME
+from vemetric.model.timespan import PRESETS
+
+EVENTS = 10_000_000
+LIMIT_MB = 800
+EMAIL, PASSWORD = "ann@example.com", "a good password"
+PAGES = ("", "/users", "/events", "/funnels", "/settings")
+READERS = 3
+ROUNDS = 2
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Over the store that benchmarks/data.py makes; VEMETRIC_TEST_STORE names one that is made already."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir(mode=0o700)
+    made = os.environ.get("VEMETRIC_TEST_STORE")
+    memory.make_store(data_dir / ANALYTICS_NAME, Namespace(store=Path(made) if made else None, events=EVENTS))
+    asyncio.run(memory.name_project(data_dir / DATABASE_NAME))
+    environ = ledger.PROXY | {"PYTHONPATH": str(ROOT), "VEMETRIC_MEMORY_LIMIT": str(LIMIT_MB)}
+    running = Server(data_dir, environ=environ, command=(sys.executable, "-m", "vemetric"))
+    running.run("account", "create", "--email", EMAIL, "--password", PASSWORD)
+    yield running.start()
+    running.kill()
+
+
+def signed_in(server: Server) -> urllib.request.OpenerDirector:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    page = browser.open(f"{server.url}/login").read().decode()
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    form = urllib.parse.urlencode({"csrf": found.group(1), "email": EMAIL, "password": PASSWORD})
+    browser.open(f"{server.url}/login", form.encode()).read()
+    return browser
+
+
+def open_every_page(browser: urllib.request.OpenerDirector, root: str, answers: Counter[int]) -> None:
+    for _ in range(ROUNDS):
+        for timespan in PRESETS:
+            for page in PAGES:
+                try:
+                    with browser.open(f"{root}{page}?t={timespan}", timeout=120) as answer:
+                        answer.read()
+                        answers[answer.status] += 1
+                except urllib.error.HTTPError as error:
+                    answers[error.code] += 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_ten_million_events_fit(server: Server) -> None:
+    [project] = [one for one in server.run("project", "list")["projects"] if one["domain"] == memory.DOMAIN]
+    browser = signed_in(server)
+    watch = memory.Watch(server)
+    watch.start()
+    answers: Counter[int] = Counter()
+    root = f"{server.url}/p/{project['id']}"
+    readers = [threading.Thread(target=open_every_page, args=(browser, root, answers)) for _ in range(READERS)]
+    for reader in readers:
+        reader.start()
+    sent = ledger.Ledger()
+    while any(reader.is_alive() for reader in readers):
+        ledger.send(server, memory.TOKEN, sent, seconds=5, per_second=200)
+    peak_mb = watch.end()
+    print(f"at most {peak_mb:.0f} MB of {LIMIT_MB}; answers {dict(answers)}; {len(sent.acknowledged)} hits")
+    assert peak_mb <= LIMIT_MB
+    assert answers[200] == READERS * ROUNDS * len(PRESETS) * len(PAGES)
+    assert sent.refused == 0
+    assert server.run("verify", "--project", memory.DOMAIN, check=False)["missing"] == 0
