@@ -206,6 +206,20 @@ async def test_visits_of_the_past_are_told_apart(client: Client, clock: FrozenCl
     assert await client.stored("pathname, duration", "session") == [["/20", 21 * 60], ["/440", 0], ["/500", 29 * 60]]
 
 
+@pytest.mark.parametrize("batches", [((50, 25),), ((50, 25, 0),), ((50,), (25,)), ((70, 50), (25,), (45,))])
+async def test_a_visit_of_the_past_that_reaches_into_the_present_goes_on(
+    client: Client, clock: FrozenClock, batches: tuple[tuple[int, ...], ...]
+) -> None:
+    """Who was offline and is back: what was collected and what comes now is one visit."""
+    for minutes_ago in batches:
+        await client.taken(*({"name": "Read", "timestamp": clock.now_ms() - ago * MINUTE_MS} for ago in minutes_ago))
+    clock.advance(MINUTE_MS)
+    await visits.event(client.services, client.project, who=visits.sender(client.project, ip="127.0.0.1"))
+    await visits.settle(client.services)
+    assert await client.stored("uniqExact(sessionId), count()") == [[1, sum(map(len, batches)) + 1]]
+    assert await client.stored("duration", "session") == [[(batches[0][0] + 1) * 60]]
+
+
 async def test_an_event_before_the_visit_that_is_under_way_is_a_visit_of_its_own(
     client: Client, clock: FrozenClock
 ) -> None:

@@ -151,7 +151,11 @@ class Batches:
         await visits.load(who.key)
         if session is None and at_ms + self._idle_ms > now_ms and visits.at(who.key, at_ms) is None:
             return self._sessions.extend(who.key, await self._sessions.open(who.key, at_ms), at_ms)
-        return visits.extend(who.key, at_ms)
+        extended = visits.extend(who.key, at_ms)
+        if session is None and extended.session.expires_ms > now_ms:
+            # It reaches into the present: whatever the visitor sends next goes on in it.
+            return self._sessions.extend(who.key, extended.session, at_ms)
+        return extended
 
 
 class Visits:
