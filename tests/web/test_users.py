@@ -93,6 +93,9 @@ async def test_pages_of_users_follow_one_another(alice: Browser, cast: Cast, mon
         "?after=0.1.x",
         "?after=9.1.1",
         "?after=0.99999999999999999999.1",
+        # Orders that the API has and the page does not.
+        "?by=country",
+        "?by=identifier",
     ],
 )
 async def test_odd_addresses_are_answered(alice: Browser, cast: Cast, query: str) -> None:

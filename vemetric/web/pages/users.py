@@ -109,8 +109,8 @@ async def jump(request: web.Request) -> web.Response:
 
 def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> State:
     """The state of an address. Never fails: what makes no sense falls back to the default."""
-    by = query.get("by", "")
-    sort = Sort(by) if by in list(Sort) else Sort.SEEN
+    # The other orders are the API's.
+    sort = next((sort for sort in LABELS if sort == query.get("by", "")), Sort.SEEN)
     direction = query.get("dir", "asc" if sort is Sort.NAME else "desc")
     wanted = Wanted(
         search=query.get("q", "").strip()[: users.SEARCH_CHARACTERS_MAX],
