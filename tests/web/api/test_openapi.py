@@ -98,6 +98,6 @@ def _examine_operation(cases: Any, url: str, key: str, examples: int, unsaid: li
     @hypothesis.given(case=cases)
     def is_answered_as_said(case: schemathesis.Case) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        case.call_and_validate(base_url=url, headers=headers, excluded_checks=unsaid)
+        case.call_and_validate(base_url=url, headers=headers, excluded_checks=unsaid, timeout=120)
 
     is_answered_as_said()
