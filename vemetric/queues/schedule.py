@@ -1,6 +1,6 @@
 """The timetable: runs named periodic tasks once among all processes, and catches up on what was missed while down.
 
-The entries are the table SCHEDULE in workers/__init__.py; what is due and what ran stands in Keys.
+The entries are the table in `schedule` of workers/__init__.py; what is due and what ran stands in Keys.
 """
 
 import asyncio
@@ -164,9 +164,11 @@ class Schedule:
     async def _renew(self, key: str) -> None:
         while True:
             await asyncio.sleep(LOCK_SECONDS / LOCK_RENEWALS)
-            if await self._keys.get(key) != self._owner:
-                return
-            await self._keys.set([KeySet(key, self._owner, self._clock.now_ms() + LOCK_SECONDS * 1000)])
+            # Where the keys are away nobody else takes the lock either; the next renewal may come in time.
+            with contextlib.suppress(errors.Unavailable):
+                if await self._keys.get(key) != self._owner:
+                    return
+                await self._keys.set([KeySet(key, self._owner, self._clock.now_ms() + LOCK_SECONDS * 1000)])
 
     async def _read(self, name: str) -> Status | None:
         value = await self._keys.get(_status_key(name))
