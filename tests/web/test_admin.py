@@ -10,6 +10,7 @@ from vemetric import commands, workers
 from vemetric.mail import letters
 from vemetric.queues import schedule
 from vemetric.queues.job import NewJob, State, Write
+from vemetric.queues.lease import Lease
 from vemetric.queues.schedule import Schedule
 from vemetric.web.routes import ROUTES, Access
 
@@ -135,6 +136,19 @@ class TestDeadLetters:
         [stats] = await site.services.queue.stats()
         assert (stats.ready, stats.dead) == (1, 0)
         assert (await olga.get(f"/admin/queues/device/dead/{oldest}")).status == 404
+
+    async def test_an_event_that_is_stored_is_not_counted_as_erased(
+        self, site: Site, cast: Cast, olga: Browser
+    ) -> None:
+        services, board = site.services, site.services.queue
+        await visits.event(services, cast.shop)
+        await visits.event(services, cast.shop)
+        stored, other = await board.claim("event", 9, 60)
+        await workers.handlers(services)["event"]([stored], Lease(services.clock, stored.lease_until_ms))
+        await board.bury([stored, other], "It broke, the first after it was stored.")
+        await act(olga, "/admin/queues/event/empty", "dead", "/admin/queues/event/empty?state=dead")
+        told = await commands.run(services, "verify", {})
+        assert (told["accepted"], told["stored"], told["erased"], told["difference"]) == (2, 1, 1, 0)
 
     async def test_all_of_them_at_once(self, site: Site, olga: Browser) -> None:
         await bury(site, b"a", b"b", b"c")

@@ -1,13 +1,16 @@
 """A job's data as people read it: by its queue the names of what it holds, else what can be told of the bytes."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from vemetric import errors
 from vemetric.accounts import errands
+from vemetric.clickhouse import eraser
 from vemetric.ingest import jobs
 from vemetric.model import canary, erasure
 from vemetric.queues.job import DeadJob, ListedJob
@@ -52,15 +55,33 @@ def _plain(value: Any) -> Any:
 
 
 async def count_removed(services: Services, removed: Sequence[ListedJob | DeadJob]) -> None:
-    """Count the accepted events among what was removed by hand as erased, so that verify misses nothing."""
+    """Count the accepted events among what was removed by hand as erased, so that verify misses nothing.
+
+    An event that a delivery has stored before is where it belongs, though its job is gone.
+    """
     now_ms = services.clock.now_ms()
-    gone: Counter[str] = Counter()
-    for job in removed:
-        event = _event_of(job)
-        if event is not None and event.project_id != canary.PROJECT_ID:
-            gone[jobs.erased_counter(event.project_id, now_ms)] += 1
+    events = [(job, event) for job in removed if (event := _event_of(job)) and event.project_id != canary.PROJECT_ID]
+    stored = await _stored(services, [event for job, event in events if job.deliveries])
+    gone = Counter(
+        jobs.erased_counter(event.project_id, now_ms)
+        for _, event in events
+        if (event.project_id, event.event_id) not in stored
+    )
     if gone:
         await services.keys.add(dict(gone))
+
+
+async def _stored(services: Services, events: Sequence[jobs.EventJob]) -> set[tuple[int, str]]:
+    """Those that are stored; none while the store cannot tell, as the jobs are gone already."""
+    of_projects: defaultdict[int, list[str]] = defaultdict(list)
+    for event in events:
+        of_projects[event.project_id].append(event.event_id)
+    found: set[tuple[int, str]] = set()
+    with suppress(errors.StoreError):
+        for project_id, ids in of_projects.items():
+            stored = await eraser.stored_events(services.engine, project_id, ids)
+            found.update((project_id, id_) for id_ in stored)
+    return found
 
 
 def _event_of(job: ListedJob | DeadJob) -> jobs.EventJob | None:
