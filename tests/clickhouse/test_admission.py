@@ -63,6 +63,17 @@ async def test_a_query_waits_for_room_and_is_refused_without(monkeypatch: pytest
         await together(admitted, 1)
 
 
+async def test_the_wait_for_a_turn_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what pages ask would heap up behind a query that takes long, whoever has given up on it."""
+    monkeypatch.setattr(admission, "TURN_SECONDS_MAX", 0.01)
+    memory = Memory(0.8)
+    admitted = Admission(LIMIT, memory)
+    async with admitted.query():
+        with pytest.raises(errors.StoreBusy, match="Memory is short"):
+            await asyncio.wait_for(together(admitted, 1), 10)
+    assert await together(admitted) == 1
+
+
 async def test_it_is_told_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     admitted = Admission(LIMIT, Memory(0.8))
     await together(admitted)

@@ -18,9 +18,12 @@ TIGHT_SHARE = 0.75
 # ... and from here on none begins, until memory was given back, or somebody has waited long enough.
 FULL_SHARE = 0.9
 WAIT_SECONDS_MAX = 5.0
+# Those that run one at a time wait for their turn no longer than one may take.
+TURN_SECONDS_MAX = 30.0
 LOOK_SECONDS = 0.1
 # What was short a moment ago is told for so long.
 TOLD_SECONDS = 60.0
+SHORT = "Memory is short; try a shorter timespan, or later."
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
@@ -55,7 +58,7 @@ class Admission:
     @asynccontextmanager
     async def query(self) -> AsyncIterator[None]:
         """Wait until a query may begin. Raises StoreBusy when memory stays short."""
-        alone = self._one if self._is_over(TIGHT_SHARE) else nullcontext()
+        alone = self._turn() if self._is_over(TIGHT_SHARE) else nullcontext()
         async with alone:
             await self._until_there_is_room()
             try:
@@ -66,11 +69,23 @@ class Admission:
                     self._short_at = time.monotonic()
                 raise
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS_MAX):
+                await self._one.acquire()
+        except TimeoutError:
+            raise errors.StoreBusy(SHORT) from None
+        try:
+            yield
+        finally:
+            self._one.release()
+
     async def _until_there_is_room(self) -> None:
         give_up_at = time.monotonic() + WAIT_SECONDS_MAX
         while self._is_over(FULL_SHARE):
             if time.monotonic() > give_up_at:
-                raise errors.StoreBusy("Memory is short; try a shorter timespan, or later.")
+                raise errors.StoreBusy(SHORT)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _is_over(self, share: float) -> bool:
