@@ -147,13 +147,23 @@ STAYS = (
     f"OR (projectId, {{column}}) NOT IN ({HIDDEN.format(columns='projectId, userId', step=FROM)}))"
 )
 OF_USER_WHO_STAYS = STAYS.format(column="userId")
+USER = "cityHash64(projectId, userId)"
+# Whoever goes on after the merge keeps what comes then. A shard that has not heard of the merge hides that too, for it
+# is told by the others that the user is hidden. A plan of an older program does not say until when it holds.
+UNTIL_NOTED = HIDDEN.format(columns="{columns}", step=FROM) + " AND replacedAt > startedAt"
+CAME_AFTERWARDS = (
+    f"toUnixTimestamp64Milli(createdAt) >= transform({USER}, "
+    f"({UNTIL_NOTED.format(columns=f'arrayPushBack(groupArray({USER}), toUInt64(0))')}), "
+    f"({UNTIL_NOTED.format(columns='arrayPushBack(groupArray(toUnixTimestamp64Milli(replacedAt)), toInt64(0))')}), "
+    "toInt64(9223372036854775807))"
+)
 NOT_REPLACED = (
     f"(id NOT IN ({HIDDEN.format(columns='sessionId', step=SESSION)}) OR (projectId, userId, id, mergeId, startedAt) "
     f"NOT IN ({HIDDEN.format(columns='projectId, userId, sessionId, otherId, startedAt', step=SESSION)}))"
 )
 # What readers add to every table while a merge is under way, in the words of the setting additional_table_filters.
 READER_FILTERS: Final = {
-    "event": f"{COPIED} AND {OF_USER_WHO_STAYS}",
+    "event": f"{COPIED} AND ({OF_USER_WHO_STAYS} OR {CAME_AFTERWARDS})",
     "session": f"{COPIED} AND {NOT_REPLACED}",
     "device": OF_USER_WHO_STAYS,
     "user": STAYS.format(column="id"),

@@ -280,7 +280,10 @@ def _plan_rows(plan: Plan, *, is_switched: bool) -> list[list[Any]]:
 
     return [
         row(COPIES, 1 - hidden, 0, "", 0, timestamp(plan.first_ms), timestamp(plan.last_ms)),
-        *(row(FROM, hidden, user_id, "", target.user_id, never, never) for user_id, target in plan.users.items()),
+        *(
+            row(FROM, hidden, user_id, "", target.user_id, never, timestamp(target.until_ms))
+            for user_id, target in plan.users.items()
+        ),
         *(row(SESSION, hidden, old.userId, old.id, old.mergeId, old.startedAt, at) for old, at in plan.replaced),
     ]
 
