@@ -55,6 +55,24 @@ async def test_a_deleted_project_leaves_no_rows(services_at_noon: Services, cloc
     assert [project.id for project in await projects.everything(services.database)] == [kept.id]
 
 
+async def test_of_a_deleted_project_nothing_comes_back_that_was_taken_by_a_clock_ahead(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """It waited, dead, while the clock was set right; its time was later than that of the erasure: it was stored."""
+    services = services_at_noon
+    gone = await visits.a_project(services)
+    clock.advance(86_400_000)
+    await visits.event(services, gone)
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    clock.advance(-86_400_000)
+    await removal.delete_project(services.database, services.queue, clock, gone.id)
+    await settle_later(services, clock)
+    await services.queue.release(list(claimed))
+    await visits.settle(services)
+    assert set((await rows_left(services, gone)).values()) == {0}
+    assert await verified(services) == (1, 0, 0, 0, 1, 0)
+
+
 async def test_a_project_that_was_not_deleted_in_the_end_keeps_its_rows(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

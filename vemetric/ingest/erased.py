@@ -62,12 +62,14 @@ class Erased:
         return {
             position
             for position, (project_id, user_id, at_ms) in enumerate(accepted)
-            if at_ms < self._newest_ms and self._is_erased(project_id, user_id, at_ms)
+            if self._is_erased(project_id, user_id, at_ms)
         }
 
     def _is_erased(self, project_id: int, user_id: int, at_ms: int) -> bool:
-        of_user = self._until_ms.get((project_id, user_id), 0)
-        return at_ms < max(of_user, self._until_ms.get((project_id, WHOLE_PROJECT), 0))
+        # A deleted project stays so, whatever the clock said; a user may come back.
+        if (project_id, WHOLE_PROJECT) in self._until_ms:
+            return True
+        return at_ms < self._newest_ms and at_ms < self._until_ms.get((project_id, user_id), 0)
 
     def learn(self, erased: Iterable[Erasure]) -> None:
         """Know of erasures that are noted in the store."""
