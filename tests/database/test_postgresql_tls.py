@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 import trustme
 
 from tests.kit import servers
 from tests.relational import postgresql_url
 from vemetric import errors
+from vemetric.database import database as module
 from vemetric.database.database import Database
 
 if servers.has_pgbouncer():
@@ -59,3 +61,14 @@ if servers.has_pgbouncer():
             # As an authority that the system trusts.
             monkeypatch.setenv(ssl.get_default_verify_paths().openssl_cafile_env, str(trusted))
             await (await Database.open(f"{url}?sslmode=verify-full")).close()
+
+    async def test_the_replica_is_checked_as_its_own_url_says(
+        secured: servers.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(module, "LAG_SECONDS", 0)
+        async with postgresql_url(secured) as url:
+            database = await Database.open(f"{url}?sslmode=require", replica_url=f"{url}?sslmode=verify-full")
+            async with database.connect(may_lag=True) as connection:
+                assert await connection.value(sqlalchemy.select(sqlalchemy.literal(1))) == 1
+            await database.close()
+        assert "replica is left alone" in caplog.text

@@ -120,7 +120,7 @@ class Database:
         parsed, rules = dialect.of(url)
         if rules.one_writer and parsed.database:
             _make_private(Path(parsed.database))
-        replica = _engine(dialect.of(replica_url)[0], rules, connections_max) if replica_url else None
+        replica = _engine(*dialect.of(replica_url), connections_max) if replica_url else None
         database = cls(_engine(parsed, rules, connections_max), rules, replica)
         try:
             async with database.begin() as connection:
