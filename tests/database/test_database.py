@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ async def test_insert_if_absent_tells_who_was_first(database: Database) -> None:
         assert await connection.insert_if_absent(organization, ACME) is True
         assert await connection.insert_if_absent(organization, {**ACME, "name": "Second"}) is False
     assert await names(database) == ["Acme"]
+
+
+async def test_an_error_does_not_tell_what_was_written(database: Database) -> None:
+    await add(database, "acme")
+    secret = "-".join(["some", "hash"])
+    with pytest.raises(errors.Conflict) as raised:
+        async with database.begin() as connection:
+            await connection.change(sqlalchemy.insert(organization).values({**ACME, "name": secret}))
+    told = "".join(traceback.format_exception(raised.value))
+    assert "INSERT INTO organization" in told
+    assert secret not in told
 
 
 async def test_a_change_outside_of_begin_is_refused(database: Database) -> None:

@@ -233,6 +233,8 @@ def _engine(url: URL, rules: dialect.Dialect, connections_max: int) -> sqlalchem
         pool_size=connections_max,
         max_overflow=0,
         pool_timeout=CONNECTION_WAIT_SECONDS,
+        # They would be in the log with every error: addresses, hashes of passwords, salts.
+        hide_parameters=True,
     )
     event.listen(engine, "connect", rules.prepare)
     event.listen(engine, "begin", _begin)
