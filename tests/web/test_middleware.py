@@ -233,6 +233,21 @@ async def test_no_link_of_a_letter_is_logged(
     assert "sesame" not in " ".join(record.getMessage() for record in caplog.records)
 
 
+async def test_a_path_is_one_line_of_the_log_and_names_nobody(
+    site: Site, cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise errors.StoreError("away")
+
+    browser = await site.browser_of(cast.alice)
+    monkeypatch.setattr(overview.access, "organizations_of", fail)
+    monkeypatch.setattr(overview.access, "project_for", fail)
+    await browser.get("/o/acme%0A2026-03-10%20ERROR%20forged")
+    await browser.get("/p/7/user/ann@example.com")
+    told = [record.getMessage().partition(": ")[0] for record in caplog.records if record.name == "vemetric.web"]
+    assert told == ["GET /o/acme%0A2026-03-10%20ERROR%20forged", "GET /p/7/user/..."]
+
+
 async def test_half_a_file_is_broken_off_not_ended(
     site: Site, cast: Cast, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,6 +21,9 @@ from vemetric.web.routes import Access
 SAFE_METHODS = ("GET", "HEAD")
 # What an HTTP error says beside its status.
 EXPLAINING_HEADERS = {"Allow", "WWW-Authenticate"}
+# The parts of a path that the log shall not have.
+PRIVATE_NAMES = {"token", "identifier"}
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 REQUEST_ID_BYTES = 6
 REQUEST_ID_HEADER = "X-Request-Id"
 FORMS_SECRET_BYTES = 24
@@ -114,9 +117,11 @@ def _refused(request: web.Request, error: errors.VemetricError) -> web.Response:
 
 
 def _path(request: web.Request) -> str:
-    """The path as the log may have it: whoever reads it there shall not open the link of a letter."""
-    token = request.match_info.get("token", "")
-    return request.path.replace(token, "...") if token else request.path
+    """The path as the log may have it: one line, without what opens the link of a letter or says who somebody is."""
+    path = request.path
+    for name in PRIVATE_NAMES & request.match_info.keys():
+        path = path.replace(request.match_info[name] or "...", "...")
+    return quote(path, safe=PATH_CHARACTERS)
 
 
 @web.middleware
