@@ -3,6 +3,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;
 const HEIGHT = 300;
 const GAP_PX = 14;
+// The crosshair that is shown. One listener for all charts, so that those that are swapped out are let go.
+let shown = null;
+document.addEventListener("pointerdown", (event) => shown?.plot.contains(event.target) || shown?.hide());
 
 export function startChart(part) {
   const plots = part.matches?.("[data-chart]") ? [part] : part.querySelectorAll("[data-chart]");
@@ -28,7 +31,6 @@ class Crosshair {
     plot.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.hide());
     plot.addEventListener("keydown", (event) => this.key(event));
     plot.addEventListener("blur", () => this.hide());
-    document.addEventListener("pointerdown", (event) => plot.contains(event.target) || this.hide());
   }
 
   point(event) {
@@ -51,20 +53,21 @@ class Crosshair {
   show(at) {
     if (at === this.at) return;
     this.at = at;
+    shown = this;
     const row = this.rows[at];
     const x = Number(row.dataset.x);
     const cells = [...row.cells].slice(1);
-    const shown = this.series
+    const drawn = this.series
       .map((series, number) => ({ ...series, text: cells[number].textContent, y: cells[number].dataset.y }))
       .filter((series) => series.y !== undefined);
-    this.draw(x, shown);
-    this.tell(row, shown);
+    this.draw(x, drawn);
+    this.tell(row, drawn);
     this.place(x);
   }
 
-  draw(x, shown) {
+  draw(x, drawn) {
     const marks = [path("cursor-s", `M${x} 0V${HEIGHT}`)];
-    for (const series of shown.filter((one) => !one.isBars)) {
+    for (const series of drawn.filter((one) => !one.isBars)) {
       const group = document.createElementNS(SVG, "g");
       group.setAttribute("class", series.colour);
       group.append(path("dot-s", `M${x} ${series.y}h0`), path("dot-s dot-s--in", `M${x} ${series.y}h0`));
@@ -73,16 +76,16 @@ class Crosshair {
     this.cursor.replaceChildren(...marks);
   }
 
-  tell(row, shown) {
+  tell(row, drawn) {
     const title = element("p", "tip__title", row.cells[0].textContent);
-    const lines = shown.map((series) => {
+    const lines = drawn.map((series) => {
       const line = element("div", `tip__row ${series.colour}`);
       const change = series.isUsers ? row.dataset.change : "";
       line.append(element("span", "swatch swatch--on"), element("span", "", series.label));
       line.append(element("span", "", series.text), element("span", "", change));
       return line;
     });
-    if (shown.some((series) => series.isUsers)) {
+    if (drawn.some((series) => series.isUsers)) {
       const before = element("div", "tip__row");
       before.append(element("span", ""), element("span", "quiet", "Users, period before"));
       before.append(element("span", "quiet", row.dataset.before), element("span", ""));
@@ -104,6 +107,7 @@ class Crosshair {
   hide() {
     if (this.at < 0) return;
     this.at = -1;
+    shown = null;
     this.cursor.replaceChildren();
     this.tip.hidden = true;
   }
