@@ -86,9 +86,18 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_asked_for(mail: Ma
     assert mail.letters == []
 
 
-async def test_no_name_can_add_a_header(mail: MailServer) -> None:
-    words = letters.invitation("Acme\r\nBcc: victim@example.com", "Mara", "ann@example.com", f"{SITE}/invite/x", 7)
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Acme\r\nBcc: victim@example.com", "Acme Bcc: victim@example.com"),
+        # As an encoded word, which is decoded while the mail is written.
+        ("=?utf-8?Q?=0d=0aBcc:victim=40example.com?=", "= ?utf-8?Q?=0d=0aBcc:victim=40example.com?="),
+        ("=?utf-8?B?DQoNClRoZSBib2R5?= é", "= ?utf-8?B?DQoNClRoZSBib2R5?= é"),
+    ],
+)
+async def test_no_name_can_add_a_header(mail: MailServer, name: str, shown: str) -> None:
+    words = letters.invitation(name, "Mara", "ann@example.com", f"{SITE}/invite/x", 7)
     await a_mailer(mail).send(a_letter(words))
     [letter] = mail.letters
     assert letter["Bcc"] is None
-    assert letter["Subject"] == "Join Acme Bcc: victim@example.com on Vemetric"
+    assert letter["Subject"] == f"Join {shown} on Vemetric"

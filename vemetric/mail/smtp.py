@@ -8,6 +8,10 @@ from vemetric import errors
 from vemetric.mail.mailer import SECONDS_MAX, Postponed, Refused
 from vemetric.model.letter import Letter
 
+# Names that people chose stand in subjects. What looks like an encoded word would be decoded while the mail is written,
+# line breaks and all: the rest of it would be headers.
+ENCODED_WORD, HARMLESS_WORD = "=?", "= ?"
+
 
 class SmtpMailer:
     """Opens a connection for each letter: they are few, and servers close idle ones."""
@@ -58,7 +62,7 @@ def message_of(letter: Letter, sender: str) -> EmailMessage:
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender
     message["To"] = letter.address
-    message["Subject"] = letter.subject
+    message["Subject"] = letter.subject.replace(ENCODED_WORD, HARMLESS_WORD)
     message["Date"] = formatdate(letter.created_at_ms / 1000)
     # The same for every attempt, so that a letter taken twice shows once.
     domain = parseaddr(sender)[1].rpartition("@")[2]
