@@ -108,8 +108,12 @@ async def _settled(services: Services) -> bool:
 async def _start_later(services: Services, stack: AsyncExitStack) -> None:
     while True:
         await asyncio.sleep(SETTLE_PAUSE_SECONDS)
-        if await _settled(services):
-            break
+        try:
+            if await _settled(services):
+                break
+        except Exception:
+            # Nobody waits for this task: a surprise must not leave the queues without workers.
+            log.exception("The workers could not begin")
     _start_pools(services, stack)
 
 
