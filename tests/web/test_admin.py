@@ -1,6 +1,7 @@
 """The pages of /admin: queues as a job board, dead letters, schedule, letters, the system; by login and by password."""
 
 import base64
+from collections.abc import Sequence
 
 import pytest
 
@@ -122,6 +123,25 @@ class TestQueues:
         await queue.put(Write([NewJob("line", b"%d" % number, run_at_ms=later_ms) for number in range(120)]))
         await act(olga, "/admin/queues/line", "promote-all", "/admin/queues/line?state=delayed")
         assert len(await queue.claim("line", 500, 60)) == 120
+
+    async def test_a_job_that_fails_meanwhile_is_not_run_again_and_again(
+        self, site: Site, olga: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queue, later_ms = site.services.queue, site.services.clock.now_ms() + 60 * SECOND_MS
+        promote = queue.promote
+        deliveries: list[int] = []
+
+        async def promote_and_fail(ids: Sequence[int]) -> int:
+            done = await promote(ids)
+            held = await queue.claim("line", 99, 60)
+            deliveries.extend(job.deliveries for job in held)
+            assert deliveries == [1]
+            await queue.retry(held, 60, "It broke.")
+            return done
+
+        await queue.put(Write([NewJob("line", b"x", run_at_ms=later_ms)]))
+        monkeypatch.setattr(queue, "promote", promote_and_fail)
+        await act(olga, "/admin/queues/line", "promote-all", "/admin/queues/line?state=delayed")
 
 
 class TestDeadLetters:

@@ -10,13 +10,14 @@ from vemetric import errors
 from vemetric.model import report
 from vemetric.model.report import Rate, Report
 from vemetric.queues.job import QueueStats, State
+from vemetric.queues.queue import Queue
 from vemetric.web import context, forms, render
 from vemetric.web.pages.admin import frame, payloads
 
 PROCESSES_MAX = 200
 PAGE_JOBS = (10, 25, 50)
-# One step of emptying a line; what a step removes is in memory at once.
-REMOVED_AT_ONCE_MAX = 200
+# One step of what is done to a whole line; the jobs of a step are in memory at once.
+STEP_JOBS_MAX = 200
 DEAD = "dead"
 # What can be listed of a line, with what it is called and which number of its statistics it is.
 STATES = (
@@ -113,9 +114,7 @@ async def change(request: web.Request) -> web.Response:
         case "retry-all":
             await retry_all(request, name)
         case "promote-all":
-            while some := await services.queue.listed(name, State.DELAYED, PAGE_JOBS[-1]):
-                if not await services.queue.promote([job.id for job in some]):
-                    break
+            await _promote_all(services.queue, name)
         case _:
             raise errors.Invalid("There is nothing like that to do.")
     said = {"pause": "paused", "resume": "resumed", "retry-all": "retried", "promote-all": "promoted"}[action]
@@ -133,11 +132,11 @@ async def empty(request: web.Request) -> web.Response:
     services, line = context.of(request).services, await _line(request)
     name, state = line.stats.queue, _emptied((await forms.read(request, Change)).action)
     if state == DEAD:
-        while letters := await services.queue.dead(name, REMOVED_AT_ONCE_MAX):
+        while letters := await services.queue.dead(name, STEP_JOBS_MAX):
             await services.queue.discard_dead([letter.id for letter in letters])
             await payloads.count_removed(services, letters)
     else:
-        while jobs := await services.queue.discard_some(name, State(state), REMOVED_AT_ONCE_MAX):
+        while jobs := await services.queue.discard_some(name, State(state), STEP_JOBS_MAX):
             await payloads.count_removed(services, jobs)
     return render.redirect(f"/admin/queues/{name}?state={state}&said=removed")
 
@@ -145,8 +144,16 @@ async def empty(request: web.Request) -> web.Response:
 async def retry_all(request: web.Request, queue: str | None) -> None:
     """Put all dead letters back in line, of a queue or of all. Those stay whose work was put anew."""
     services, before_id = context.of(request).services, None
-    while page := await services.queue.dead(queue, REMOVED_AT_ONCE_MAX, before_id):
+    while page := await services.queue.dead(queue, STEP_JOBS_MAX, before_id):
         await services.queue.revive([letter.id for letter in page])
+        before_id = page[-1].id
+
+
+async def _promote_all(queue: Queue, name: str) -> None:
+    """Let all delayed jobs run now, each once: one that fails meanwhile waits for its next attempt."""
+    before_id = None
+    while page := await queue.listed(name, State.DELAYED, STEP_JOBS_MAX, before_id):
+        await queue.promote([job.id for job in page])
         before_id = page[-1].id
 
 
