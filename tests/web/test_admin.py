@@ -242,6 +242,11 @@ class TestPassword:
         assert "ann@example.com" in page.text
         assert letter.id not in page.text
         assert (await board.get(f"/admin/mail/{letter.id}")).status == 403
+        # Nor does an account that is no operator's add anything to it.
+        bob = await site.browser_of(cast.bob)
+        bob.headers = board.headers
+        assert letter.id not in (await bob.get("/admin/mail")).text
+        assert (await bob.get(f"/admin/mail/{letter.id}")).status == 403
         for path in ("/", "/account", f"/p/{cast.shop.id}"):
             assert (await board.get(path)).location.startswith("/login"), path
 
