@@ -10,7 +10,8 @@ from tests.kit.mail_server import MailServer
 from vemetric import commands, errors
 from vemetric.accounts import logins, setup
 from vemetric.clock import FrozenClock
-from vemetric.ingest import jobs, ledger
+from vemetric.database import erasures
+from vemetric.ingest import counts, jobs, ledger
 from vemetric.model.project import Project
 from vemetric.queues.job import NewJob, Write
 from vemetric.services import Services
@@ -240,6 +241,41 @@ class TestVerify:
             {jobs.accepted_counter(project.id, now_ms): 1, jobs.erased_counter(project.id, now_ms): 2}
         )
         assert await self.counts(services) == (1, 0, 0, 0, 0, 1)
+
+    async def test_what_is_noted_as_leaving_is_not_missing(self, services: Services, project: Project) -> None:
+        """A run that removes events was killed before it could count them."""
+        now_ms = services.clock.now_ms()
+        await services.keys.add({jobs.accepted_counter(project.id, now_ms): 5})
+
+        async def count() -> dict[int, int]:
+            return {project.id: 3}
+
+        async def remove() -> None:
+            raise errors.StoreError("killed")
+
+        with pytest.raises(errors.StoreError):
+            await counts.expire(services.queue, services.keys, services.clock, "rows", count, remove)
+        assert await self.counts(services) == (5, 0, 0, 0, 2, 0)
+        async with services.database.begin() as connection:
+            await erasures.mark(connection, [erasures.Erased(project.id, 7, now_ms)])
+            await erasures.set_leaving(connection, project.id, {7: 2})
+        assert await self.counts(services) == (5, 0, 0, 0, 0, 0)
+
+    async def test_an_event_revived_between_two_looks_is_not_missing(
+        self, services: Services, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await visits.event(services, project)
+        await services.queue.bury(await services.queue.claim(jobs.EVENT_QUEUE, 10, 60), "broken")
+        [letter] = await services.queue.dead(jobs.EVENT_QUEUE, 10)
+        line = ledger.Books._line
+
+        async def line_before(books: ledger.Books) -> ledger.Line:
+            seen = await line(books)
+            await services.queue.revive([letter.id])
+            return seen
+
+        monkeypatch.setattr(ledger.Books, "_line", line_before)
+        assert (await self.counts(services))[-2:] == (0, 0)
 
     async def test_leaves_are_no_events(self, services: Services, project: Project) -> None:
         await visits.event(services, project)

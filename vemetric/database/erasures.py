@@ -70,6 +70,13 @@ async def settle(connection: Connection, project_id: int, user_ids: Iterable[int
         )
 
 
+async def leaving_by_project(connection: Connection) -> dict[int, int]:
+    """How many events runs that did not end yet are about to remove, by project."""
+    columns = select(erasure.c.project_id, func.sum(erasure.c.events_leaving)).group_by(erasure.c.project_id)
+    rows: Sequence[Any] = await connection.rows(columns)
+    return {project_id: int(count) for project_id, count in rows if count}
+
+
 async def events_by_project(connection: Connection) -> dict[int, int]:
     """How many events were removed from the store, by project."""
     columns = select(erasure.c.project_id, func.sum(erasure.c.events)).group_by(erasure.c.project_id)

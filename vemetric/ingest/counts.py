@@ -69,7 +69,12 @@ async def expire(
         await keys.set([KeySet(name, noted)])
     await remove()
     now_ms = clock.now_ms()
-    gone = msgspec.msgpack.decode(noted, type=dict[int, int])
+    gone = noted_counts(noted)
     counters = {jobs.expired_counter(project_id, now_ms): events for project_id, events in gone.items() if events}
     await queue.put(Write(counters=counters, keys=[KeySet(name, b"", 1)]))
     return sum(gone.values())
+
+
+def noted_counts(value: bytes) -> dict[int, int]:
+    """By project, how many events are being dropped, from the value of a key under EXPIRING_PREFIX."""
+    return msgspec.msgpack.decode(value, type=dict[int, int])

@@ -6,13 +6,15 @@ from typing import NamedTuple
 from vemetric.clickhouse.engine import Engine
 from vemetric.database import erasures
 from vemetric.database.database import Database
-from vemetric.ingest import jobs
+from vemetric.ingest import counts, jobs
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 
 DEAD_PAGE = 1_000
 # A longer line is read only for the answer about one project; about all of them its length tells nearly as much.
 LINE_READ_MAX = 20_000
+# Months, and the rows of one day, that a run of retention was about to drop.
+EXPIRING_MAX = 10_000
 # What was put as an event and cannot be read is nobody's.
 NOBODY = -1
 
@@ -69,12 +71,15 @@ class Books:
         """
         gone_before = await self._gone()
         taken = await self._counted(jobs.ACCEPTED_PREFIX)
+        # Twice, since one that is revived moves the other way.
+        dead_before = await self._dead()
         line = await self._line()
         dead = await self._dead()
         stored = self._of(Counter(dict(await self._engine.query(STORED_EVENTS))))
+        leaving = await self._leaving()
         expired, erased = await self._counted(jobs.EXPIRED_PREFIX), await self._erased()
         repeated = (await self._counted(jobs.REPEATED_PREFIX)).total()
-        missing = sum((taken - stored - expired - erased - line.events - dead).values())
+        missing = sum((taken - stored - leaving - expired - erased - line.events - (dead_before | dead)).values())
         by_now = await self._counted(jobs.ACCEPTED_PREFIX)
         surplus = sum(
             max(0, stored[project_id] + gone_before[project_id] - count) for project_id, count in by_now.items()
@@ -94,6 +99,15 @@ class Books:
 
     async def _gone(self) -> Counter[int]:
         return await self._counted(jobs.EXPIRED_PREFIX) + await self._erased()
+
+    async def _leaving(self) -> Counter[int]:
+        """Events of which it is noted that they are being removed; to be asked before those that are."""
+        found = Counter[int]()
+        for _, noted in await self._keys.scan(counts.EXPIRING_PREFIX, EXPIRING_MAX):
+            found.update(counts.noted_counts(noted))
+        async with self._database.connect() as connection:
+            found.update(await erasures.leaving_by_project(connection))
+        return self._of(found)
 
     async def _line(self) -> Line:
         [length] = [
