@@ -243,6 +243,21 @@ async def test_a_visit_that_begins_while_a_batch_is_on_its_way_is_not_split(
     assert await client.stored("count()", "session") == [[visits_made]]
 
 
+async def test_an_event_is_not_put_into_a_visit_that_begins_while_it_is_placed(
+    client: Client, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, sender = batch.Visits.load, visits.sender(client.project, ip="127.0.0.1")
+
+    async def load_slowly(self: batch.Visits, key: str) -> None:
+        await load(self, key)
+        monkeypatch.undo()
+        await visits.event(client.services, client.project, who=sender)
+
+    monkeypatch.setattr(batch.Visits, "load", load_slowly)
+    await client.taken({"name": "Earlier", "timestamp": clock.now_ms() - 20 * MINUTE_MS})
+    assert await client.stored("uniqExact(sessionId), count()") == [[2, 2]]
+
+
 async def test_a_batch_may_speak_of_many_users(client: Client) -> None:
     await client.taken(event(), event(userIdentifier="bob", displayName="Bob", userData={"set": {"a": 1}}), event())
     assert await client.stored("userIdentifier, userDisplayName") == [["ann", ""], ["ann", ""], ["bob", "Bob"]]

@@ -16,7 +16,7 @@ from vemetric.clock import Clock
 from vemetric.ingest import jobs, live_session, user_said
 from vemetric.ingest.accept import EVENT_ID_LENGTH, event_job
 from vemetric.ingest.hit import BatchHit
-from vemetric.ingest.live_session import SESSION_ID_LENGTH, Extended, LiveSession, LiveSessions
+from vemetric.ingest.live_session import SESSION_ID_LENGTH, UNREAD, Extended, LiveSession, LiveSessions
 from vemetric.ingest.turns import Turns
 from vemetric.ingest.who import Resolver, Sender, Who
 from vemetric.model import geo, ids
@@ -146,6 +146,11 @@ class Batches:
     async def _visit(self, who: Who, at_ms: int, now_ms: int, visits: "Visits") -> Extended:
         """The visit of that time: one that is known, one of this batch or an earlier one, or a new one."""
         session = await self._sessions.find(who.key, at_ms)
+        if session is None:
+            await visits.load(who.key)
+            # A hit may have begun one meanwhile.
+            known = self._sessions.known(who.key, at_ms)
+            session = None if known is UNREAD else known
         if session is not None and session.started_ms <= at_ms + BEGUN_MEANWHILE_MS_MAX:
             return self._sessions.extend(who.key, session, at_ms)
         await visits.load(who.key)
