@@ -40,6 +40,21 @@ def test_groups():
     assert filters.from_json(filters.to_json(group)) == group
 
 
+@pytest.mark.parametrize(
+    ("value", "count", "is_writable"),
+    [
+        ("x" * filters.VALUE_CHARACTERS_MAX, 1, True),
+        ("x" * (filters.VALUE_CHARACTERS_MAX + 1), 1, False),
+        ("x", filters.FILTERS_MAX, True),
+        ("x", filters.FILTERS_MAX + 1, False),
+        ("a\0b", 1, False),
+    ],
+)
+def test_what_an_address_can_carry(value, count, is_writable):
+    group = Group(Joined.AND, (filters.ReferrerFilter(Text(value=value)),) * count)
+    assert filter_text.is_writable(group) == is_writable
+
+
 def test_nothing():
     assert filter_text.read("") == filters.NOTHING
     assert filter_text.write(filters.NOTHING) == ""

@@ -3,9 +3,12 @@
 import pytest
 
 from vemetric.model.dashboard import Card, Row
+from vemetric.model.project import Project
+from vemetric.model.timespan import Timespan
 from vemetric.stats import dimensions
-from vemetric.web import card_rows, cards
+from vemetric.web import card_rows, cards, dashboard_values
 from vemetric.web.card_rows import Line
+from vemetric.web.view import View
 
 
 def line(card: str, choice: str, row: Row, users_max: int = 10) -> Line:
@@ -75,3 +78,13 @@ def test_label_and_mark(card: str, choice: str, row: Row, label: str, mark: str)
 @pytest.mark.parametrize(("users", "users_max", "width"), [(10, 10, "100%"), (1, 3, "33.33%"), (1, 10**6, "1.5%")])
 def test_bars_are_relative_to_the_longest_and_never_invisible(users: int, users_max: int, width: str) -> None:
     assert line("events", "events", Row("x", users, 1), users_max).width == width
+
+
+@pytest.mark.parametrize("key", ["/" + "x" * 1000, "/a\0b"])
+def test_rows_that_no_address_can_say_have_no_links(key: str) -> None:
+    """They led to everybody instead, or nowhere."""
+    project = Project(7, "acme", "Shop", "example.com", "the-token")
+    rows = [Row(key, 1, 1, "https://example.com"), Row("/a", 1, 1, "https://example.com")]
+    for card, links in (("pages", "users_links"), ("pages", "filter_links"), ("events", "deeper_links")):
+        shown = dashboard_values.card(project, "/p/7", View(Timespan()), cards.KINDS[card], Card(rows, 2, 1, 1))
+        assert [link is None for link in shown[links]] == [True, False]

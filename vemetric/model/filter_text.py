@@ -45,6 +45,12 @@ def write(group: Group) -> str:
     return f"{group.operator}({text})" if group.operator is Joined.OR or is_lone else text
 
 
+def is_writable(group: Group) -> bool:
+    """Whether an address can carry a set: its text can be read again, and holds no NUL, which no address may."""
+    text = write(group)
+    return "\0" not in text and read(text) is not None
+
+
 def read(text: str) -> Group | None:
     """The set of a text. None when the text makes no sense or says more than is allowed."""
     if len(text) > CHARACTERS_MAX:

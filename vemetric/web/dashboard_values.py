@@ -149,23 +149,30 @@ def _deeper(state: View) -> card_rows.Deeper:
 
 
 def _filter_link(path: str, state: View, line: card_rows.Line) -> dict[str, Any] | None:
-    """The button of a row that sets its filter, or takes it away."""
+    """The button of a row that sets its filter, or takes it away. None where no address can say it."""
     if line.filter is None:
         return None
-    changed = view.with_filters(state, filter_tree.toggled(state.filters, line.filter))
-    return {"is_on": line.filter in state.filters.filters, "page": view.url(path, changed)}
+    group = filter_tree.toggled(state.filters, line.filter)
+    if not filter_text.is_writable(group):
+        return None
+    return {"is_on": line.filter in state.filters.filters, "page": view.url(path, view.with_filters(state, group))}
 
 
 def _users_link(path: str, state: View, line: card_rows.Line) -> str | None:
     """Where the users are whom a row counts."""
     if line.filter is None:
         return None
-    written = filter_text.write(filters.Group(filters=(line.filter,)))
-    return view.with_query(f"{path}/users", timespan.url_values(state.timespan) | {filter_bar.PARAMETER: written})
+    group = filters.Group(filters=(line.filter,))
+    if not filter_text.is_writable(group):
+        return None
+    values = timespan.url_values(state.timespan) | {filter_bar.PARAMETER: filter_text.write(group)}
+    return view.with_query(f"{path}/users", values)
 
 
 def _deeper_link(state: View, choice: cards.Choice, line: card_rows.Line, link: Any) -> dict[str, str] | None:
-    """From an event to its properties, from a property to its values."""
+    """From an event to its properties, from a property to its values. None for a name that no address can say."""
+    if not view.is_sayable(line.key):
+        return None
     if choice.dimension == "events":
         return dict(link(view.into(state, line.key)))
     if choice.dimension == "properties":

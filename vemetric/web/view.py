@@ -129,6 +129,11 @@ def with_query(path: str, values: Mapping[str, str]) -> str:
     return filter_bar.address(path, values)
 
 
+def is_sayable(name: str) -> bool:
+    """Whether an address can name an event or a property: it is not cut off, and has no NUL."""
+    return len(name) <= NAME_CHARACTERS_MAX and "\0" not in name
+
+
 def with_timespan(view: View, chosen: Timespan) -> View:
     """The same for another timespan; every card begins at its first page."""
     return msgspec.structs.replace(view, timespan=chosen, pages={})
