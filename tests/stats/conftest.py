@@ -7,6 +7,9 @@ from tests.stats import history
 from vemetric.clickhouse.engine import Engine
 from vemetric.model.project import Project
 
+# For tests of what a statement counts, which is the same everywhere: that every backend runs it others show.
+in_process = pytest.mark.parametrize("engine", ["embedded"], indirect=True)
+
 
 @pytest.fixture(params=engines.BACKENDS)
 def engine(request: pytest.FixtureRequest, engine: Engine) -> Engine:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.kit import engines
 from tests.stats import history
+from tests.stats.conftest import in_process
 from tests.stats.filter_oracle import Filters
 from tests.stats.test_oracle import CASES, MOMENTS, PATHS, History, a_range, check
 from vemetric.clickhouse.engine import Engine
@@ -107,10 +108,16 @@ def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
     asyncio.run(written_and_checked())
 
 
+@in_process
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
 def test_filters_pick_what_the_oracle_picks(engine, seed, chosen, zone):
     compare(engine, seed, chosen, zone)
+
+
+def test_every_backend_picks_what_the_oracle_picks(engine):
+    for seed, zone in enumerate(("Europe/Vienna", "Pacific/Apia")):
+        compare(engine, seed, "7days", zone)
 
 
 # 600 examples take longer than a test may.
@@ -122,6 +129,7 @@ def test_filters_pick_what_the_oracle_picks_for_long(engine, seed, chosen, zone)
     compare(engine, seed, chosen, zone)
 
 
+@in_process
 async def test_merges_change_nothing_for_filters(engine):
     told = []
     for seed, zone in enumerate(MOMENTS):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.kit import engines
 from tests.stats import filter_oracle, history
+from tests.stats.conftest import in_process
 from tests.stats.history import Event, Rows
 from tests.stats.test_dashboard import EVENTS, TWO_DAYS, VIEWS, VISITS, at
 from vemetric.model import filter_text, timespan
@@ -242,6 +243,12 @@ def compare(engine, seed):
     assert ever == [filter_oracle.stage(funnel, events) for funnel in told.funnels]
 
 
+def test_every_backend_counts_what_the_oracle_counts(engine):
+    for seed in range(3):
+        compare(engine, seed)
+
+
+@in_process
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_funnels_count_what_the_oracle_counts(engine, seed):
