@@ -1,13 +1,13 @@
 """The operator's pages in Chromium: three widths, both themes, axe, and a job retried without scripts."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import Stage, Watcher, sign_in
-from tests.kit import axe, visits
+from tests.browser.conftest import Stage, sign_in
+from tests.kit import visits
+from tests.kit.looks import look_at
 from vemetric import workers
 from vemetric.ingest.refuse import Refusal
 from vemetric.mail import letters
@@ -17,7 +17,6 @@ from vemetric.workers import canary
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 ERROR = 'Traceback (most recent call last):\n  File "device.py", line 7, in handle\n' + "ValueError: a long line " * 9
 
 
@@ -60,24 +59,13 @@ async def pages(stage: Stage) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
 async def test_pages_fit_and_keep_nobody_out(
-    stage: Stage, pages: dict[str, str], chromium: Browser, watcher: Watcher, screenshots: Path, size: str, theme: Any
+    stage: Stage, pages: dict[str, str], page: Page, screenshots: Path
 ) -> None:
-    width, height = SIZES[size]
-    context = await chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-    page = await context.new_page()
-    watcher.watch(page)
     await sign_in(page, stage.url)
     for name, path in pages.items():
         await page.goto(stage.url + path)
-        too_wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        await page.screenshot(path=screenshots / f"admin-{name}-{size}-{theme}.png", full_page=True)
-        assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px"
-        assert await axe.serious_issues(page) == [], name
-    await context.close()
-    assert watcher.problems == []
+        await look_at(page, f"admin-{name}", screenshots)
 
 
 async def test_a_dead_letter_is_retried_without_scripts(stage: Stage, pages: dict[str, str], chromium: Browser) -> None:

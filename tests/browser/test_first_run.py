@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Watcher
+from tests.kit.looks import look_at
 from vemetric.accounts import setup
 from vemetric.services import Services
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SIZES = {"wide": (1440, 900), "tablet": (820, 1100), "phone": (390, 844)}
 TYPED = {
     "name": "Mara Lindqvist",
     "email": "mara@example.com",
@@ -69,23 +68,9 @@ async def test_the_first_wrong_field_has_the_focus_and_its_reason(link: str, con
     await expect(page.locator("#time_zone")).to_have_value("Europe/Vienna")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_fits_and_is_quiet_at_every_width(
-    link: str, url: str, chromium: Browser, watcher: Watcher, screenshots: Path, theme: str
-) -> None:
-    context = await chromium.new_context(color_scheme="dark" if theme == "dark" else "light")
-    page = await context.new_page()
-    watcher.watch(page)
+async def test_fits_and_is_quiet_at_every_width(link: str, url: str, page: Page, screenshots: Path) -> None:
     for name, address in (("waiting", url), ("setup", link)):
         await page.goto(address)
         for note in await page.locator("details.note").all():
             await note.click()
-        for size, (width, height) in SIZES.items():
-            await page.set_viewport_size({"width": width, "height": height})
-            too_wide = await page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {width}"
-            await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
-    await context.close()
-    assert watcher.problems == []
+        await look_at(page, name, screenshots)

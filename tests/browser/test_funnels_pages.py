@@ -1,14 +1,13 @@
 """The pages of funnels in Chromium: three widths, both themes, axe, with the keyboard and without scripts."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import Stage, Watcher, sign_in
-from tests.kit import axe, visits
+from tests.browser.conftest import Stage, sign_in
+from tests.kit import visits
+from tests.kit.looks import look_at
 from vemetric.accounts import funnels
 from vemetric.accounts.funnels import Drawn
 from vemetric.clock import FrozenClock
@@ -18,10 +17,6 @@ from vemetric.model.funnel import DEFAULT_WINDOW_SECONDS, Step
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
-# Where pictures go, for people to look at; nobody compares them.
-PICTURES = os.environ.get("VEMETRIC_TEST_SCREENSHOTS")
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 GUIDES = Step("a", "", PageFilter(Text(TextOperator.STARTS_WITH, "/guides")))
 PRICING = Step("b", "Saw the prices", PageFilter(Text(value="/pricing")))
@@ -77,28 +72,14 @@ async def pages(stage: Stage, clock: FrozenClock) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_pages_fit_and_keep_nobody_out(
-    stage: Stage, pages: dict[str, str], chromium: Browser, watcher: Watcher, screenshots: Path, theme: Any
+    stage: Stage, pages: dict[str, str], page: Page, screenshots: Path
 ) -> None:
-    context = await chromium.new_context(color_scheme=theme)
-    page = await context.new_page()
-    watcher.watch(page)
     await sign_in(page, stage.url)
     for name, path in pages.items():
         await page.goto(stage.url + path)
         await expect(page.get_by_text("Still counting")).to_have_count(0)
-        for size, (width, height) in SIZES.items():
-            await page.set_viewport_size({"width": width, "height": height})
-            too_wide = await page.evaluate(TOO_WIDE)
-            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {size}"
-            if PICTURES:
-                await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
-            # Contrasts differ by the theme, what is shown by the width; neither by both.
-            if size == "wide" or (size == "phone" and theme == "light"):
-                assert await axe.serious_issues(page) == [], f"{name} at {size}"
-    await context.close()
-    assert watcher.problems == []
+        await look_at(page, name, screenshots)
 
 
 async def test_an_empty_project_invites_to_make_a_funnel(stage: Stage, page: Page) -> None:

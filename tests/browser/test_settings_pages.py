@@ -2,21 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import Stage, Watcher, sign_in
-from tests.kit import axe
+from tests.kit.looks import look_at
 from vemetric.accounts import api_keys, event_icons, exclusions, invitations, logins, members, signup
 from vemetric.database import accounts as stored_accounts
 from vemetric.model.account import Account
 from vemetric.model.organization import Role
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 
 
 @pytest.fixture
@@ -75,28 +72,14 @@ async def the_pages(stage: Stage) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
 async def test_every_page_fits_is_quiet_and_shuts_nobody_out(
-    stage: Stage, mara: Account, chromium: Browser, watcher: Watcher, screenshots: Path, size: str, theme: Any
+    stage: Stage, mara: Account, page: Page, screenshots: Path
 ) -> None:
-    width, height = SIZES[size]
-    context = await chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-    page = await context.new_page()
-    watcher.watch(page)
     await sign_in(page, stage.url)
-    issues: dict[str, list[str]] = {}
     for name, path in (await the_pages(stage)).items():
         await page.goto(stage.url + path)
         assert await page.locator("h1").count() == 1, name
-        too_wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px"
-        await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
-        if found := await axe.serious_issues(page):
-            issues[name] = found
-    await context.close()
-    assert issues == {}
-    assert watcher.problems == []
+        await look_at(page, name, screenshots)
 
 
 # A form by its page and a field of it, and what is typed that is wrong there; `project` and `organization` are paths.

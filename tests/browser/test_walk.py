@@ -1,28 +1,23 @@
 """Everything of the dashboard in Chromium, at three widths and in both themes: quiet, within its width, open to all.
 
-One window per theme, and the data of one project for all: a page is loaded once and looked at in each width.
+One window and the data of one project for all: a page is loaded once and looked at in each width and theme.
 """
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Stage, Watcher, sign_in
 from tests.browser.test_users_pages import pages as pages  # noqa: PLC0414 - a fixture
 from tests.kit import axe
+from tests.kit.looks import SIZES, fits, look_at, picture, resize
 from vemetric.accounts import public_access
 from vemetric.web.pages.shell import PROJECT_LINKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-SIZES = {"wide": (1440, 1000), "tablet": (820, 1100), "phone": (390, 844)}
 PASSWORD = "open sesame"
-# Where pictures go, for people to look at; nobody compares them.
-PICTURES = os.environ.get("VEMETRIC_TEST_SCREENSHOTS")
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 UNNAMED = """() => [...document.querySelectorAll("a, button, summary, input:not([type=hidden]), select")]
     .filter((one) => one.checkVisibility())
     .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length))
@@ -51,21 +46,9 @@ def the_pages(stage: Stage, of_users: dict[str, str]) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["light", "dark"])
-async def window(request: pytest.FixtureRequest, chromium: Browser) -> Any:
-    context = await chromium.new_context(color_scheme=request.param, timezone_id="Europe/Vienna")
-    yield context, request.param
-    await context.close()
-
-
 async def test_every_page(
-    stage: Stage,
-    pages: dict[str, str],
-    window: tuple[BrowserContext, str],
-    watcher: Watcher,
-    screenshots: Path,
+    stage: Stage, pages: dict[str, str], context: BrowserContext, watcher: Watcher, screenshots: Path
 ) -> None:
-    context, theme = window
     page = await context.new_page()
     watcher.watch(page)
     await page.goto(f"{stage.url}/login")
@@ -77,15 +60,7 @@ async def test_every_page(
             await page.locator("summary.feed__row, summary.ev").first.click()
         assert await page.locator("h1").count() == 1, name
         assert await page.evaluate(UNNAMED) == [], f"{name}: controls without a name"
-        for size, (width, height) in SIZES.items():
-            await page.set_viewport_size({"width": width, "height": height})
-            too_wide = await page.evaluate(TOO_WIDE)
-            assert too_wide <= 0, f"{name} scrolls sideways by {too_wide} px at {size}"
-            if PICTURES:
-                await page.screenshot(path=screenshots / f"{name}-{size}-{theme}.png", full_page=True)
-            # Contrasts differ by the theme, what is shown by the width; neither by both.
-            if size == "wide" or (size == "phone" and theme == "light"):
-                assert await axe.serious_issues(page) == [], f"{name} at {size}"
+        await look_at(page, name, screenshots)
     access = await public_access.change(
         stage.services.database, stage.project.id, needs_link=True, needs_password=True, password=PASSWORD
     )
@@ -97,28 +72,21 @@ async def test_every_page(
     assert watcher.problems == []
 
 
-async def test_every_control(
-    stage: Stage, window: tuple[BrowserContext, str], watcher: Watcher, screenshots: Path
-) -> None:
+async def test_every_control(stage: Stage, page: Page, screenshots: Path) -> None:
     """Every menu opens by its key and closes by Escape at each width; every link that swaps a part does so."""
-    context, theme = window
-    page = await context.new_page()
-    watcher.watch(page)
     await sign_in(page, stage.url)
     for path in ("?t=7days", "/events?t=7days", "/users"):
         await page.goto(stage.dashboard + path)
-        for size, (width, height) in SIZES.items():
-            await page.set_viewport_size({"width": width, "height": height})
+        for size in SIZES:
+            await resize(page, size)
             await open_menus(page, f"{path} at {size}")
-    await page.set_viewport_size({"width": SIZES["wide"][0], "height": SIZES["wide"][1]})
+    await resize(page, "wide")
     await page.goto(f"{stage.dashboard}?t=7days")
     for panel in ("chart", "pages", "sources", "events", "locations", "clients"):
         await swap(page, panel)
     await zoom(page, stage)
-    if PICTURES:
-        await page.screenshot(path=screenshots / f"map-near-{theme}.png")
+    await picture(page, screenshots / "map-near.png")
     assert await axe.serious_issues(page) == []
-    assert watcher.problems == []
 
 
 async def open_page(page: Page, url: str) -> None:
@@ -139,8 +107,7 @@ async def open_menus(page: Page, place: str) -> None:
         await summary.press("Enter")
         menu = summary.locator("xpath=..")
         await expect(menu).to_have_attribute("open", "")
-        too_wide = await page.evaluate(TOO_WIDE)
-        assert too_wide <= 0, f"{await summary.inner_text()} on {place} is too wide by {too_wide} px"
+        await fits(page, f"{await summary.inner_text()} on {place}")
         await page.keyboard.press("Escape")
         await expect(menu).not_to_have_attribute("open", "")
         assert await summary.evaluate("one => one === document.activeElement"), place

@@ -1,5 +1,6 @@
 """axe-core over a page in Chromium: what keeps people with disabilities out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.async_api import Page
@@ -12,17 +13,18 @@ MOTION_ENDS = """Promise.race([
     Promise.allSettled(document.getAnimations()
         .filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished)),
 ]).then(() => true)"""
-VIOLATIONS = "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
+VIOLATIONS = """(rules) => axe.run(document, {resultTypes: ["violations"], ...(rules.length ? {runOnly: rules} : {})})
+    .then((result) => result.violations)"""
 
 
-async def serious_issues(page: Page) -> list[str]:
-    """A line per serious issue: its rule, what it says, and where."""
+async def serious_issues(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """A line per serious issue: its rule, what it says, and where. rules: those alone."""
     await page.evaluate(MOTION_ENDS)
     if not await page.evaluate("'axe' in window"):
         # Evaluated by the debugger: the page's policy would refuse a script element.
         await page.evaluate(AXE.read_text(encoding="utf-8") + "; true")
     return [
         f"{one['id']}: {one['help']} at {', '.join(str(node['target'][0]) for node in one['nodes'][:5])}"
-        for one in await page.evaluate(VIOLATIONS)
+        for one in await page.evaluate(VIOLATIONS, list(rules))
         if one["impact"] in COUNTED
     ]
