@@ -179,7 +179,7 @@ async def test_dead_letters_can_be_thrown_away(queue, put, claim):
     await claim()
     await queue.bury(list(claim.jobs.values()), "no")
     newest, oldest = await queue.dead("line", 9)
-    assert await queue.discard_dead([newest.id, newest.id + 12345]) == 1
+    assert await queue.discard_dead([newest.id, newest.id + 12345]) == [newest.id]
     assert [letter.id for letter in await queue.dead(None, 9)] == [oldest.id]
     [stats] = await queue.stats()
     assert stats.dead == 1

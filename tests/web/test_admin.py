@@ -10,7 +10,7 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import commands, workers
 from vemetric.mail import letters
 from vemetric.queues import schedule
-from vemetric.queues.job import NewJob, State, Write
+from vemetric.queues.job import DeadJob, NewJob, State, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.schedule import Schedule
 from vemetric.web.routes import ROUTES, Access
@@ -169,6 +169,25 @@ class TestDeadLetters:
         await act(olga, "/admin/queues/event/empty", "dead", "/admin/queues/event/empty?state=dead")
         told = await commands.run(services, "verify", {})
         assert (told["accepted"], told["stored"], told["erased"], told["difference"]) == (2, 1, 1, 0)
+
+    async def test_an_event_that_is_back_in_line_is_not_counted_as_erased(
+        self, site: Site, cast: Cast, olga: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        services, board = site.services, site.services.queue
+        for _ in range(2):
+            await visits.event(services, cast.shop)
+        await board.bury(await board.claim("event", 9, 60), "It broke.")
+        listed = board.dead
+
+        async def listed_and_revived(queue: str, limit: int, before_id: int | None = None) -> list[DeadJob]:
+            found = await listed(queue, limit, before_id)
+            await board.revive([letter.id for letter in found[:1]])
+            return found
+
+        monkeypatch.setattr(board, "dead", listed_and_revived)
+        await act(olga, "/admin/queues/event/empty", "dead", "/admin/queues/event/empty?state=dead")
+        told = await commands.run(services, "verify", {})
+        assert (told["accepted"], told["erased"], told["difference"]) == (2, 1, 0)
 
     async def test_all_of_them_at_once(self, site: Site, olga: Browser) -> None:
         await bury(site, b"a", b"b", b"c")

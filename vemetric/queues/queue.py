@@ -84,8 +84,8 @@ class Queue(Protocol):
     async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
         """`discard` for some that are READY (those BLOCKED included) or DELAYED; none means that none is left."""
 
-    async def discard_dead(self, ids: Sequence[int]) -> int:
-        """Remove dead letters. Returns how many there were."""
+    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
+        """Remove dead letters. Returns the ids of those that there were."""
 
     def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
         """The jobs of a queue that are neither done nor dead, in pages and in no order; nothing is claimed.

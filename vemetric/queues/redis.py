@@ -190,8 +190,8 @@ class RedisQueue(RedisKeys):
     async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
         return await self.discard([job.id for job in await self.listed(queue, state, limit)])
 
-    async def discard_dead(self, ids: Sequence[int]) -> int:
-        return int(await self._run("discard_dead", *ids)) if ids else 0
+    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
+        return [int(id_) for id_ in await self._run("discard_dead", *ids)] if ids else []
 
     def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
         return redis_live.pages(self._client, queue)

@@ -173,7 +173,7 @@ class SqliteQueue:
     async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
         return await self._by_hand(partial(sqlite_board.discard_some, queue=queue, state=state, limit=limit))
 
-    async def discard_dead(self, ids: Sequence[int]) -> int:
+    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
         return await self._by_hand(partial(sqlite_board.discard_dead, ids=ids))
 
     def _by_hand(self, change: Callable[[sqlite3.Connection], tuple[T, int]]) -> "asyncio.Future[T]":

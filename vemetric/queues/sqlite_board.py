@@ -111,9 +111,10 @@ def discard_some(db: sqlite3.Connection, queue: str, state: State, limit: int) -
     return discard(db, ids[:limit])
 
 
-def discard_dead(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
-    """Delete dead letters, and return how many there were."""
-    return db.execute("DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?))", (as_json(ids),)).rowcount, 0
+def discard_dead(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
+    """Delete dead letters, and return the ids of those that there were."""
+    gone = db.execute("DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?)) RETURNING id", (as_json(ids),))
+    return [id_ for (id_,) in gone], 0
 
 
 def _listed(row: Sequence[Any]) -> ListedJob:

@@ -1,6 +1,6 @@
--- Remove dead letters; answers how many there were. ARGV: time, their ids.
+-- Remove dead letters; answers the ids of those that there were. ARGV: time, their ids.
 
-local removed = 0
+local removed = {}
 for i = 2, #ARGV do
   local id = ARGV[i]
   local packed = call('HGET', P .. 'dead', id)
@@ -9,7 +9,7 @@ for i = 2, #ARGV do
     call('HDEL', P .. 'dead-payload', id)
     call('ZREM', P .. 'dead-all', id)
     call('ZREM', P .. 'dead-of:' .. cmsgpack.unpack(packed)[1], id)
-    removed = removed + 1
+    removed[#removed + 1] = tonumber(id)
   end
 end
 return removed

@@ -55,7 +55,7 @@ async def change_dead(request: web.Request) -> web.Response:
         case "retry":
             is_done, said = await services.queue.revive([letter.id]) > 0, "retried"
         case "remove":
-            is_done, said = await services.queue.discard_dead([letter.id]) > 0, "removed"
+            is_done, said = bool(await services.queue.discard_dead([letter.id])), "removed"
             if is_done:
                 await payloads.count_removed(services, [letter])
         case _:

@@ -133,8 +133,8 @@ async def empty(request: web.Request) -> web.Response:
     name, state = line.stats.queue, _emptied((await forms.read(request, Change)).action)
     if state == DEAD:
         while letters := await services.queue.dead(name, STEP_JOBS_MAX):
-            await services.queue.discard_dead([letter.id for letter in letters])
-            await payloads.count_removed(services, letters)
+            gone = set(await services.queue.discard_dead([letter.id for letter in letters]))
+            await payloads.count_removed(services, [letter for letter in letters if letter.id in gone])
     else:
         while jobs := await services.queue.discard_some(name, State(state), STEP_JOBS_MAX):
             await payloads.count_removed(services, jobs)
