@@ -237,6 +237,7 @@ WRONG: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"dateRange": ["2026-01-01", "2026-13-45"]}, ["dateRange.1"]),
     ({"dateRange": "century"}, ["dateRange"]),
     ({"dateRange": ["2026-01-01"]}, ["dateRange"]),
+    ({"dateRange": ["2026-01-01", "2026-01-02", 5]}, ["dateRange"]),
     ({"metrics": ["users"], "orderBy": [["events", "asc"]]}, ["orderBy.0.0"]),
     ({"orderBy": [["events", "up"]]}, ["orderBy.0.1"]),
     ({"orderBy": [["events", "asc"], ["users", "asc"]]}, ["orderBy"]),

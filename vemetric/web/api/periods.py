@@ -37,7 +37,8 @@ class Asked(NamedTuple):
 def problems_of(sent: dict[str, Any]) -> Iterable[Detail]:
     """A range that ends before it starts, a day being its midnight."""
     date_range = sent["dateRange"]
-    if isinstance(date_range, list) and all(map(instants.is_bound, date_range)):
+    # What stands after the two is a problem already, and may be anything.
+    if isinstance(date_range, list) and all(map(instants.is_bound, date_range[:2])):
         start_ms, end_ms = map(_in_utc, date_range[:2])
         if start_ms > end_ms:
             yield Detail("dateRange", "The range ends before it starts")
