@@ -1,5 +1,6 @@
 """The endpoints of users over the fixture."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -169,6 +170,21 @@ async def test_says_where_a_query_is_wrong(ask: Ask) -> None:
     for change, fields in WRONG:
         answer = await ask("/v1/users", {"dateRange": FULL} | change)
         assert (answer.status, answer.code, answer.fields) == (400, "VALIDATION_ERROR", fields), change
+
+
+async def test_cursors_of_others_making(ask: Ask) -> None:
+    for made in (
+        b"",
+        b"[1",
+        b"[1,5]",
+        b'[1,[0,"\xff","1"]]',
+        b'[1,[0,"\\ud800","1"]]',
+        b'[-1,[0,"5","1"]]',
+        b"[" * 1500,
+    ):
+        cursor = base64.urlsafe_b64encode(b" " + made).decode()
+        answer = await ask("/v1/users", {"dateRange": FULL, "cursor": cursor})
+        assert (answer.status, answer.fields) == (400, ["cursor"]), made
 
 
 async def test_says_how_orders_are_written(ask: Ask) -> None:

@@ -3,7 +3,6 @@ and where the next one begins. It says nothing of whose rows they are: that says
 """
 
 import base64
-import binascii
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,7 +27,7 @@ def read(cursor: str | UnsetType, place: type[T], now_ms: int) -> tuple[int, T |
     try:
         text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
         at_ms, found = msgspec.json.decode(text, type=tuple[int, place])  # type: ignore[valid-type]
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError, RecursionError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         raise invalid_at(FIELD, UNKNOWN) from None
     if not 0 <= at_ms <= now_ms:
         raise invalid_at(FIELD, UNKNOWN)
