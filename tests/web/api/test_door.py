@@ -17,6 +17,7 @@ from vemetric.database.tables import project as project_table
 from vemetric.model.api_key import Scope
 from vemetric.model.project import Project
 from vemetric.model.subscription import Subscription
+from vemetric.web.api import checks
 from vemetric.web.api.routes import ENDPOINTS
 
 UNKNOWN_KEY = "vem_" + "x" * 32
@@ -163,6 +164,21 @@ class TestBodies:
             answer = await ask("/v1/users", data=body, headers={"Content-Type": "application/json"})
             assert (answer.status, answer.fields) == (400, [""])
         assert (await ask("/v1/users", {"dateRange": "live", "limit": 10.0})).body["pagination"]["limit"] == 10
+
+    async def test_that_are_nested_deeply(self, ask: Ask) -> None:
+        for depth, status in ((300, 200), (600, 400), (800, 400), (940, 400)):
+            body = b'{"dateRange": "live", "more": %s1%s}' % (b"[" * depth, b"]" * depth)
+            answer = await ask("/v1/users", data=body, headers={"Content-Type": "application/json"})
+            assert answer.status == status, depth
+            assert status == 200 or answer.code == "HTTP_ERROR"
+
+    async def test_that_are_wrong_all_over(self, ask: Ask) -> None:
+        for change in ({"groupBy": [0] * 1000}, {"orderBy": [["date", "asc"]] * 1000}):
+            answer = await ask("/v1/analytics/query", {"dateRange": "live"} | change)
+            assert (answer.status, len(answer.fields)) == (400, checks.PROBLEMS_MAX)
+        # What is not looked at any more may be of any kind.
+        wrong = {"dateRange": "live", "groupBy": [0] * 1000, "orderBy": [0]}
+        assert len((await ask("/v1/analytics/query", wrong)).fields) == checks.PROBLEMS_MAX
 
     async def test_that_are_too_large(self, ask: Ask) -> None:
         answer = await ask("/v1/users", {"dateRange": "live", "filler": "x" * 1_000_000})

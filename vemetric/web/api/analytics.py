@@ -112,9 +112,11 @@ def problems_of(sent: dict[str, Any]) -> Iterable[Detail]:
     if len(order_by) > 1:
         yield Detail("orderBy", "Order by one thing at a time")
     token = group_by[0] if group_by else ""
+    # Both lists may be as long as a body.
+    wanted, metrics_ = set(sent.get("metrics") or DEFAULT_METRICS), set(Metric)
     for number, (field, *_) in enumerate(order_by):
-        if field in list(Metric):
-            if field not in (sent.get("metrics") or DEFAULT_METRICS):
+        if field in metrics_:
+            if field not in wanted:
                 yield Detail(f"orderBy.{number}.0", "Order by a metric that is asked for")
         elif field != (DATE if token == IntervalToken.AUTO else token):
             yield Detail(f"orderBy.{number}.0", "Order by what the rows are grouped by, or by a metric")

@@ -1,6 +1,7 @@
 """One request to the API, as endpoints see it: whose it is, what it says, and what they need to answer it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.stats.filters import Conditions
 from vemetric.web.api import checks, filters, periods
+from vemetric.web.api.checks import PROBLEMS_MAX
 from vemetric.web.api.failures import Code, Detail, Refused, invalid
 from vemetric.web.api.periods import Asked
 from vemetric.web.api.types import AnyFilter, DateRange, FiltersOperator
@@ -38,16 +40,19 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
 
     async def body(self, kind: type[T], problems_of: Callable[[dict[str, Any]], Iterable[Detail]]) -> T:
-        """The body, as its type. Raises Refused with everything that is wrong with it.
+        """The body, as its type. Raises Refused with what is wrong with it, PROBLEMS_MAX things at most.
 
         problems_of: what does not go together, of a body whose fields are of the right kinds, if not within bounds.
         """
         value = await self.json()
-        checked = checks.check(kind, value)
-        problems = [*checked.problems, *(problems_of(value) if checked.usable else ())]
-        if problems:
-            raise invalid(problems)
-        return checks.convert(kind, value)
+        try:
+            checked = checks.check(kind, value)
+            problems = list(islice(chain(checked.problems, problems_of(value) if checked.usable else ()), PROBLEMS_MAX))
+            if problems:
+                raise invalid(problems)
+            return checks.convert(kind, value)
+        except RecursionError:
+            raise Refused(400, Code.HTTP, "The body is nested too deeply.") from None
 
     async def json(self) -> Any:
         """The decoded body; an empty object where it is no JSON by its type. Raises Refused."""

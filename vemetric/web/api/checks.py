@@ -20,6 +20,8 @@ from vemetric.web.api.failures import Detail
 T = TypeVar("T")
 NO_BRANCH = "Invalid input"
 REQUIRED = "Required"
+# So many problems are told; a list in which there are more is not looked at further.
+PROBLEMS_MAX = 100
 
 
 class Verdict(IntEnum):
@@ -38,7 +40,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 def check(kind: Any, value: Any) -> Checked:
-    """Everything that is wrong with a value; nothing where it fits."""
+    """What is wrong with a value; nothing where it fits."""
     problems: list[Detail] = []
     verdict = _check(_seen(kind), value, "", problems)
     return Checked(problems, verdict is not Verdict.WRONG)
@@ -177,7 +179,11 @@ def _list(info: Any, value: Any, path: str, problems: list[Detail]) -> Verdict:
     if info.max_length is not None and len(value) > info.max_length:
         # What stands in it is not looked at: there may be any number.
         return _say(problems, path, f"Array must contain at most {info.max_length} element(s)", Verdict.BENT)
-    verdicts = [_check(info.item_type, one, _at(path, number), problems) for number, one in enumerate(value)]
+    verdicts = []
+    for number, one in enumerate(value):
+        verdicts.append(_check(info.item_type, one, _at(path, number), problems))
+        if len(problems) >= PROBLEMS_MAX:
+            return Verdict.WRONG
     if info.min_length and len(value) < info.min_length:
         verdicts.append(_say(problems, path, f"Array must contain at least {info.min_length} element(s)", Verdict.BENT))
     return max(verdicts, default=Verdict.FITS)
