@@ -1,5 +1,5 @@
 """How the log is written: lines for people, or an object a line for machines. Each line of a request of a page bears
-the request's id; addresses and what people typed are never logged.
+the request's id. Addresses and what people typed are not logged, but in letters that are kept for want of mail.
 """
 
 import json
@@ -7,8 +7,10 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 PLAIN, JSON = "plain", "json"
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 QUIET_LIBRARIES = ("aiosqlite", "asyncio")
 
 # The id of the request that is being answered, '' outside of any.
@@ -43,6 +45,11 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def escaped(path: str) -> str:
+    """A request's path as it may be logged: on one line, whatever was sent."""
+    return quote(path, safe=PATH_CHARACTERS)
 
 
 def set_up(level: str, form: str) -> None:

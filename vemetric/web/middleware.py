@@ -23,7 +23,6 @@ SAFE_METHODS = ("GET", "HEAD")
 EXPLAINING_HEADERS = {"Allow", "WWW-Authenticate"}
 # The parts of a path that the log shall not have.
 PRIVATE_NAMES = {"token", "identifier"}
-PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 REQUEST_ID_BYTES = 6
 REQUEST_ID_HEADER = "X-Request-Id"
 FORMS_SECRET_BYTES = 24
@@ -121,7 +120,7 @@ def _path(request: web.Request) -> str:
     path = request.path
     for name in PRIVATE_NAMES & request.match_info.keys():
         path = path.replace(request.match_info[name] or "...", "...")
-    return quote(path, safe=PATH_CHARACTERS)
+    return logs.escaped(path)
 
 
 @web.middleware

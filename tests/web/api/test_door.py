@@ -17,7 +17,7 @@ from vemetric.database.tables import project as project_table
 from vemetric.model.api_key import Scope
 from vemetric.model.project import Project
 from vemetric.model.subscription import Subscription
-from vemetric.web.api import checks
+from vemetric.web.api import checks, door
 from vemetric.web.api.routes import ENDPOINTS
 
 UNKNOWN_KEY = "vem_" + "x" * 32
@@ -273,3 +273,15 @@ async def test_what_fails_is_told_as_json(ask: Ask, site: Site, monkeypatch: pyt
     monkeypatch.setattr(site.services.engine, "query", broken)
     answer = await ask(*asked)
     assert (answer.status, answer.code, "bug" in str(answer.body)) == (500, "INTERNAL_ERROR", False)
+
+
+async def test_a_path_is_one_line_of_the_log(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def busy(*_: Any) -> Any:
+        raise errors.StoreBusy("too much to do")
+
+    monkeypatch.setattr(door.api_access, "open_project", busy)
+    assert (await ask("/v1/funnels/x%0A2026-03-10%20ERROR%20forged", {"dateRange": "30days"})).status == 503
+    [told] = [record.getMessage() for record in caplog.records if record.name == door.log.name]
+    assert told == "POST /api/v1/funnels/x%0A2026-03-10%20ERROR%20forged: too much to do"

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from vemetric import errors
+from vemetric import errors, logs
 from vemetric.accounts import api_access, api_keys
 from vemetric.accounts.api_access import Opened
 from vemetric.model.api_key import Scope
@@ -132,13 +132,13 @@ def _refusal(error: Refused, headers: Mapping[str, str]) -> web.Response:
 
 
 def _busy(request: web.Request, error: Exception, headers: Mapping[str, str]) -> web.StreamResponse:
-    log.warning("%s %s: %s", request.method, request.path, error)
+    log.warning("%s %s: %s", request.method, logs.escaped(request.path), error)
     refused = Refused(503, Code.UNAVAILABLE, "A store is busy; please try again.", retry_seconds=RETRY_SECONDS)
     return _refusal(refused, headers)
 
 
 def _failure(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
-    log.exception("%s %s failed", request.method, request.path)
+    log.exception("%s %s failed", request.method, logs.escaped(request.path))
     return _refusal(Refused(500, Code.INTERNAL, "Something went wrong here. The log says what."), headers)
 
 
