@@ -2,6 +2,7 @@
 
 import pytest
 
+from vemetric.model import filter_text, filters
 from vemetric.model.dashboard import Card, Row
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
@@ -88,3 +89,16 @@ def test_rows_that_no_address_can_say_have_no_links(key: str) -> None:
     for card, links in (("pages", "users_links"), ("pages", "filter_links"), ("events", "deeper_links")):
         shown = dashboard_values.card(project, "/p/7", View(Timespan()), cards.KINDS[card], Card(rows, 2, 1, 1))
         assert [link is None for link in shown[links]] == [True, False]
+
+
+def test_users_of_a_row_are_those_whom_the_filters_pick_too() -> None:
+    """The link dropped the filters of the page, so that the list had more users than the row said."""
+    project = Project(7, "acme", "Shop", "example.com", "the-token")
+    for text, written in (
+        ("user(anonymous)", "user(anonymous);event(name:is:Signup)"),
+        ("or(user(anonymous);os(os:oneOf:Linux))", "or(user(anonymous);os(os:oneOf:Linux));event(name:is:Signup)"),
+    ):
+        state = View(Timespan("7days"), filters=filter_text.read(text) or filters.NOTHING)
+        card = Card([Row("Signup", 1, 1)], 1, 1, 1)
+        shown = dashboard_values.card(project, "/p/7", state, cards.KINDS["events"], card)
+        assert shown["users_links"] == [f"/p/7/users?t=7days&f={written}"]

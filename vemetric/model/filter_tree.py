@@ -58,6 +58,13 @@ def joined(group: Group, path: Path, operator: Joined) -> Group:
     return _put(group, path, msgspec.structs.replace(target, operator=operator)) if isinstance(target, Group) else group
 
 
+def narrowed(group: Group, *others: Filter) -> Group:
+    """With some more filters, which must hold as well."""
+    if group.operator is Joined.AND or len(group.filters) < 2:
+        return Group(Joined.AND, (*group.filters, *others))
+    return Group(Joined.AND, (group, *others))
+
+
 def toggled(group: Group, one: Filter) -> Group:
     """Without a filter that stands in the set itself, or with it."""
     if one in group.filters:

@@ -159,10 +159,10 @@ def _filter_link(path: str, state: View, line: card_rows.Line) -> dict[str, Any]
 
 
 def _users_link(path: str, state: View, line: card_rows.Line) -> str | None:
-    """Where the users are whom a row counts."""
+    """Where the users are whom a row counts, of those whom the filters pick."""
     if line.filter is None:
         return None
-    group = filters.Group(filters=(line.filter,))
+    group = filter_tree.narrowed(state.filters, line.filter)
     if not filter_text.is_writable(group):
         return None
     values = timespan.url_values(state.timespan) | {filter_bar.PARAMETER: filter_text.write(group)}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from vemetric.model import filter_text, filters, text, timespan
-from vemetric.model.filters import FunnelFilter, FunnelOperator, Group, Joined
+from vemetric.model import filter_text, filter_tree, filters, text, timespan
+from vemetric.model.filters import FunnelFilter, FunnelOperator, Group
 from vemetric.model.funnel import Funnel
 from vemetric.model.timespan import Timespan
 from vemetric.stats.funnels import Counted, rate
@@ -84,16 +84,9 @@ class Links(NamedTuple):
 
     def to(self, page: str, *asked: FunnelFilter) -> str:
         """A page of the project with these users alone."""
-        written = filter_text.write(joined(self.group, *asked))
+        written = filter_text.write(filter_tree.narrowed(self.group, *asked))
         values = timespan.url_values(self.timespan) | {filter_bar.PARAMETER: written}
         return filter_bar.address(f"{self.home}{page}", values)
-
-
-def joined(group: Group, *others: FunnelFilter) -> Group:
-    """A set of filters and some more, which must hold as well."""
-    if group.operator is Joined.AND or len(group.filters) < 2:
-        return Group(Joined.AND, (*group.filters, *others))
-    return Group(Joined.AND, (group, *others))
 
 
 def draw(counted: Counted, links: Links | None, *, with_active: bool) -> Drawn:
