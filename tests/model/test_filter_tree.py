@@ -16,7 +16,7 @@ def group():
 @pytest.mark.parametrize(
     ("path", "rest"),
     [
-        ("0", "or(os(os:oneOf:Linux);and(browser(browser:oneOf:Firefox)))"),
+        ("0", "and(or(os(os:oneOf:Linux);and(browser(browser:oneOf:Firefox))))"),
         ("1.0", "user(anonymous);or(and(browser(browser:oneOf:Firefox)))"),
         ("1.1.0", "user(anonymous);or(os(os:oneOf:Linux))"),
         ("1", "user(anonymous)"),
