@@ -73,6 +73,23 @@ async def test_of_a_deleted_project_nothing_comes_back_that_was_taken_by_a_clock
     assert await verified(services) == (1, 0, 0, 0, 1, 0)
 
 
+async def test_an_erased_user_leaves_nothing_of_a_clock_ahead_either(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    who = visits.sender(project)
+    user_id = user_of(services, project, who)
+    clock.advance(7_200_000)
+    await visits.event(services, project, who=who)
+    await visits.settle(services)
+    clock.advance(-7_200_000)
+    await removal.erase_users(services.queue, clock, project.id, [user_id])
+    await settle_later(services, clock)
+    assert set((await rows_left(services, project)).values()) == {0}
+    assert await verified(services) == (1, 0, 0, 0, 1, 0)
+
+
 async def test_a_project_that_was_not_deleted_in_the_end_keeps_its_rows(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

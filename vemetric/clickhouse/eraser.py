@@ -41,6 +41,19 @@ async def count_events(engine: Engine, project_id: int, user_ids: Sequence[int],
     return dict(found)
 
 
+async def newest_ms(engine: Engine, project_id: int, user_ids: Sequence[int]) -> int:
+    """The time of the newest row of these users; 0 without any."""
+    newest = 0
+    for table, (whose, since) in TABLES.items() if user_ids else ():
+        sql = f"""
+        SELECT toUnixTimestamp64Milli(max({since})) FROM {table}
+        WHERE projectId = {{project:UInt64}} AND {whose} IN {{users:Array(UInt64)}}
+        """  # noqa: S608 - names of ours
+        [[found]] = await engine.lookup(sql, {"project": project_id, "users": list(user_ids)})
+        newest = max(newest, found)
+    return newest
+
+
 async def stored_events(engine: Engine, project_id: int, ids: Sequence[str]) -> list[str]:
     """Those of the events that are stored."""
     found = await engine.query(STORED, {"project": project_id, "ids": list(ids)})

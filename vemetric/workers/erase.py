@@ -89,16 +89,19 @@ class EraseWorker:
         return msgspec.structs.replace(asked, user_ids=tuple(sorted(found - named)))
 
     async def _begin(self, asked: Erasure) -> int:
-        """Have nothing stored any more of what was accepted until now; returns now.
+        """Have nothing stored any more of what was accepted until now; returns now, or the time of the newest row.
 
-        A run that was killed goes on from where its time is noted: who comes back afterwards is a new user.
+        A clock that was ahead leaves rows of times to come, which go too. A run that was killed goes on from where its
+        time is noted: who comes back afterwards is a new user.
         """
         erased = self._services.erased
+        newest_ms = await eraser.newest_ms(self._services.engine, asked.project_id, asked.user_ids)
         # In the turn, so that nobody is given a name between both.
         async with erased.turn:
             now_ms = self._services.clock.now_ms()
+            until_ms = max(now_ms, newest_ms + 1)
             noted = [
-                erasures.Erased(asked.project_id, user_id, now_ms) for user_id in asked.user_ids or (WHOLE_PROJECT,)
+                erasures.Erased(asked.project_id, user_id, until_ms) for user_id in asked.user_ids or (WHOLE_PROJECT,)
             ]
             async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
@@ -111,7 +114,7 @@ class EraseWorker:
             # Names that other processes gave meanwhile to whom they had asked about before.
             async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
-        return now_ms
+        return until_ms
 
     async def _erase_rows(self, project_id: int, user_ids: Sequence[int], until_ms: int) -> None:
         """Count the events, then remove all rows. A run that was killed in between has counted them already."""
