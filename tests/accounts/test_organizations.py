@@ -11,7 +11,7 @@ from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import organizations as stored
 from vemetric.database import projects as stored_projects
-from vemetric.database.database import Database
+from vemetric.database.database import Connection, Database
 from vemetric.model.account import Account
 from vemetric.model.organization import Organization, Role
 from vemetric.model.project import Project
@@ -286,3 +286,32 @@ class TestMembers:
         assert [type(answer).__name__ for answer in answers if answer is not None] == ["Conflict"]
         async with database.connect() as connection:
             assert len(await stored.admins(connection, people.acme.id)) == 1
+
+    @pytest.mark.parametrize("is_invited", [False, True])
+    async def test_an_account_that_ends_leaves_nothing_it_enters_at_that_moment_without_admin(
+        self,
+        database: Database,
+        clock: FrozenClock,
+        people: People,
+        monkeypatch: pytest.MonkeyPatch,
+        is_invited: bool,
+    ) -> None:
+        made = await invitations.create(database, clock, people.acme.id, people.ann, Role.ADMIN)
+        entering: list[asyncio.Task[Organization]] = []
+        looked = members.only_admin_of
+
+        async def looks(connection: Connection, account_id: str) -> list[Organization]:
+            found = await looked(connection, account_id)
+            enters = (
+                invitations.accept(database, clock, made.token, people.bob)
+                if is_invited
+                else organizations.create(database, clock, people.bob, "Bob & Co")
+            )
+            entering.append(asyncio.create_task(enters))
+            await asyncio.wait(entering, timeout=0.5)
+            return found
+
+        monkeypatch.setattr(members, "only_admin_of", looks)
+        await profile.delete(database, people.bob)
+        [answer] = await asyncio.gather(*entering, return_exceptions=True)
+        assert isinstance(answer, errors.NotFound)

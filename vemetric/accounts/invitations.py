@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vemetric import errors
-from vemetric.accounts import fields, members
+from vemetric.accounts import fields, members, verification
 from vemetric.clock import Clock
 from vemetric.database import invitations as stored
 from vemetric.database import organizations as stored_organizations
@@ -88,8 +88,13 @@ async def by_token(database: Database, clock: Clock, token: str) -> Invited | No
 
 
 async def accept(database: Database, clock: Clock, token: str, account: Account) -> Organization:
-    """Take the account in; the link is used up. Raises NotFound when it does not work, Conflict for a member."""
+    """Take the account in; the link is used up. Raises NotFound when it does not work, Conflict for a member.
+
+    NotFound as well for an account that is gone.
+    """
     async with database.begin() as connection:
+        # An admin who comes and goes at once would leave none.
+        await verification.keep_account(connection, account.id)
         await connection.lock(f"invitation:{token}")
         invitation = await stored.by_token(connection, token)
         if invitation is None or has_run_out(invitation, clock):

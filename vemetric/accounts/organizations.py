@@ -3,7 +3,7 @@
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import fields, projects
+from vemetric.accounts import fields, projects, verification
 from vemetric.clock import Clock
 from vemetric.database import organizations as stored
 from vemetric.database.database import Connection, Database
@@ -22,7 +22,8 @@ async def create(database: Database, clock: Clock, account: Account, name: str) 
     typed = fields.clean(name=(fields.name, name))
     organization = projects.new_organization(typed["name"], clock.now_ms())
     async with database.begin() as connection:
-        await connection.lock(f"organizations-of:{account.id}")
+        # Nor may the account go meanwhile, which would leave it without an admin.
+        await verification.keep_account(connection, account.id)
         if len(await stored.administered_by(connection, account.id)) >= ADMINISTERED_MAX:
             raise errors.Conflict(f"An account can be the admin of {ADMINISTERED_MAX} organizations.")
         await stored.create(connection, organization)

@@ -87,7 +87,7 @@ async def change_email(database: Database, keys: Keys, clock: Clock, post: Post,
         if not post.is_set_up:
             if is_taken:
                 raise errors.Invalid(None, {"email": "There is an account with this address already."})
-            now = await _locked(connection, account.id)
+            now = await verification.keep_account(connection, account.id)
             changed = msgspec.structs.replace(now, email=cleaned, email_verified_at_ms=None)
             await stored_accounts.update(connection, changed, clock.now_ms())
         elif not is_taken:
@@ -130,6 +130,8 @@ async def delete(database: Database, account: Account) -> None:
     Projects, funnels and the like belong to organizations and stay.
     """
     async with database.begin() as connection:
+        # It makes and enters no organization meanwhile.
+        await verification.keep_account(connection, account.id)
         left_alone = await members.only_admin_of(connection, account.id)
         if left_alone:
             names = ", ".join(organization.name for organization in left_alone)
@@ -150,15 +152,6 @@ async def _is_last_operator(connection: Connection, account_id: str) -> bool:
 async def _change(database: Database, clock: Clock, account_id: str, **values: str | bool | None) -> Account:
     """Change an account; returns it as it was."""
     async with database.begin() as connection:
-        account = await _locked(connection, account_id)
+        account = await verification.keep_account(connection, account_id)
         await stored_accounts.update(connection, msgspec.structs.replace(account, **values), clock.now_ms())
-    return account
-
-
-async def _locked(connection: Connection, account_id: str) -> Account:
-    """The account as it is now, and stays until the transaction ends: all of it is written, not what changed."""
-    await connection.lock(verification.account_lock(account_id))
-    account = await stored_accounts.by_id(connection, account_id)
-    if account is None:
-        raise errors.NotFound
     return account

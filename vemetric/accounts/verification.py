@@ -218,17 +218,23 @@ async def _prove(connection: Connection, found: Verification, now_ms: int) -> Ac
     return account
 
 
-def account_lock(account_id: str) -> str:
-    """The name of the lock under which an account is read and written: of two changes neither is lost."""
-    return f"account:{account_id}"
+async def keep_account(connection: Connection, account_id: str) -> Account:
+    """The account as it is now, and stays until the transaction ends: of two changes neither is lost. Raises NotFound.
+
+    Of several locks it is the first, so that two transactions do not wait for each other.
+    """
+    await connection.lock(f"account:{account_id}")
+    account = await stored_accounts.by_id(connection, account_id)
+    if account is None:
+        raise errors.NotFound
+    return account
 
 
 async def _account(connection: Connection, found: Verification) -> Account:
-    await connection.lock(account_lock(found.account_id))
-    account = await stored_accounts.by_id(connection, found.account_id)
-    if account is None:
-        raise errors.NotFound(DEAD_LINK)
-    return account
+    try:
+        return await keep_account(connection, found.account_id)
+    except errors.NotFound:
+        raise errors.NotFound(DEAD_LINK) from None
 
 
 def _is_right(found: Verification, code: str, now_ms: int) -> bool:
