@@ -161,6 +161,36 @@ async def test_users_of_whom_nothing_is_left_go_with_their_names_and_devices(
         assert await services.engine.query(sql, {"project": project.id}) == [[1]], table
 
 
+async def test_whoever_comes_back_before_the_erasure_keeps_what_is_new(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """Many are erased one after another: by the time it is a user's turn that user may have been there again."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await project_settings.keep(services.database, clock, project.id, "7")
+    people = {name: visits.sender(project, ip=f"203.0.113.{n}") for n, name in enumerate(("gone", "back", "stored"))}
+    for name, who in people.items():
+        await visits.event(services, project, who=who)
+        await services.users.identify(IdentifyHit(identifier=name), project, who, geo.UNKNOWN)
+    await visits.settle(services)
+    clock.advance(9 * DAY_MS)
+    await retention.run(services)
+    await visits.event(services, project, who=msgspec.structs.replace(people["stored"], identifier="stored"))
+    await visits.settle(services)
+    clock.advance(DAY_MS // 12)
+    await visits.event(services, project, who=msgspec.structs.replace(people["back"], identifier="back"))
+    held = await services.queue.claim("event", 9, 600)
+    await visits.settle(services)
+    await services.queue.release(held)
+    await visits.settle(services)
+    names = await services.engine.query(
+        "SELECT identifier FROM user FINAL WHERE projectId = {project:UInt64} AND deleted = 0 ORDER BY identifier",
+        {"project": project.id},
+    )
+    assert names == [["back"], ["stored"]]
+    assert await verified(services, project) == (5, 2, 3, 0)
+
+
 @pytest.mark.parametrize(("typed", "days"), [("", None), (" 30 ", 30), ("0", 0), ("7", 7), ("36500", 36_500)])
 def test_days_as_they_are_typed(typed: str, days: int | None) -> None:
     assert project_settings.retention(typed) == days

@@ -41,9 +41,11 @@ async def delete_organization(database: Database, queue: Queue, clock: Clock, or
             raise errors.NotFound
 
 
-async def erase_users(queue: Queue, clock: Clock, project_id: int, user_ids: Sequence[int]) -> None:
-    """Erase everything that is known of these users of the project, within minutes."""
-    await _put(queue, clock, [Erasure(project_id, tuple(user_ids))])
+async def erase_users(
+    queue: Queue, clock: Clock, project_id: int, user_ids: Sequence[int], unseen_since_ms: int = 0
+) -> None:
+    """Erase everything that is known of these users of the project, within minutes. unseen_since_ms: as in Erasure."""
+    await _put(queue, clock, [Erasure(project_id, tuple(user_ids), unseen_since_ms)])
 
 
 async def _put(queue: Queue, clock: Clock, erasures: Sequence[Erasure]) -> None:

@@ -108,6 +108,17 @@ async def users_left_alone(engine: Engine, cutoffs: Cutoffs) -> dict[int, list[i
     return dict(found)
 
 
+async def heard_of(engine: Engine, project_id: int, user_ids: Sequence[int], since_ms: int) -> set[int]:
+    """Those of the users of whom an event is kept or something was said since."""
+    statement = """
+    SELECT id FROM user FINAL WHERE projectId = {project:UInt64} AND id IN {users:Array(UInt64)}
+      AND toUnixTimestamp64Milli(updatedAt) >= {since:Int64}
+    UNION DISTINCT SELECT userId FROM event WHERE projectId = {project:UInt64} AND userId IN {users:Array(UInt64)}
+    """
+    values = {"project": project_id, "users": list(user_ids), "since": since_ms}
+    return {user_id for (user_id,) in await engine.lookup(statement, values)}
+
+
 def _old(table: str) -> str:
     by, old_by = BY_MONTH[table]
     # The second condition lets the engine pass over the months that are kept.

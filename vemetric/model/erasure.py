@@ -8,10 +8,14 @@ DELAY_MS = 60_000
 
 
 class Erasure(msgspec.Struct, array_like=True, frozen=True):
-    """Everything of a project that is gone; with user ids, everything of these users of one that is not."""
+    """Everything of a project that is gone; with user ids, everything of these users of one that is not.
+
+    unseen_since_ms: only of those users of whom nothing was heard since (ms); 0 for all of them.
+    """
 
     project_id: int
     user_ids: tuple[int, ...] = ()
+    unseen_since_ms: int = 0
 
 
 def encode(erasure: Erasure) -> bytes:

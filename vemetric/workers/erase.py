@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from vemetric.clickhouse import eraser
+from vemetric.clickhouse import eraser, expirer
 from vemetric.database import erasures, identities, user_merges
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
@@ -66,6 +66,10 @@ class EraseWorker:
                 until_ms = await erasures.begun(connection, asked.project_id, asked.user_ids)
             elif await stored_projects.by_id(connection, asked.project_id) is not None:
                 return
+        if asked.unseen_since_ms and until_ms is None:
+            asked = await self._without_who_came_back(asked)
+            if not asked.user_ids:
+                return
         asked = await self._with_merged(asked)
         if until_ms is None:
             until_ms = await self._begin(asked)
@@ -75,6 +79,15 @@ class EraseWorker:
             self._services.merged.moved(users or OfProject(asked.project_id))
         await self._drop_what_waits(asked)
         log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+
+    async def _without_who_came_back(self, asked: Erasure) -> Erasure:
+        """Of whom an event is stored or still in line, or of whom something was said, while the job waited, stays."""
+        services, project_id = self._services, asked.project_id
+        names = {live_session.key(project_id, user_id): user_id for user_id in asked.user_ids}
+        present = {names[name] for name in await services.keys.get_many(list(names))}
+        heard_of = await expirer.heard_of(services.engine, project_id, asked.user_ids, asked.unseen_since_ms)
+        gone = set(asked.user_ids) - heard_of - present
+        return msgspec.structs.replace(asked, user_ids=tuple(sorted(gone)))
 
     async def _with_merged(self, asked: Erasure) -> Erasure:
         """Who turned out to be one of these after the erasure was asked for is erased too: late events bear that id.

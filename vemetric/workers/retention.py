@@ -78,7 +78,8 @@ async def _carry_out(services: Services, plan: Plan) -> None:
     await expirer.remove_devices(engine, plan.cutoffs)
     for project_id, users in (await expirer.users_left_alone(engine, plan.cutoffs)).items():
         for start in range(0, len(users), USERS_PER_JOB):
-            await removal.erase_users(services.queue, services.clock, project_id, users[start : start + USERS_PER_JOB])
+            some, since_ms = users[start : start + USERS_PER_JOB], plan.cutoffs[project_id]
+            await removal.erase_users(services.queue, services.clock, project_id, some, since_ms)
     await services.keys.delete(PLAN_KEY)
     if expired:
         log.info("Removed %d events that were older than is kept.", expired)
