@@ -149,7 +149,7 @@ async def open_services(
         identities = await loaded(Identities(database, queue, queue, clock, exclusive=is_alone))
         await prepare_readers(engine, always=not is_alone)
         merged = await loaded(Merged(database, clock, queue, exclusive=is_alone))
-        erased = await loaded(Erased(database, exclusive=is_alone))
+        erased = await loaded(Erased(database, clock, exclusive=is_alone))
         resets = await loaded(Resets(queue, clock, exclusive=is_alone))
         resolver = Resolver(salts, sessions, identities, resets)
         secret = secret_of(config)

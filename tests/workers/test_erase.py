@@ -11,7 +11,7 @@ from vemetric.accounts import projects, removal
 from vemetric.clickhouse import eraser
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
-from vemetric.database import identities
+from vemetric.database import erasures, identities
 from vemetric.ingest import erased, jobs
 from vemetric.ingest.hit import IdentifyHit
 from vemetric.ingest.identities import CLAIM_PREFIX
@@ -377,3 +377,14 @@ async def test_where_others_erase_too_nothing_is_stored_long_after_the_question(
     await handler(claimed, lease)
     assert (await rows_left(services, project))["event"] == 1
     assert services.erased.wait_seconds(30) == erased.ASKED_SECONDS_MAX + 30
+
+
+async def test_where_others_erase_too_an_erasure_of_a_clock_ahead_hides_no_later_one(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services, now_ms = services_at_noon, clock.now_ms()
+    other = erased.Erased(services.database, clock, exclusive=False)
+    for user_id, until_ms in ((1, now_ms + 86_400_000), (2, now_ms)):
+        async with services.database.begin() as connection:
+            await erasures.mark(connection, [erasures.Erased(7, user_id, until_ms)])
+        assert await other.among([(7, user_id, now_ms - 1)]) == {0}

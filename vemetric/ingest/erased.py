@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
+from vemetric.clock import Clock
 from vemetric.database import erasures
 from vemetric.database.database import Database
 from vemetric.database.erasures import WHOLE_PROJECT
@@ -26,9 +27,10 @@ class Erased:
     process, and by others only for `wait_seconds`.
     """
 
-    def __init__(self, database: Database, *, exclusive: bool) -> None:
+    def __init__(self, database: Database, clock: Clock, *, exclusive: bool) -> None:
         self.turn = asyncio.Lock()
         self._database = database
+        self._clock = clock
         self._exclusive = exclusive
         self._until_ms: dict[tuple[int, int], int] = {}
         self._newest_ms = 0
@@ -36,8 +38,10 @@ class Erased:
 
     async def load(self) -> None:
         """Learn of the erasures that are new, at the start of all."""
+        # The newest may bear a time to come: what is noted until then is new all the same.
+        since_ms = min(self._newest_ms, self._clock.now_ms()) - CLOCKS_DIFFER_MS
         async with self._database.connect() as connection:
-            self.learn(await erasures.since(connection, self._newest_ms - CLOCKS_DIFFER_MS))
+            self.learn(await erasures.since(connection, since_ms if self._newest_ms else 0))
 
     def wait_seconds(self, insert_seconds: float) -> float:
         """How long after an erasure was noted others may still store what they asked for before.
