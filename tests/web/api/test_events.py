@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.kit import visits
 from tests.web.api.conftest import OTHER_KEY, OTHER_WRITE_KEY, WRITE_KEY, Ask
@@ -75,6 +76,22 @@ class TestExport:
         monkeypatch.setattr(site.services.engine, "query", fails_later)
         with pytest.raises(Exception, match=r"payload|disconnected|closing|reset"):
             await ask("/v1/events/export", {"dateRange": FULL})
+
+    async def test_is_broken_off_by_who_asked_without_a_word(
+        self, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write, left = web.StreamResponse.write, list[bytes]()
+
+        async def leaves(response: Any, data: bytes) -> None:
+            left.append(data)
+            response._req.transport.abort()
+            await write(response, data)
+
+        monkeypatch.setattr(web.StreamResponse, "write", leaves)
+        with pytest.raises(Exception, match=r"payload|isconnected|closing|reset"):
+            await ask("/v1/events/export", {"dateRange": FULL})
+        assert left
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 class TestSending:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from vemetric import errors
 from vemetric.stats import all_events
@@ -44,6 +44,9 @@ async def send(call: Call) -> web.StreamResponse:
             async for piece in pieces:
                 await response.write(_written(piece, body.format))
         await response.write_eof()
+    except ClientConnectionResetError:
+        # Who asked has left.
+        return response
     except errors.VemetricError as error:
         raise BrokenOff from error
     return response
