@@ -10,6 +10,7 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric.accounts import identities, logins
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
+from vemetric.database import oauth_identities
 from vemetric.model.account import Account
 
 LEAVING = re.compile(r'href="(http://127[^"]+)" rel')
@@ -115,6 +116,9 @@ class TestOpen:
         assert account.email_verified_at_ms is not None
         typed = {"email": "mara@example.com", "password": "", "remember": "", "next": "/"}
         assert (await site.browser().fill("/login", typed)).status == 401
+        async with site.services.database.begin() as connection:
+            # What the settings do not name (any more) is no way in.
+            await oauth_identities.create(connection, "github", "7", account.id, 1)
         page = await (await site.browser_of(account)).fill("/account/sign-in", {}, "/account/identities/oidc/remove")
         assert (page.status, "Set a password first" in page.text) == (409, True)
 

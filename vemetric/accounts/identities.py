@@ -1,5 +1,7 @@
 """Which account somebody from another service gets, and how accounts are connected to services and parted from them."""
 
+from collections.abc import Collection
+
 from vemetric import errors
 from vemetric.accounts import fields, signup
 from vemetric.accounts.post import Post
@@ -56,14 +58,18 @@ async def connect(database: Database, clock: Clock, post: Post, profile: Profile
     await post.dispatch(letter)
 
 
-async def disconnect(database: Database, account: Account, provider: str) -> None:
-    """Part the account from a service. Raises NotFound, and Conflict if there would be no way in any more."""
+async def disconnect(database: Database, providers: Collection[str], account: Account, provider: str) -> None:
+    """Part the account from a service. Raises NotFound, and Conflict if there would be no way in any more.
+
+    providers: the keys of those that the settings name; others let nobody in.
+    """
     async with database.begin() as connection:
         await connection.lock(f"identities:{account.id}")
         connected = await oauth_identities.of_account(connection, account.id)
         if provider not in connected:
             raise errors.NotFound
-        if connected == [provider] and await stored_accounts.password_hash(connection, account.id) is None:
+        others = (set(connected) & set(providers)) - {provider}
+        if not others and await stored_accounts.password_hash(connection, account.id) is None:
             raise errors.Conflict("Set a password first: otherwise there would be no way to sign in any more.")
         await oauth_identities.delete(connection, provider, account.id)
 

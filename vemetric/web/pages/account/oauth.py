@@ -39,7 +39,7 @@ async def disconnect(request: web.Request) -> web.Response:
     page = context.of(request)
     services, account = page.services, page.signed_in
     _prove(request)
-    await identities.disconnect(services.database, account, request.match_info["provider"])
+    await identities.disconnect(services.database, services.providers.keys(), account, request.match_info["provider"])
     return render.redirect(f"{SETTINGS}?saved=1")
 
 
