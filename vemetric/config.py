@@ -29,6 +29,8 @@ ROLES = (HUB, WEB, WORKER)
 # Where roles are split over processes, each of these names a server that all of them reach.
 SHARED_STORES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL")
 SECRET_CHARACTERS_MIN = 32
+# What comes late may be three days old; it must not be removed the night it came.
+RETENTION_DAYS_MIN, RETENTION_DAYS_MAX = 7, 36_500
 # Of a server whose CLICKHOUSE_HOST is said; CLICKHOUSE_URL holds them all.
 CLICKHOUSE_PARTS = ("CLICKHOUSE_DB", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
 KEY_PREFIX = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -260,20 +262,6 @@ def parse_existing_path(text: str) -> Path | None:
     return path
 
 
-def parse_memory_limit(text: str) -> int:
-    # Idle, with the engine loaded, it takes about 300.
-    if (megabytes := int(text)) != 0 and not 500 <= megabytes <= 1_000_000:
-        raise ValueError(text)
-    return megabytes
-
-
-def parse_retention_days(text: str) -> int:
-    # What comes late may be three days old; it must not be removed the night it came.
-    if (days := int(text)) != 0 and not 7 <= days <= 36_500:
-        raise ValueError(text)
-    return days
-
-
 def parse_time_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
@@ -324,6 +312,11 @@ def between(lowest: int, highest: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def zero_or(lowest: int, highest: int) -> Callable[[str], int]:
+    parse = between(lowest, highest)
+    return lambda text: 0 if text == "0" else parse(text)
 
 
 def seconds_between(lowest: float, highest: float) -> Callable[[str], float]:
@@ -479,7 +472,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "VEMETRIC_RETENTION_DAYS",
         "0",
-        parse_retention_days,
+        zero_or(RETENTION_DAYS_MIN, RETENTION_DAYS_MAX),
         "a whole number of days from 7 to 36500, or 0",
         "How long events and visits are kept where a project does not say so itself; 0: for ever.",
     ),
@@ -550,7 +543,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "VEMETRIC_MEMORY_LIMIT",
         "0",
-        parse_memory_limit,
+        # Idle, with the engine loaded, it takes about 300.
+        zero_or(500, 1_000_000),
         "a whole number of megabytes from 500 to 1000000, or 0",
         "The memory the whole process is to stay within, such as a container's less a tenth; 0: none. The embedded "
         "engine gets 85 % of it, whatever VEMETRIC_ENGINE_MEMORY_MB says; when memory is short, queries of pages run "

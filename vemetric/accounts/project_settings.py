@@ -11,13 +11,12 @@ from vemetric import errors
 from vemetric.accounts import fields
 from vemetric.accounts.projects import DOMAIN_LOCK
 from vemetric.clock import Clock
+from vemetric.config import RETENTION_DAYS_MAX, RETENTION_DAYS_MIN
 from vemetric.database import projects as stored_projects
 from vemetric.database.database import Database
 from vemetric.model import ids
 from vemetric.model.project import Project
 
-# What comes late may be three days old; it must not be removed the night it came.
-RETENTION_DAYS_MIN, RETENTION_DAYS_MAX = 7, 36_500
 RETENTION_DIGITS_MAX = 6
 
 
