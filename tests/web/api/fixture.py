@@ -19,6 +19,10 @@ from vemetric.model.project import Project
 
 ORIGIN = "https://example.com"
 FUNNEL_ID = "018d4f2e-0000-7000-8000-000000000001"
+STEPS = (
+    Step("step-1", "", PageFilter(path=Text(value="/"))),
+    Step("step-2", "Signed Up", EventFilter(name=Text(value="signup"))),
+)
 NAMES = {1: "Zulu", 2: "Echo", 3: "Bravo", 4: "Charlie"}
 DATA: dict[int, dict[str, Any]] = {1: {"plan": "pro", "company": "Acme Inc"}, 3: {"plan": "starter"}}
 COLUMNS = (
@@ -80,18 +84,28 @@ async def insert_rows(engine: Engine, project_id: int) -> None:
     await engine.insert("user", USER_COLUMNS, users)
 
 
+async def insert_visitors(engine: Engine, project_id: int, active: int, viewed: int, signed_up: int) -> None:
+    """So many users, of whom the first ones saw the front page, and the first of those signed up."""
+    did = [
+        *((user, "2026-01-18 09:00", "click", "/pricing", {}) for user in range(active)),
+        *((user, "2026-01-18 09:01", VIEW, "/", {}) for user in range(viewed)),
+        *((user, "2026-01-18 09:02", "signup", "/signup", {}) for user in range(signed_up)),
+    ]
+    # Nothing of the five counts here but the columns that every row has.
+    events = [_event(project_id, number, 5, *one[1:]) for number, one in enumerate(did)]
+    place = rows.EVENT_COLUMNS.index("userId")
+    placed = [(*row[:place], 1000 + one[0], *row[place + 1 :]) for row, one in zip(events, did, strict=True)]
+    await engine.insert("event", rows.EVENT_COLUMNS, placed)
+
+
 async def insert_project(database: Database, project: Project, now_ms: int) -> None:
     """The project, who its users are, and its funnel."""
-    steps = (
-        Step("step-1", "", PageFilter(path=Text(value="/"))),
-        Step("step-2", "Signed Up", EventFilter(name=Text(value="signup"))),
-    )
     made_ms = at("2026-01-10 00:00")
     async with database.begin() as connection:
         await stored_projects.create(connection, project)
         for id_ in NAMES:
             await identities.insert_if_absent(connection, project.id, id_, f"user-{id_}", now_ms)
-        funnel = Funnel(FUNNEL_ID, "Sign-up", steps, "rocket", created_at_ms=made_ms, updated_at_ms=made_ms)
+        funnel = Funnel(FUNNEL_ID, "Sign-up", STEPS, "rocket", created_at_ms=made_ms, updated_at_ms=made_ms)
         await stored_funnels.create(connection, project.id, funnel)
 
 

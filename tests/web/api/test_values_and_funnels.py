@@ -1,12 +1,18 @@
 """The endpoints of values and of funnels over the fixture."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.web.api import fixture
-from tests.web.api.conftest import Ask
+from tests.web.api.conftest import OTHER_KEY, Ask
+from tests.web.conftest import Site
+from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
+from vemetric.database import funnels as stored_funnels
+from vemetric.model.funnel import Funnel
+from vemetric.model.project import Project
 
 FULL = ["2026-01-18", "2026-01-19"]
 FUNNEL = {
@@ -111,9 +117,34 @@ class TestFunnels:
         assert (month["activeUsers"], [step["users"] for step in month["steps"]]) == (5, [4, 2])
         assert (month["conversionRate"], month["activeUserConversionRate"]) == (50, 40)
 
+    async def test_rates_are_of_those_before(self, site: Site, engine: Engine, ask: Ask, other: Project) -> None:
+        await fixture.insert_visitors(engine, other.id, active=230, viewed=120, signed_up=45)
+        made = Funnel(str(uuid4()), "Sign-up", fixture.STEPS, None, created_at_ms=1, updated_at_ms=1)
+        async with site.services.database.begin() as connection:
+            await stored_funnels.create(connection, other.id, made)
+        results = (await ask(f"/v1/funnels/{made.id}", {"dateRange": FULL}, key=OTHER_KEY)).body["results"]
+        assert (results["activeUsers"], [step["users"] for step in results["steps"]]) == (230, [120, 45])
+        assert [step["conversionRate"] for step in results["steps"]] == [100, 37.5]
+        assert (results["conversionRate"], results["activeUserConversionRate"]) == (37.5, 19.57)
+
     async def test_that_are_none(self, ask: Ask) -> None:
         for id_ in ("x", "%00", "%0A", "a%2Fb", "ü" * 50):
             answer = await ask(f"/v1/funnels/{id_}", {"dateRange": FULL})
             assert (answer.status, answer.code) == (404, "FUNNEL_NOT_FOUND"), id_
         # What is sent is looked at first.
         assert (await ask("/v1/funnels/x", {})).fields == ["dateRange"]
+
+
+class TestPlans:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return environ | {"VEMETRIC_PLAN_LIMITS": "yes"}
+
+    async def test_are_asked_for_a_funnel_without_steps_too(self, site: Site, ask: Ask, project: Project) -> None:
+        made = Funnel(str(uuid4()), "Empty", (), None, created_at_ms=1, updated_at_ms=1)
+        async with site.services.database.begin() as connection:
+            await stored_funnels.create(connection, project.id, made)
+        answer = await ask(f"/v1/funnels/{made.id}", {"dateRange": "1year"})
+        assert (answer.status, answer.code) == (403, "PLAN_LIMIT_EXCEEDED")
+        results = (await ask(f"/v1/funnels/{made.id}", {"dateRange": "30days"})).body["results"]
+        assert (results["steps"], results["conversionRate"]) == ([], 0)
