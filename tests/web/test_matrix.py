@@ -20,7 +20,7 @@ from vemetric.model.filters import PageFilter, Text
 from vemetric.model.funnel import Step
 from vemetric.model.organization import Membership, Role
 from vemetric.queues.job import NewJob, Write
-from vemetric.web import cookies, forms
+from vemetric.web import cookies, forms, routes
 from vemetric.web.routes import ROUTES
 
 LOGIN = "login"
@@ -163,6 +163,11 @@ def test_every_route_has_a_row() -> None:
     there_are = {f"{route.method} {route.path}" for route in ROUTES}
     assert there_are - set(ROWS) == set(), "add them to tests/web/matrix.py"
     assert set(ROWS) - there_are == set(), "these are gone: take them out of tests/web/matrix.py"
+
+
+def test_a_handler_is_for_the_same_askers_on_all_its_routes() -> None:
+    """Who may ask is looked up by the handler."""
+    assert [route for route in ROUTES if routes.BY_HANDLER[route.handler] is not route.access] == []
 
 
 @pytest.mark.parametrize("asker", ASKERS)
