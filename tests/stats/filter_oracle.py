@@ -114,22 +114,24 @@ def stage(funnel: Funnel, events: list[Event]) -> int:
 
 def keeps(group: model.Group, kind: str, row: Event | Visit) -> bool:
     """Whether the filters of one type keep a row: any of the positive ones, all of the negative ones."""
-    answer = _keeps(group, kind, row)
+    answer, _ = _keeps(group, kind, row)
     return True if answer is None else answer
 
 
-def _keeps(group: model.Group, kind: str, row: Event | Visit) -> bool | None:
+def _keeps(group: model.Group, kind: str, row: Event | Visit) -> tuple[bool | None, bool]:
+    """Whether a group keeps a row, None without a filter of the type, and whether it only denies."""
     positive, negative = [], []
     for one in group.filters:
         if isinstance(one, model.Group):
-            answer = _keeps(one, kind, row)
-            positive += [] if answer is None else [answer]
+            answer, denies = _keeps(one, kind, row)
+            if answer is not None:
+                (negative if denies else positive).append(answer)
         elif model.type_of(one) == kind and is_active(one):
             (negative if is_negative(one) else positive).append(fits(one, row))
     halves = [any(positive)] * bool(positive) + [all(negative)] * bool(negative)
     if not halves:
-        return None
-    return all(halves) if group.operator == "and" else any(halves)
+        return None, True
+    return (all(halves) if group.operator == "and" else any(halves)), not positive
 
 
 def parts(leaf: model.Leaf, row: Any) -> list[Part]:

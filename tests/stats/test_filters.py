@@ -118,6 +118,13 @@ async def test_positive_and_negative_rows_are_joined_with_brackets(asking):
     assert values(without)["users"] == 0
 
 
+async def test_negative_rows_in_a_group_are_negative(asking):
+    """A group of nothing but denials kept every other row, whatever stood beside it."""
+    await asking.write(Event(1, NOON, pathname="/a"), Event(1, NOON, pathname="/b"), Event(1, NOON, pathname="/c"))
+    shown = await asking.load("page(path:is:/a);and(page(path:isNot:/x))")
+    assert rows(shown, "pages") == {"/a": (1, 1)}
+
+
 async def test_a_negative_filter_means_never(asking):
     """D7: one other row was enough."""
     await asking.write(Event(1, NOON, pathname="/a"), Event(1, NOON, pathname="/b"), Event(2, NOON, pathname="/b"))

@@ -81,7 +81,7 @@ class Conditions(msgspec.Struct, frozen=True):
         Of several filters, a row fits one of the positive and all of the negative ones, which go together as the set
         says; `true` without any.
         """
-        return self._rows(self.group, types) or TRUE
+        return self._rows(self.group, types)[0] or TRUE
 
     def single_events(self) -> str:
         """A condition on events that are listed one by one: filters of OF_SINGLE_EVENTS, joined as the set says."""
@@ -123,17 +123,22 @@ class Conditions(msgspec.Struct, frozen=True):
                 parts.append(f"SELECT userId, {current}{columns} FROM ({reached})")  # noqa: S608
         return " UNION ALL ".join(parts)
 
-    def _rows(self, group: Group, types: tuple[str, ...]) -> str:
+    def _rows(self, group: Group, types: tuple[str, ...]) -> tuple[str, bool]:
+        """A condition, '' for none, and whether it only denies."""
         positive: list[str] = []
         negative: list[str] = []
         for one in group.filters:
             if isinstance(one, Group):
-                if text := self._rows(one, types):
-                    positive.append(text)
+                text, is_negative = self._rows(one, types)
             elif model.type_of(one) in types and (text := self.single.get(id(one), "")):
-                (negative if self.marks[id(one)].is_negative else positive).append(text)
+                is_negative = self.marks[id(one)].is_negative
+            else:
+                continue
+            if text:
+                (negative if is_negative else positive).append(text)
         halves = [f"({' OR '.join(positive)})"] * bool(positive) + [f"({' AND '.join(negative)})"] * bool(negative)
-        return f"({f' {group.operator.upper()} '.join(halves)})" if halves else ""
+        joined = f"({f' {group.operator.upper()} '.join(halves)})" if halves else ""
+        return joined, not positive
 
     def _single(self, group: Group) -> str:
         texts = []
