@@ -34,6 +34,9 @@ SHADOW = "shadow"
 LEFT_OUT = {SHADOW, "tmp", "detached", "status", "lock"}
 # Tables with the rows that count.
 TABLES = ("event", "session", "user", "device", "user_merge", "migration")
+# How long rows that are being removed are waited for, and how often it is asked.
+REMOVING_SECONDS_MAX, REMOVING_LOOK_SECONDS = 600.0, 0.05
+UNDONE = "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +102,23 @@ async def _moment(config: Config, database: Database, data_dir: Path) -> Moment:
 
 async def _freeze(engine: Engine, analytics: Path, name: str, target: Path) -> dict[str, int]:
     """The engine's directory as it is now. Its parts never change once they are written, so links are enough."""
+    await _end_removing(engine)
     rows = {}
     for table in TABLES:
         [[rows[table]]] = await engine.lookup(f"SELECT count() FROM {table} FINAL")  # noqa: S608 - tables of ours
         await engine.command(f"ALTER TABLE {table} FREEZE WITH NAME '{name}'")
     await asyncio.to_thread(_gather, analytics, analytics / "store" / SHADOW / name, target)
     return rows
+
+
+async def _end_removing(engine: Engine) -> None:
+    """Wait for rows that are on their way out: the copy would go on removing them and be taken for a damaged one."""
+    try:
+        async with asyncio.timeout(REMOVING_SECONDS_MAX):
+            while await engine.lookup(UNDONE) != [[0]]:  # noqa: ASYNC110 - only the engine knows
+                await asyncio.sleep(REMOVING_LOOK_SECONDS)
+    except TimeoutError:
+        raise errors.Unavailable("Rows are being removed for long already; try later.") from None
 
 
 def _gather(analytics: Path, frozen: Path, target: Path) -> None:

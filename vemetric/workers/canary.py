@@ -85,7 +85,8 @@ async def last_flight(services: Services) -> Flight | None:
 async def sweep(services: Services) -> None:
     """Remove those of earlier days."""
     until_ms = services.clock.now_ms() - KEPT_DAYS * DAY_MS
-    await eraser.erase_until(services.engine, canary.PROJECT_ID, until_ms)
+    async with services.gate.passing():
+        await eraser.erase_until(services.engine, canary.PROJECT_ID, until_ms)
 
 
 def _job(event_id: str, now_ms: int) -> NewJob:

@@ -72,10 +72,12 @@ async def _carry_out(services: Services, plan: Plan) -> None:
     for month in plan.months.get("event", []):
         expired += await _drop_month(services, plan, month)
     expired += await _remove_events(services, plan)
-    for month in plan.months.get("session", []):
-        await expirer.drop_month(engine, "session", month)
-    await expirer.remove_sessions(engine, plan.cutoffs)
-    await expirer.remove_devices(engine, plan.cutoffs)
+    # A backup waits for the end of it.
+    async with services.gate.passing():
+        for month in plan.months.get("session", []):
+            await expirer.drop_month(engine, "session", month)
+        await expirer.remove_sessions(engine, plan.cutoffs)
+        await expirer.remove_devices(engine, plan.cutoffs)
     for project_id, users in (await expirer.users_left_alone(engine, plan.cutoffs)).items():
         for start in range(0, len(users), USERS_PER_JOB):
             some, since_ms = users[start : start + USERS_PER_JOB], plan.cutoffs[project_id]
@@ -111,6 +113,7 @@ async def _remove_events(services: Services, plan: Plan) -> int:
             has_begun = await expirer.begin_removing_events(services.engine, plan.cutoffs)
             await stack.aclose()
             if has_begun:
-                await expirer.end_removing_events(services.engine)
+                async with services.gate.passing():
+                    await expirer.end_removing_events(services.engine)
 
         return await counts.expire(services.queue, services.keys, services.clock, f"{plan.day}:rows", count, remove)
