@@ -86,7 +86,7 @@ async def insert_rows(engine: Engine, project_id: int) -> None:
 
 async def insert_visitors(engine: Engine, project_id: int, active: int, viewed: int, signed_up: int) -> None:
     """So many users, of whom the first ones saw the front page, and the first of those signed up."""
-    did = [
+    did: list[tuple[int, str, str, str, Any]] = [
         *((user, "2026-01-18 09:00", "click", "/pricing", {}) for user in range(active)),
         *((user, "2026-01-18 09:01", VIEW, "/", {}) for user in range(viewed)),
         *((user, "2026-01-18 09:02", "signup", "/signup", {}) for user in range(signed_up)),
