@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from vemetric import config, errors
 from vemetric.backup import before, manifest
 from vemetric.model.data_directory import DATABASE_NAME
 
@@ -106,6 +107,16 @@ def test_what_was_before_is_kept_when_a_start_is_killed_in_the_middle(made: Path
     assert (folder / manifest.NAME).read_bytes() == first
     assert run(made, OURS, "restore", str(folder), "--force").returncode == 0
     assert domains(made) == ["shop.example.com"]
+
+
+def test_nothing_starts_from_half_a_restore(tmp_path: Path) -> None:
+    (tmp_path / before.INCOMING).mkdir()
+    loaded, _ = config.load({"VEMETRIC_DATA_DIR": str(tmp_path)})
+    # One that was killed while it read the backup has touched nothing.
+    assert before.prepare(loaded) is None
+    (tmp_path / before.INCOMING / before.WHOLE_NAME).touch()
+    with pytest.raises(errors.Misconfigured, match="ended in the middle"):
+        before.prepare(loaded)
 
 
 def test_it_is_forgotten_after_some_days(tmp_path: Path) -> None:

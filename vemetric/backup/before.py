@@ -27,6 +27,8 @@ NOTE_NAME = "schema.json"
 FOLDER_NAME = "before-upgrade"
 # In the folder from the first migration until the last: what is there must not be copied over it.
 PENDING_NAME = "pending"
+# What a restore brings in, with a file in it from the first move into place until the last.
+INCOMING, WHOLE_NAME = "restoring", "whole"
 KEPT_SECONDS = 7 * 86_400
 STORES = (ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME)
 
@@ -51,9 +53,14 @@ def ours() -> Schema:
 def prepare(config: Config) -> Path | None:
     """Copy the stores if this program will change how they look. Returns where to go back to, None without a change.
 
-    Raises InUse while a process has them, Unavailable when they cannot be copied.
+    Raises InUse while a process has them, Unavailable when they cannot be copied, Misconfigured where a restore ended
+    in the middle: a start would make what is missing anew, and empty.
     """
     data_dir = config.data_dir
+    if (data_dir / INCOMING / WHOLE_NAME).exists():
+        raise errors.Misconfigured(
+            f"A restore into {data_dir} was ended in the middle. Do it again: vemetric restore DIR --force."
+        )
     # A directory without tables was only made by a start that had to wait.
     there = [name for name in STORES if (data_dir / name / ("store" if name == ANALYTICS_NAME else "")).exists()]
     if not there or (noted := _noted(data_dir)) == ours() or (noted is not None and _is_newer(noted)):

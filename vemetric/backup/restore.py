@@ -25,7 +25,6 @@ from vemetric.model.data_directory import (
 from vemetric.queues import sqlite_schema
 
 STORES = (ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME, PICTURES_NAME)
-INCOMING = "restoring"
 REPLACED_PREFIX = "replaced-"
 
 
@@ -46,7 +45,7 @@ def restore(config: Config, folder: Path, *, force: bool) -> dict[str, Any]:
             "what is there is then moved aside."
         )
     with _owned(data_dir):
-        incoming = data_dir / INCOMING
+        incoming = data_dir / before.INCOMING
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir(mode=0o700)
         try:
@@ -54,6 +53,7 @@ def restore(config: Config, folder: Path, *, force: bool) -> dict[str, Any]:
         except BaseException:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
+        (incoming / before.WHOLE_NAME).touch(mode=0o600)
         aside = _set_aside(data_dir) if there else None
         put_in_place(incoming, data_dir)
     return {
