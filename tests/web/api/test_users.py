@@ -8,6 +8,7 @@ import pytest
 from tests.web.api import fixture
 from tests.web.api.conftest import Ask
 from vemetric.clock import FrozenClock
+from vemetric.web.api import paging
 
 FULL = ["2026-01-18", "2026-01-19"]
 SIGNUP = {"name": {"value": "signup", "operator": "eq"}}
@@ -185,6 +186,16 @@ async def test_cursors_of_others_making(ask: Ask) -> None:
         cursor = base64.urlsafe_b64encode(b" " + made).decode()
         answer = await ask("/v1/users", {"dateRange": FULL, "cursor": cursor})
         assert (answer.status, answer.fields) == (400, ["cursor"]), made
+
+
+async def test_a_cursor_lasts_a_day(ask: Ask, clock: FrozenClock) -> None:
+    first = await ask("/v1/users", {"dateRange": FULL, "limit": 1, "cursor": ""})
+    following = {"dateRange": FULL, "limit": 1, "cursor": first.body["pagination"]["nextCursor"]}
+    clock.advance(paging.CURSOR_HOURS_MAX * paging.HOUR_MS)
+    assert (await ask("/v1/users", following)).status == 200
+    clock.advance(1)
+    answer = await ask("/v1/users", following)
+    assert (answer.status, answer.fields) == (400, ["cursor"])
 
 
 async def test_says_how_orders_are_written(ask: Ask) -> None:

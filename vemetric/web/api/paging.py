@@ -14,6 +14,10 @@ from vemetric.web.api.types import CURSOR_CHARACTERS_MAX, Pagination
 T = TypeVar("T")
 FIELD = "cursor"
 UNKNOWN = "This cursor is none of such a query"
+OLD = "This cursor is of yesterday or older. Begin anew"
+# A cursor holds the period still that it was made in; an older one would lead further back than a plan allows.
+CURSOR_HOURS_MAX = 24
+HOUR_MS = 3_600_000
 PLACE_CHARACTERS_MAX = CURSOR_CHARACTERS_MAX * 3 // 4 - 60
 
 
@@ -31,6 +35,8 @@ def read(cursor: str | UnsetType, place: type[T], now_ms: int) -> tuple[int, T |
         raise invalid_at(FIELD, UNKNOWN) from None
     if not 0 <= at_ms <= now_ms:
         raise invalid_at(FIELD, UNKNOWN)
+    if at_ms < now_ms - CURSOR_HOURS_MAX * HOUR_MS:
+        raise invalid_at(FIELD, OLD)
     return at_ms, found
 
 
