@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import ExitStack
 from html import unescape
 
 from pytest_aiohttp import AiohttpClient
@@ -10,7 +11,7 @@ from tests.kit import visits
 from tests.web.conftest import Cast, Page, Site
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import NO_PROJECT
-from vemetric.web import app
+from vemetric.web import app, live
 
 SNIPPETS = ("html", "npm", "react", "node", "python")
 
@@ -57,6 +58,19 @@ async def test_stream_tells_what_was_seen_and_ends_with_the_first_event(site: Si
     assert page.headers["Content-Type"] == "text/event-stream"
     assert "event: ready" in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+async def test_streams_are_counted_with_those_of_live_pages(
+    site: Site, cast: Cast, aiohttp_client: AiohttpClient
+) -> None:
+    application = app.make_app(site.services)
+    client = await aiohttp_client(application)
+    cookies = (await site.browser_of(cast.alice)).cookies
+    with ExitStack() as stack:
+        for number in range(live.STREAMS_PER_ACCOUNT_MAX):
+            stack.enter_context(application[live.LIVE].stream(cast.alice.id, f"192.0.2.{number}"))
+        assert (await client.get(f"/p/{cast.shop.id}/waiting", cookies=cookies)).status == 429
+    assert (await client.head(f"/p/{cast.shop.id}/waiting", cookies=cookies)).status == 200
 
 
 async def test_stream_ends_when_the_process_does(site: Site, cast: Cast, aiohttp_client: AiohttpClient) -> None:

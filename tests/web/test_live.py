@@ -15,9 +15,8 @@ from vemetric import errors
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.web import live
-from vemetric.web.live import Live
+from vemetric.web.live import LIVE, Live
 from vemetric.web.pages.install import CLOSING
-from vemetric.web.pages.live import LIVE
 
 
 class Counting:

@@ -10,11 +10,10 @@ from vemetric.stats.usage import Usage
 from vemetric.web import forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
-from vemetric.web.live import Live
+from vemetric.web.live import LIVE, Live
 from vemetric.web.pages import public, reports
 from vemetric.web.pages.admin import system
 from vemetric.web.pages.install import CLOSING
-from vemetric.web.pages.live import LIVE
 from vemetric.web.pages.organization.usage import USAGE
 from vemetric.web.showcase import Showcase
 

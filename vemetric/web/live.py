@@ -6,9 +6,11 @@ who look at the same ones (`shared`). Streams are bounded by account, by address
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
+
+from aiohttp import web
 
 from vemetric import errors
 from vemetric.clickhouse.engine import Engine
@@ -62,6 +64,22 @@ class Live:
     @asynccontextmanager
     async def watch(self, project_id: int, account_id: str, ip: str) -> AsyncIterator[Watched]:
         """Watch a project for as long as the block runs. Raises TooManyRequests beyond the bounds."""
+        with self.stream(account_id, ip):
+            watched = self._projects.setdefault(project_id, Watched())
+            watched.watchers += 1
+            if watched.task is None:
+                watched.task = asyncio.create_task(self._look(project_id, watched))
+            try:
+                yield watched
+            finally:
+                watched.watchers -= 1
+                if not watched.watchers:
+                    del self._projects[project_id]
+                    watched.task.cancel()
+
+    @contextmanager
+    def stream(self, account_id: str, ip: str) -> Iterator[None]:
+        """Hold a stream of any page for as long as the block runs. Raises TooManyRequests beyond the bounds."""
         keys = {
             "all": STREAMS_MAX,
             f"account {account_id}": STREAMS_PER_ACCOUNT_MAX,
@@ -70,19 +88,11 @@ class Live:
         if any(self._streams[key] >= most for key, most in keys.items()):
             raise errors.TooManyRequests("Too many live pages are open.")
         self._streams.update(keys.keys())
-        watched = self._projects.setdefault(project_id, Watched())
-        watched.watchers += 1
-        if watched.task is None:
-            watched.task = asyncio.create_task(self._look(project_id, watched))
         try:
-            yield watched
+            yield
         finally:
             self._streams.subtract(keys.keys())
             self._streams += Counter()
-            watched.watchers -= 1
-            if not watched.watchers:
-                del self._projects[project_id]
-                watched.task.cancel()
 
     async def shared(self, key: Hashable, count: Callable[[], Awaitable[Found]]) -> Found:
         """What `count` answers, counted once for all that ask by the same key within SHARED_MS."""
@@ -119,3 +129,6 @@ class Live:
                         watched.changes += 1
                         watched.moved.notify_all()
             await asyncio.sleep(self._look_seconds)
+
+
+LIVE = web.AppKey("live", Live)

@@ -23,9 +23,8 @@ from vemetric.web import context, dashboard_values, filter_bar, funnel_card, ren
 from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
-from vemetric.web.live import Live
+from vemetric.web.live import LIVE, Live
 from vemetric.web.pages import filters, install, shell
-from vemetric.web.pages.live import LIVE
 from vemetric.web.showcase import Showcase
 from vemetric.web.view import View
 

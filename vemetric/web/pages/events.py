@@ -21,9 +21,9 @@ from vemetric.stats.events import Page, Wanted
 from vemetric.stats.journey import LATEST
 from vemetric.web import context, event_values, filter_bar, render, timespan_menu, user_values
 from vemetric.web.filter_bar import Place
+from vemetric.web.live import LIVE
 from vemetric.web.pages import exports, install, shell
 from vemetric.web.pages import filters as filter_pages
-from vemetric.web.pages.live import LIVE
 
 # Filters that say nothing of a single event that is no page view.
 DISABLED = ("page", "referrer", "referrerUrl", "referrerType", "utmTags", "funnel")

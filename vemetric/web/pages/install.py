@@ -12,6 +12,7 @@ from vemetric.model.project import Project
 from vemetric.web import context, headers, render
 from vemetric.web import seen as tapped
 from vemetric.web.context import Context
+from vemetric.web.live import LIVE
 from vemetric.web.pages import shell
 
 CLOSING = web.AppKey("closing", asyncio.Event)
@@ -42,9 +43,16 @@ async def watch(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={**headers.SECURITY, **headers.NO_STORE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
+    page = context.of(request)
+    with request.app[LIVE].stream(page.signed_in.id, page.ip):
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await _tell(request, project, response)
+    return response
+
+
+async def _tell(request: web.Request, project: Project, response: web.StreamResponse) -> None:
+    """Write what changes until there is an event, the page is gone, the process ends, or the stream is old."""
     shown = ""
     try:
         for _ in range(int(STREAM_SECONDS_MAX / LOOK_SECONDS)):
@@ -61,7 +69,6 @@ async def watch(request: web.Request) -> web.StreamResponse:
     except (ConnectionResetError, errors.Unavailable):
         # The page is gone, or opens the stream again later.
         pass
-    return response
 
 
 async def _has_event(request: web.Request, project: Project) -> bool:

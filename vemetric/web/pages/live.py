@@ -5,10 +5,9 @@ import asyncio
 from aiohttp import web
 
 from vemetric.web import context, headers
-from vemetric.web.live import Live
+from vemetric.web.live import LIVE
 from vemetric.web.pages.install import CLOSING
 
-LIVE = web.AppKey("live", Live)
 # A stream ends after so long; browsers open it again, and are recognized anew.
 STREAM_SECONDS_MAX = 600
 # A line now and then keeps proxies from closing it, and finds out that a browser is gone.
