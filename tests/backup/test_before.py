@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ import pytest
 
 from vemetric import config, errors
 from vemetric.backup import before, manifest
-from vemetric.model.data_directory import DATABASE_NAME
+from vemetric.model.data_directory import DATABASE_NAME, QUEUE_NAME
 
 ROOT = Path(__file__).parents[2]
 # A newer program: this one with one more migration of each store, the last of which may fail.
@@ -107,6 +107,43 @@ def test_what_was_before_is_kept_when_a_start_is_killed_in_the_middle(made: Path
     assert (folder / manifest.NAME).read_bytes() == first
     assert run(made, OURS, "restore", str(folder), "--force").returncode == 0
     assert domains(made) == ["shop.example.com"]
+
+
+def test_going_back_goes_on_wherever_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+    moves_left = 0
+
+    def rename_or_die(self: Path, target: Path) -> Path:
+        nonlocal moves_left
+        moves_left -= 1
+        if moves_left < 0:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_or_die)
+    for moves in range(9):
+        data_dir = tmp_path / str(moves)
+        folder = data_dir / before.FOLDER_NAME
+        # The queue was not there before; the failed start made it.
+        for place, text, names in (
+            (folder / manifest.DATA_NAME, "before", ("analytics/store/rows", DATABASE_NAME)),
+            (data_dir, "failed", ("analytics/store/rows", DATABASE_NAME, f"{DATABASE_NAME}-wal", QUEUE_NAME)),
+        ):
+            for name in names:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                (place / name).write_text(text)
+        (data_dir / before.NOTE_NAME).write_bytes(msgspec.json.encode(before.ours()))
+        loaded, _ = config.load({"VEMETRIC_DATA_DIR": str(data_dir)})
+        moves_left = moves
+        with suppress(KeyboardInterrupt):
+            before.go_back(loaded, folder)
+        moves_left = 100
+        before.prepare(loaded)
+        found = {
+            path.relative_to(data_dir).as_posix(): path.read_text() for path in data_dir.rglob("*") if path.is_file()
+        }
+        del found[before.NOTE_NAME]
+        assert found == {"analytics/store/rows": "before", DATABASE_NAME: "before"}, moves
 
 
 def test_nothing_starts_from_half_a_restore(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ NOTE_NAME = "schema.json"
 FOLDER_NAME = "before-upgrade"
 # In the folder from the first migration until the last: what is there must not be copied over it.
 PENDING_NAME = "pending"
+# In the folder from the first move back until the last: the stores that were there.
+GOING_BACK_NAME = "going-back"
 # What a restore brings in, with a file in it from the first move into place until the last.
 INCOMING, WHOLE_NAME = "restoring", "whole"
 KEPT_SECONDS = 7 * 86_400
@@ -61,12 +63,15 @@ def prepare(config: Config) -> Path | None:
         raise errors.Misconfigured(
             f"A restore into {data_dir} was ended in the middle. Do it again: vemetric restore DIR --force."
         )
+    folder = data_dir / FOLDER_NAME
+    if (folder / GOING_BACK_NAME).exists():
+        # A start was killed on its way back.
+        go_back(config, folder)
     # A directory without tables was only made by a start that had to wait.
     there = [name for name in STORES if (data_dir / name / ("store" if name == ANALYTICS_NAME else "")).exists()]
     if not there or (noted := _noted(data_dir)) == ours() or (noted is not None and _is_newer(noted)):
         # What a newer program wrote is refused by whoever opens it.
         return None
-    folder = data_dir / FOLDER_NAME
     if (folder / PENDING_NAME).exists():
         # A start was killed in the middle of it; what was before is still the way back.
         return folder
@@ -92,20 +97,29 @@ def settle(config: Config, folder: Path | None) -> None:
 
 
 def go_back(config: Config, folder: Path) -> None:
-    """Put the stores back as they were. Nothing may have them open."""
-    data_dir, failed = config.data_dir, config.data_dir / f"{FOLDER_NAME}-failed"
+    """Put the stores back as they were; called again, it goes on. Nothing may have them open."""
+    data_dir, failed, note = config.data_dir, config.data_dir / f"{FOLDER_NAME}-failed", folder / GOING_BACK_NAME
+    if not note.exists():
+        there = [name for name in STORES if (folder / DATA_NAME / name).exists()]
+        private_file.write(note, msgspec.json.encode(there))
+    were_there = msgspec.json.decode(note.read_bytes(), type=list[str])
     shutil.rmtree(failed, ignore_errors=True)
     failed.mkdir(mode=0o700)
-    names = [*STORES, *(name + companion for name in (DATABASE_NAME, QUEUE_NAME) for companion in COMPANIONS)]
-    for name in names:
-        if (data_dir / name).exists():
-            (data_dir / name).rename(failed / name)
     for name in STORES:
-        if (folder / DATA_NAME / name).exists():
-            (folder / DATA_NAME / name).rename(data_dir / name)
+        kept = folder / DATA_NAME / name
+        if name not in were_there or kept.exists():
+            _move([name, *(name + companion for companion in COMPANIONS)], data_dir, failed)
+        if kept.exists():
+            kept.rename(data_dir / name)
     private_file.sync_directory(data_dir)
     shutil.rmtree(folder)
     shutil.rmtree(failed, ignore_errors=True)
+
+
+def _move(names: list[str], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).exists():
+            (source / name).rename(target / name)
 
 
 def forget_old(data_dir: Path) -> None:
