@@ -71,10 +71,12 @@ async def _all(connection: Connection, condition: ColumnElement[bool]) -> list[A
     )
     blank = {"created_by": "", "revoked_by": ""}
     return [
-        ApiKey(**{
-            **row._mapping,
-            **{name: row._mapping[name] or empty for name, empty in blank.items()},
-            "scope": Scope(row.scope),
-        })
+        ApiKey(
+            **{
+                **row._mapping,
+                **{name: row._mapping[name] or empty for name, empty in blank.items()},
+                "scope": Scope(row.scope),
+            }
+        )
         for row in rows
     ]
