@@ -1,5 +1,7 @@
 """The chart's coordinates."""
 
+from datetime import date
+
 import pytest
 
 from vemetric.model.dashboard import Bucket, Dashboard, Interval, Range
@@ -133,3 +135,9 @@ def test_caption_names_series_peak_and_what_runs() -> None:
         "Users and page views per hour, last 24 hours. Peak Today, 10:00 – 10:59 with 9 users. "
         "The last one is still running."
     )
+
+
+def test_caption_keeps_the_capital_of_a_month() -> None:
+    chosen = Timespan("custom", date(2026, 3, 10), date(2026, 3, 11))
+    caption = chart.draw(a_dashboard([1, 0]), ("users",), chosen).caption
+    assert caption.startswith("Users per hour, Mar 10 - 11.")

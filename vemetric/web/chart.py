@@ -249,7 +249,9 @@ def _caption(dashboard: Dashboard, shown: Sequence[str], chosen: Timespan) -> st
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     today = calendar.local(range_.now_ms, calendar.zone(range_.time_zone)).date()
     label = timespan.label(chosen, today)
-    text = f"{listed.capitalize()} per {UNITS[range_.interval]}, {label[0].lower() + label[1:]}."
+    # A preset is named within the sentence; a custom range begins with the name of a month.
+    named = label[0].lower() + label[1:] if chosen.start is None else label
+    text = f"{listed.capitalize()} per {UNITS[range_.interval]}, {named}."
     if dashboard.buckets and dashboard.has_data:
         peak = max(dashboard.buckets, key=lambda bucket: bucket.users)
         users = f"{figures.number(peak.users)} user{'' if peak.users == 1 else 's'}"
