@@ -4,8 +4,8 @@ import pytest
 
 from tests.kit import mail_server
 from tests.kit.mail_server import MailServer, text_of
-from vemetric import workers
-from vemetric.accounts import errands, signup
+from vemetric import config, workers
+from vemetric.accounts import errands, pictures, signup
 from vemetric.mail import letters
 from vemetric.services import Services
 
@@ -35,3 +35,28 @@ async def test_an_errand_becomes_a_letter(live_services: Services, mail: MailSer
     async with workers.running(live_services):
         assert "/reset/" in text_of(await mail.letter_to("mara@example.com"))
     assert len(mail.letters) == 1
+
+
+async def test_a_picture_goes_once_its_store_is_back(
+    live_services: Services, settings: config.Config, mail: MailServer
+) -> None:
+    kept, aside = settings.data_dir / "avatars", settings.data_dir / "aside"
+    await live_services.pictures.put("me.png", b"me", "image/png")
+    kept.rename(aside)
+    kept.write_text("in the way")
+    await pictures.forget(live_services.pictures, live_services.post, "me.png")
+    kept.unlink()
+    aside.rename(kept)
+    async with workers.running(live_services):
+        while await live_services.pictures.get("me.png") is not None:
+            await live_services.queue.wait(errands.QUEUE, 0.05)
+
+
+async def test_a_store_of_pictures_that_is_away_holds_no_letter_up(
+    live_services: Services, settings: config.Config, mail: MailServer
+) -> None:
+    (settings.data_dir / "avatars").write_text("in the way")
+    await pictures.forget(live_services.pictures, live_services.post, "me.png")
+    await live_services.post.send(letters.try_out(), "mara@example.com")
+    async with workers.running(live_services):
+        await mail.letter_to("mara@example.com")

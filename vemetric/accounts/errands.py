@@ -1,4 +1,7 @@
-"""What the `email` queue carries. post.py puts the jobs, workers/email.py does them."""
+"""What the `email` queue carries: letters, and what else people need not wait for.
+
+post.py puts the jobs, workers/email.py does them.
+"""
 
 import msgspec
 
@@ -31,7 +34,13 @@ class Tip(msgspec.Struct, frozen=True, tag="tip"):
     step: int
 
 
-Errand = Deliver | Verify | Reset | Tip
+class ForgetPicture(msgspec.Struct, frozen=True, tag="forget-picture"):
+    """Remove a picture of somebody, for its store was away."""
+
+    name: str
+
+
+Errand = Deliver | Verify | Reset | Tip | ForgetPicture
 
 encode = msgspec.json.encode
 _decoder: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Errand)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from vemetric import errors
 from vemetric.accounts import errands, verification
 from vemetric.accounts.errands import Errand
+from vemetric.mail.mailer import Postponed
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -32,3 +34,12 @@ class EmailWorker:
                 await verification.write_reset(services.database, services.clock, services.post, errand.email)
             case errands.Tip():
                 await services.tips.write(errand)
+            case errands.ForgetPicture():
+                await self._forget_picture(errand.name)
+
+    async def _forget_picture(self, name: str) -> None:
+        try:
+            await self._services.pictures.remove(name)
+        except errors.Unavailable as error:
+            # The pool would wait for it, and letters with it: only this errand is tried again.
+            raise Postponed(error.message) from error

@@ -78,7 +78,7 @@ async def delete(request: web.Request) -> web.Response:
     except (errors.Conflict, errors.Forbidden) as error:
         return await _delete_page(request, {"typed": error.message})
     if account.image is not None:
-        await services.pictures.remove(account.image)
+        await pictures.forget(services.pictures, services.post, account.image)
     response = render.redirect("/login")
     cookies.forget_login(response, page.is_secure)
     return response
@@ -89,7 +89,7 @@ async def _set_picture(request: web.Request, image: str | None) -> None:
     services = page.services
     before = await profile.set_image(services.database, services.clock, page.signed_in.id, image)
     if before is not None:
-        await services.pictures.remove(before)
+        await pictures.forget(services.pictures, services.post, before)
 
 
 def _question(email: str) -> Question:
