@@ -24,6 +24,7 @@ class Service:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, str]] = {}
         self.secret = SECRET
+        self.moved_to = ""
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -39,6 +40,8 @@ class Service:
         signed = s3.sign(bucket, request.method, request.raw_path, content, at, more)
         if signed["authorization"] != request.headers["Authorization"]:
             return web.Response(status=403)
+        if self.moved_to and self.moved_to != str(request.url):
+            raise web.HTTPTemporaryRedirect(self.moved_to)
         if request.method == "PUT":
             self.objects[request.path] = (content, request.content_type)
             return web.Response()
@@ -99,6 +102,19 @@ async def test_a_wrong_key_is_told(service: tuple[Service, str]) -> None:
 async def test_a_service_that_is_away() -> None:
     with pytest.raises(errors.Unavailable):
         await S3Store(Bucket("http://127.0.0.1:9", "pictures", "eu", "key", SECRET), "").get("a.png")
+
+
+async def test_a_service_that_sends_more_than_a_file_or_leads_elsewhere(service: tuple[Service, str]) -> None:
+    made, url = service
+    bucket = S3Store(Bucket(url, "pictures", "eu", "key", SECRET), "")
+    made.objects["/pictures/a.png"] = (b"x" * (s3.FILE_BYTES_MAX + 1), "image/png")
+    with pytest.raises(errors.Unavailable, match="more than"):
+        await bucket.get("a.png")
+    made.objects["/pictures/a.png"] = (b"x" * s3.FILE_BYTES_MAX, "image/png")
+    assert len(await bucket.get("a.png") or b"") == s3.FILE_BYTES_MAX
+    made.moved_to = f"{url}/pictures/a.png"
+    with pytest.raises(errors.Unavailable, match="307"):
+        await bucket.get("b.png")
 
 
 def test_the_signature_is_the_one_of_the_documentation() -> None:

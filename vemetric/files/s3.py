@@ -4,12 +4,17 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from vemetric import errors
 
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
 SECONDS_MAX = 30.0
+# What is fetched was put by us: no picture is larger, and an answer that is would be held in memory.
+FILE_BYTES_MAX = 8_000_000
 SERVICE = "s3"
 ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -56,10 +61,14 @@ class S3Store:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS_MAX)) as session,
                 session.request(
-                    method, URL(bucket.endpoint + path, encoded=True), data=content or None, headers=signed
+                    method,
+                    URL(bucket.endpoint + path, encoded=True),
+                    data=content or None,
+                    headers=signed,
+                    allow_redirects=False,
                 ) as response,
             ):
-                status, body = response.status, await response.read()
+                status, body = response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise errors.Unavailable(f"The store of pictures does not answer: {error}.") from error
         if status == 404:
@@ -67,6 +76,15 @@ class S3Store:
         if status >= 300:
             raise errors.Unavailable(f"The store of pictures said {status}.")
         return body
+
+
+async def _read(response: "ClientResponse") -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > FILE_BYTES_MAX:
+            raise errors.Unavailable(f"The store of pictures sent more than {FILE_BYTES_MAX} bytes.")
+    return bytes(body)
 
 
 def sign(
