@@ -1,5 +1,6 @@
 """Signing in through a provider that the test runs: an OpenID Connect one, and a GitHub."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -205,6 +206,30 @@ async def test_a_provider_that_is_away(keys: Keys, clock: FrozenClock) -> None:
     away = Provider("oidc", "Northwind", "us", "secret", "openid", issuer="http://127.0.0.1:9")
     with pytest.raises(errors.Unavailable):
         await oauth.begin(keys, clock, away, CALLBACK, "/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(b"[" * 100_000, errors.Forbidden), (None, errors.Unavailable)], ids=["nested", "dripping"]
+)
+async def test_a_provider_that_answers_nonsense_or_without_end(
+    keys: Keys, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, expected: type[Exception]
+) -> None:
+    async def configuration(request: web.Request) -> web.StreamResponse:
+        if answer is not None:
+            return web.Response(body=answer)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(oauth, "EXCHANGE_SECONDS_MAX", 0.5)
+    app = web.Application()
+    app.router.add_get("/.well-known/openid-configuration", configuration)
+    async with TestServer(app) as server:
+        odd = Provider("oidc", "Northwind", "us", "secret", "openid", issuer=str(server.make_url("")).rstrip("/"))
+        with pytest.raises(expected):
+            await oauth.begin(keys, clock, odd, CALLBACK, "/")
 
 
 @pytest.mark.parametrize("is_verified", [True, False])

@@ -3,6 +3,7 @@
 Which account somebody then gets is decided in identities.py.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,7 +31,9 @@ METHODS = ("password", "google", "github", "oidc")
 
 ATTEMPT_PREFIX = "oauth:"
 ATTEMPT_MS = 600_000
+# Each answer, and all of an exchange: one that comes byte by byte never keeps a browser, or a stop, waiting for long.
 SECONDS_MAX = 15.0
+EXCHANGE_SECONDS_MAX = 30.0
 SUBJECT_LENGTH_MAX = 255
 LEEWAY_SECONDS = 60
 # Signatures by a key that only the provider has; never none, never one by our own secret.
@@ -147,18 +150,21 @@ async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[Async
     from joserfc.errors import JoseError
 
     try:
-        async with AsyncOAuth2Client(
-            provider.client_id,
-            provider.client_secret,
-            scope=provider.scopes,
-            redirect_uri=redirect_uri,
-            code_challenge_method="S256",
-            timeout=SECONDS_MAX,
-        ) as client:
+        async with (
+            asyncio.timeout(EXCHANGE_SECONDS_MAX),
+            AsyncOAuth2Client(
+                provider.client_id,
+                provider.client_secret,
+                scope=provider.scopes,
+                redirect_uri=redirect_uri,
+                code_challenge_method="S256",
+                timeout=SECONDS_MAX,
+            ) as client,
+        ):
             yield client
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, TimeoutError) as error:
         raise errors.Unavailable(f"{provider.label} does not answer: {error}.") from error
-    except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
+    except (AuthlibBaseError, JoseError, ValueError, KeyError, RecursionError) as error:
         raise errors.Forbidden(f"{provider.label} did not let you in ({error}).") from error
 
 
