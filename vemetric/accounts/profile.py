@@ -12,6 +12,7 @@ from vemetric.accounts.post import Post
 from vemetric.clock import Clock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import invitations as stored_invitations
+from vemetric.database import letters as stored_letters
 from vemetric.database import logins as stored_logins
 from vemetric.database.database import Connection, Database
 from vemetric.mail import letters
@@ -131,7 +132,7 @@ async def delete(database: Database, account: Account) -> None:
     """
     async with database.begin() as connection:
         # It makes and enters no organization meanwhile.
-        await verification.keep_account(connection, account.id)
+        now = await verification.keep_account(connection, account.id)
         left_alone = await members.only_admin_of(connection, account.id)
         if left_alone:
             names = ", ".join(organization.name for organization in left_alone)
@@ -142,6 +143,7 @@ async def delete(database: Database, account: Account) -> None:
         if await _is_last_operator(connection, account.id):
             raise errors.Conflict(LAST_OPERATOR)
         await stored_invitations.delete_of_maker(connection, account.id)
+        await stored_letters.forget_address(connection, now.email)
         await stored_accounts.delete(connection, account.id)
 
 

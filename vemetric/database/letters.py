@@ -62,6 +62,11 @@ async def note(connection: Connection, changed: Letter) -> None:
     await connection.change(sqlalchemy.update(letter).where(letter.c.id == changed.id).values(values))
 
 
+async def forget_address(connection: Connection, address: str) -> None:
+    """Delete every letter to an address: invitations came before there was an account."""
+    await connection.change(sqlalchemy.delete(letter).where(letter.c.address == address))
+
+
 async def forget(connection: Connection, before_ms: int) -> int:
     """Delete letters made before then; returns how many."""
     return await connection.change(sqlalchemy.delete(letter).where(letter.c.created_at_ms < before_ms))
