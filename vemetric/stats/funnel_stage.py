@@ -2,8 +2,8 @@
 
 For each user the events of any step are folded in order. The state holds, for each step, the latest start of a way that
 has reached it; an event of step n carries the start of step n - 1 over if the window still holds it. A later start is
-always the better one, so nothing is lost by forgetting the others. Events of one millisecond have no order of their
-own: they are taken by the steps they fit.
+always the better one, so nothing is lost by forgetting the others. Events of one millisecond are folded in the order of
+the lowest step that each fits: one that fits several steps may come sooner than another order would use it.
 """
 
 from vemetric.model.funnel import Funnel
