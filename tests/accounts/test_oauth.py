@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +17,7 @@ from joserfc.jwk import RSAKey
 
 from vemetric import config, errors
 from vemetric.accounts import oauth
+from vemetric.accounts.answers import BYTES_MAX
 from vemetric.accounts.oauth import Provider
 from vemetric.clock import FrozenClock
 from vemetric.model.identity import Profile
@@ -228,6 +230,33 @@ async def test_a_provider_that_answers_nonsense_or_without_end(
     app.router.add_get("/.well-known/openid-configuration", configuration)
     async with TestServer(app) as server:
         odd = Provider("oidc", "Northwind", "us", "secret", "openid", issuer=str(server.make_url("")).rstrip("/"))
+        with pytest.raises(expected):
+            await oauth.begin(keys, clock, odd, CALLBACK, "/")
+
+
+@pytest.mark.parametrize(
+    ("surplus", "encoding", "expected"),
+    [(0, "", None), (1, "", errors.Unavailable), (0, "gzip", errors.Unavailable)],
+    ids=["at", "past", "packed"],
+)
+async def test_a_provider_that_answers_too_much(
+    keys: Keys, clock: FrozenClock, surplus: int, encoding: str, expected: type[Exception] | None
+) -> None:
+    async def configuration(request: web.Request) -> web.Response:
+        base = str(request.url.origin())
+        told = {"issuer": base, "authorization_endpoint": f"{base}/a", "token_endpoint": f"{base}/t"}
+        body = msgspec.json.encode(told).ljust(BYTES_MAX + surplus)
+        if encoding:
+            return web.Response(body=gzip.compress(body), headers={"Content-Encoding": encoding})
+        return web.Response(body=body)
+
+    app = web.Application()
+    app.router.add_get("/.well-known/openid-configuration", configuration)
+    async with TestServer(app) as server:
+        odd = Provider("oidc", "Northwind", "us", "secret", "openid", issuer=str(server.make_url("")).rstrip("/"))
+        if expected is None:
+            assert (await oauth.begin(keys, clock, odd, CALLBACK, "/"))[1]
+            return
         with pytest.raises(expected):
             await oauth.begin(keys, clock, odd, CALLBACK, "/")
 

@@ -149,6 +149,8 @@ async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[Async
     from authlib.integrations.httpx_client import AsyncOAuth2Client
     from joserfc.errors import JoseError
 
+    from vemetric.accounts import answers
+
     try:
         async with (
             asyncio.timeout(EXCHANGE_SECONDS_MAX),
@@ -159,6 +161,8 @@ async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[Async
                 redirect_uri=redirect_uri,
                 code_challenge_method="S256",
                 timeout=SECONDS_MAX,
+                headers=answers.PLAIN,
+                event_hooks={"response": [answers.bound]},
             ) as client,
         ):
             yield client

@@ -3,6 +3,7 @@
 Off unless a setting names the key. What comes of it Paddle tells in its notices, which billing.py believes.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -13,7 +14,9 @@ from vemetric.config import Config
 
 HOSTS = {"production": "https://api.paddle.com", "sandbox": "https://sandbox-api.paddle.com"}
 VERSION = "1"
+# For each part of an answer, and for all of it: one that comes byte by byte keeps no page waiting for long.
 SECONDS_MAX = 15.0
+EXCHANGE_SECONDS_MAX = 30.0
 # The difference is billed at once, for the rest of the time that was paid for.
 PRORATION = "prorated_immediately"
 DETAIL_LENGTH_MAX = 200
@@ -131,16 +134,22 @@ async def _ask(paddle: Paddle, method: str, path: str, asked: Mapping[str, Any])
     # Here, because every start would pay for the import and few servers use it.
     import httpx2
 
+    from vemetric.accounts import answers
+
     headers = {
+        **answers.PLAIN,
         "Authorization": f"Bearer {paddle.key}",
         "Paddle-Version": VERSION,
         "Content-Type": "application/json",
     }
     try:
-        async with httpx2.AsyncClient(timeout=SECONDS_MAX) as client:
+        async with (
+            asyncio.timeout(EXCHANGE_SECONDS_MAX),
+            httpx2.AsyncClient(timeout=SECONDS_MAX, event_hooks={"response": [answers.bound]}) as client,
+        ):
             body = msgspec.json.encode(asked)
             answer = await client.request(method, f"{paddle.url}{path}", content=body, headers=headers)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, TimeoutError) as error:
         raise errors.Unavailable(f"Paddle does not answer: {error}.") from error
     if answer.status_code >= 500 or answer.status_code == 429:
         raise errors.Unavailable("Paddle cannot do this right now. Please try again later.")
