@@ -10,7 +10,7 @@ from tests.mail.test_smtp import RESET, SITE, a_letter
 from vemetric import errors
 from vemetric.mail import letters
 from vemetric.mail.mailer import Postponed, Refused
-from vemetric.mail.postmark import PostmarkMailer
+from vemetric.mail.postmark import ANSWER_BYTES_MAX, PostmarkMailer
 
 
 class Postmark:
@@ -73,6 +73,43 @@ async def test_what_an_answer_means(
     postmark.status, postmark.body = status, {"ErrorCode": 406, "Message": "inactive recipient"}
     with pytest.raises(raised, match="inactive recipient"):
         await mailer.send(a_letter(RESET))
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [(300, Refused), (400, errors.Unavailable), (405, errors.Unavailable), (412, Postponed)]
+)
+async def test_a_refusal_is_about_the_letter_or_about_us(
+    postmark: Postmark, mailer: PostmarkMailer, code: int, raised: type[Exception]
+) -> None:
+    postmark.status, postmark.body = 422, {"ErrorCode": code, "Message": "no"}
+    with pytest.raises(raised):
+        await mailer.send(a_letter(RESET))
+
+
+async def test_an_answer_has_a_bound_and_is_followed_nowhere(aiohttp_server: AiohttpServer) -> None:
+    asked: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        if request.path == "/email":
+            raise web.HTTPTemporaryRedirect("/elsewhere")
+        head, tail = b'{"MessageID": "', b'"}'
+        surplus = int(request.path == "/past/email")
+        text = b"x" * (ANSWER_BYTES_MAX - len(head) - len(tail) + surplus)
+        return web.Response(body=head + text + tail)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", take)
+    url = str((await aiohttp_server(app)).make_url("")).rstrip("/")
+
+    async def send(base: str) -> str:
+        return await PostmarkMailer("secret", "a@example.com", "o", "b", base).send(a_letter(RESET))
+
+    assert set(await send(f"{url}/at")) == {"x"}
+    for base in (f"{url}/past", url):
+        with pytest.raises(errors.Unavailable):
+            await send(base)
+    assert asked == ["/at/email", "/past/email", "/email"]
 
 
 async def test_nobody_answers() -> None:

@@ -1,6 +1,6 @@
 """Letters through Postmark's HTTP interface."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -9,9 +9,18 @@ from vemetric.mail.mailer import SECONDS_MAX, Postponed, Refused
 from vemetric.mail.smtp import unsubscribe_headers
 from vemetric.model.letter import Letter
 
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
 URL = "https://api.postmarkapp.com"
-# The letter is at fault; anything else is about us or about them.
+PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
+# An answer is a few lines: an endless one would be held in memory.
+ANSWER_BYTES_MAX = 64_000
+# It looked at the letter and would not take it. Its code says whose fault that is: the letter's or its address's (300
+# to 406), or ours, whom it lets send nothing until somebody has seen to it (an unknown sender, nothing left to send).
 REFUSED_STATUS = 422
+REFUSED_CODES = (300, 402, 403, 406)
+OUR_CODES = (400, 401, 405)
 
 
 class Answer(msgspec.Struct, rename="pascal"):
@@ -38,14 +47,15 @@ class PostmarkMailer:
 
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS_MAX)) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS_MAX), auto_decompress=False) as session,
                 session.post(
                     f"{self._url}/email",
                     json=self._body(letter),
-                    headers={"X-Postmark-Server-Token": self._token, "Accept": "application/json"},
+                    headers={"X-Postmark-Server-Token": self._token, **PLAIN},
+                    allow_redirects=False,
                 ) as response,
             ):
-                status, body = response.status, await response.read()
+                status, body = response.status, await _bytes_of(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise errors.Unavailable(f"Postmark does not answer: {error}.") from error
         return _read(status, body)
@@ -63,6 +73,15 @@ class PostmarkMailer:
         }
 
 
+async def _bytes_of(response: "ClientResponse") -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_BYTES_MAX:
+            raise errors.Unavailable(f"Postmark sent more than {ANSWER_BYTES_MAX} bytes.")
+    return bytes(body)
+
+
 def _read(status: int, body: bytes) -> str:
     try:
         answer = msgspec.json.decode(body, type=Answer)
@@ -71,8 +90,10 @@ def _read(status: int, body: bytes) -> str:
     if status == 200 and answer.error_code == 0:
         return answer.message_i_d
     text = f"Postmark said {status}: {answer.message} ({answer.error_code})."
-    if status == REFUSED_STATUS:
+    if status == REFUSED_STATUS and answer.error_code in REFUSED_CODES:
         raise Refused(text)
+    if status == REFUSED_STATUS and answer.error_code in OUR_CODES:
+        raise errors.Unavailable(text)
     if 400 <= status < 500 and status not in (401, 403, 429):
         raise Postponed(text)
     raise errors.Unavailable(text)
