@@ -152,6 +152,16 @@ async def test_a_public_dashboard(site: Site, cast: Cast, alice: Browser) -> Non
         assert (project.public_dashboard, project.public_indexed) == stored
 
 
+async def test_a_refused_password_leaves_the_boxes_as_they_were_ticked(site: Site, cast: Cast, alice: Browser) -> None:
+    form = {"is_public": "on", "needs_link": "on", "needs_password": "on", "password": "short"}
+    page = await alice.fill(path(cast), form, f"{path(cast)}/public")
+    assert (page.status, 'id="password-error"' in page.text) == (400, True)
+    boxes = ("is_public", "is_indexed", "needs_link", "needs_password")
+    ticked = [f'name="{box}" value="on" checked' in page.text for box in boxes]
+    assert ticked == [True, False, True, True]
+    assert not (await now(site, cast)).public_dashboard
+
+
 async def test_a_new_token_is_asked_for_twice(site: Site, cast: Cast, alice: Browser) -> None:
     asked = await alice.get(f"{path(cast)}/token")
     assert "stops working at once" in asked.text

@@ -7,6 +7,7 @@ from vemetric import errors
 from vemetric.accounts import project_settings, public_access
 from vemetric.model import calendar
 from vemetric.model.project import Project
+from vemetric.model.public_access import PublicAccess
 from vemetric.web import context, forms, render
 from vemetric.web.pages import confirm, shell
 from vemetric.web.pages.confirm import Question
@@ -77,7 +78,7 @@ async def publish(request: web.Request) -> web.Response:
         )
     except errors.Invalid as error:
         details = Details(project.name, project.domain, project.time_zone)
-        return await _page(request, project, details, render.problems_of(error, "password"))
+        return await _page(request, project, details, render.problems_of(error, "password"), publicity=form)
     # What not everybody may see search engines may not list.
     is_indexed = form.is_indexed == "on" and access.is_open
     await project_settings.publish(services.database, services.clock, project.id, form.is_public == "on", is_indexed)
@@ -139,8 +140,18 @@ async def rotate_token(request: web.Request) -> web.Response:
     return render.redirect(f"/p/{project.id}/settings?saved=1#token")
 
 
+def _publicity_of(project: Project, access: PublicAccess) -> Publicity:
+    boxes = (project.public_dashboard, project.public_indexed, bool(access.link_salt), bool(access.password_hash))
+    return Publicity(*("on" if is_ticked else "" for is_ticked in boxes), password="")
+
+
 async def _page(
-    request: web.Request, project: Project, form: Details, problems: dict[str, str], keeping: Keeping | None = None
+    request: web.Request,
+    project: Project,
+    form: Details,
+    problems: dict[str, str],
+    keeping: Keeping | None = None,
+    publicity: Publicity | None = None,
 ) -> web.Response:
     frame, services = await shell.project_settings(request, project, AREA), context.of(request).services
     access = await public_access.of_project(services.database, project.id)
@@ -148,6 +159,7 @@ async def _page(
         request,
         "pages/project/general.html",
         access=access,
+        publicity=publicity or _publicity_of(project, access),
         public_path=public_access.path_of(services.secret, project, access),
         status=400 if problems else 200,
         form=form,
