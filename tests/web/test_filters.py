@@ -194,8 +194,8 @@ async def test_every_panel_is_a_file(alice: Browser, cast: Cast, panel: str) -> 
 async def test_cells_of_a_file_are_no_formulas(alice: Browser, cast: Cast) -> None:
     from vemetric.web.pages import exports
 
-    body = exports.file("csv", "x", ["A"], [["=1+1"], ["@x"], ["plain"]]).body
-    assert body == b"A\r\n'=1+1\r\n'@x\r\nplain\r\n"
+    body = exports.file("csv", "x", ["A"], [["=1+1"], ["@x"], ["plain"], ["\n=1+1"], ["\uff1d1+1"]]).body
+    assert body == "A\r\n'=1+1\r\n'@x\r\nplain\r\n\"'\n=1+1\"\r\n'\uff1d1+1\r\n".encode()
 
 
 async def test_a_page_does_not_wait_for_slow_panels(

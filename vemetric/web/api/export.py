@@ -20,7 +20,7 @@ from vemetric.web.headers import NO_STORE, SECURITY
 TYPES = {Format.LINES: "application/x-ndjson", Format.TABLE: "text/csv"}
 HEADS = [field.encode_name for field in msgspec.structs.fields(ExportedEvent)]
 # What a spreadsheet would take for a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _encoder = msgspec.json.Encoder()
 
 

@@ -21,8 +21,8 @@ from vemetric.web.pages import dashboard
 from vemetric.web.pages.dashboard import Asked
 
 TYPES = {"csv": "text/csv", "json": "application/json"}
-# Tables take a cell that begins with one of these for a formula and would run it.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+# Tables take a cell that begins with one of these for a formula and would run it: also behind white space, and wide.
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 async def send(request: web.Request) -> web.Response:
