@@ -1,13 +1,14 @@
 """Signing in through a service, end to end with a provider of the test: who gets which account, and who none."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pytest_aiohttp import AiohttpServer
 
 from tests.accounts.test_oauth import Identity
 from tests.web.conftest import Browser, Cast, Page, Site
-from vemetric.accounts import identities, logins
+from vemetric.accounts import identities, limits, logins
 from vemetric.clock import FrozenClock
 from vemetric.database import accounts as stored_accounts
 from vemetric.database import oauth_identities
@@ -75,6 +76,32 @@ async def test_an_account_with_the_same_proved_address_is_entered_and_connected(
     assert "Last used" in (await again.get("/login")).text
 
 
+async def test_who_comes_in_was_no_try(site: Site, cast: Cast, identity: Identity, clock: FrozenClock) -> None:
+    """An office behind one address may sign in through its service in the morning; ways that lead nowhere count."""
+    identity.changes = {"email": "alice@example.com"}
+    for _ in range(limits.SERVICE.tries + 1):
+        assert (await go(site.browser(), identity)).status == 303
+    for number in range(limits.SERVICE.tries + 1):
+        begun = await site.browser().fill("/login", {"next": "/"}, "/oauth/oidc")
+        assert begun.status == (200 if number < limits.SERVICE.tries else 429)
+
+
+async def test_a_way_that_took_long_frees_nobody_elses_try(
+    site: Site, cast: Cast, identity: Identity, clock: FrozenClock
+) -> None:
+    identity.changes = {"email": "alice@example.com"}
+    slow = site.browser()
+    found = LEAVING.search((await slow.fill("/login", {"next": "/"}, "/oauth/oidc")).text)
+    assert found is not None
+    code, state = identity.go(found.group(1).replace("&amp;", "&")), identity.asked["state"]
+    clock.advance(limits.SERVICE.window_seconds * 1000)
+    for _ in range(limits.SERVICE.tries):
+        assert (await site.browser().fill("/login", {"next": "/"}, "/oauth/oidc")).status == 200
+    identity.asked["nonce"] = parse_qs(urlsplit(found.group(1).replace("&amp;", "&")).query)["nonce"][0]
+    assert (await slow.get(f"/oauth/oidc/callback?code={code}&state={state}")).status == 303
+    assert (await site.browser().fill("/login", {"next": "/"}, "/oauth/oidc")).status == 429
+
+
 @pytest.mark.parametrize("by_whom", ["service", "us"])
 async def test_an_address_that_is_not_proved_leads_nowhere(
     site: Site, cast: Cast, identity: Identity, by_whom: str
@@ -129,7 +156,7 @@ class TestOpen:
 
 class TestConnecting:
     async def test_is_told_by_letter_and_outlives_a_new_password(
-        self, site: Site, cast: Cast, identity: Identity
+        self, site: Site, cast: Cast, identity: Identity, clock: FrozenClock
     ) -> None:
         """A service is no part of the password: it stays connected, and both letters and the page say so."""
         services = site.services
@@ -137,6 +164,7 @@ class TestConnecting:
         browser, settings = await site.browser_of(cast.bob), "/account/sign-in"
         await go(browser, identity, settings, "/account/identities/oidc")
         form = {"current_password": "correct horse", "new_password": "another horse"}
+        clock.advance(1)
         assert "connected services stay connected" in (await browser.get(settings)).text
         assert (await browser.fill(settings, form, "/account/password")).status == 303
         assert await identities.of_account(services.database, cast.bob.id) == ["oidc"]

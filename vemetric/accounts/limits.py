@@ -33,7 +33,7 @@ LOGIN_ON_ACCOUNT = Limit("sign-in-account", 10, 60)
 SIGN_UP = Limit("sign-up", 5, 60)
 RESET = Limit("reset", 3, 60)
 CODE = Limit("code", 10, 60)
-# Ways begun to a service that one signs in with: each asks it for something, and is kept for a while.
+# Ways to a service that one signs in with that have not led in: each asks it for something, and is kept for a while.
 SERVICE = Limit("service", 10, 60)
 # Letters that somebody without a login can have sent: from one address, and to one.
 LETTERS = Limit("letters", 3, 60)

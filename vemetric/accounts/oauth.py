@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import fields, tokens
+from vemetric.accounts import fields, limits, tokens
 from vemetric.clock import Clock
 from vemetric.config import Config
 from vemetric.model.identity import Profile
@@ -55,13 +55,18 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """Somebody on the way to a provider. account_id: who wants to connect it, '' for somebody who signs in."""
+    """Somebody on the way to a provider. account_id: who wants to connect it, '' for somebody who signs in.
+
+    slot: the try that the way takes (limits.py), from begun_ms on.
+    """
 
     provider: str
     nonce: str
     verifier: str
     next: str
     account_id: str
+    slot: str = ""
+    begun_ms: int = 0
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -99,10 +104,11 @@ def providers_of(config: Config) -> dict[str, Provider]:
 
 
 async def begin(
-    keys: Keys, clock: Clock, provider: Provider, redirect_uri: str, next_path: str, account_id: str = ""
+    keys: Keys, clock: Clock, provider: Provider, redirect_uri: str, next_path: str, account_id: str = "", ip: str = ""
 ) -> tuple[str, str]:
-    """Where to send the browser, and the state that its cookie keeps. Raises Unavailable."""
-    attempt = Attempt(provider.key, tokens.new(), tokens.new(), next_path, account_id)
+    """Where to send the browser, and the state that its cookie keeps. Raises Unavailable, TooManyRequests."""
+    slot, begun_ms = await limits.take_for(keys, clock, limits.SERVICE, ip), clock.now_ms()
+    attempt = Attempt(provider.key, tokens.new(), tokens.new(), next_path, account_id, slot, begun_ms)
     async with _client(provider, redirect_uri) as client:
         endpoints = await _endpoints(client, provider)
         url, state = client.create_authorization_url(
@@ -138,6 +144,12 @@ async def finish(
         if provider.issuer:
             return await _oidc_profile(client, clock, provider, endpoints, token, attempt.nonce), attempt
         return await _github_profile(client, provider), attempt
+
+
+async def let_in(keys: Keys, clock: Clock, attempt: Attempt) -> None:
+    """The way led in: it was no try. What it took may be somebody else's once the limit's time is over."""
+    if attempt.slot and clock.now_ms() - attempt.begun_ms < limits.SERVICE.window_seconds * 1000:
+        await limits.give_back(keys, attempt.slot)
 
 
 @asynccontextmanager

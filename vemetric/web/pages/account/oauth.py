@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
-from vemetric.accounts import identities, limits, oauth, profile
+from vemetric.accounts import identities, oauth, profile
 from vemetric.accounts.oauth import Provider
 from vemetric.web import context, cookies, entrance, forms, render
 from vemetric.web.pages import sign_in
@@ -65,6 +65,7 @@ async def come_back(request: web.Request) -> web.Response:
                 services.database, services.clock, services.post, person, provider.label, may_sign_up
             )
             response = await entrance.enter(request, account, attempt.next, provider.key)
+        await oauth.let_in(services.keys, services.clock, attempt)
     except errors.VemetricError as error:
         if page.account is not None:
             raise
@@ -76,9 +77,8 @@ async def come_back(request: web.Request) -> web.Response:
 async def _leave(request: web.Request, next_path: str, account_id: str) -> web.Response:
     page, provider = context.of(request), _provider(request)
     services = page.services
-    await limits.take_for(services.keys, services.clock, limits.SERVICE, page.ip)
     url, state = await oauth.begin(
-        services.keys, services.clock, provider, _redirect_uri(request, provider), next_path, account_id
+        services.keys, services.clock, provider, _redirect_uri(request, provider), next_path, account_id, page.ip
     )
     # Not by a redirect: browsers hold the answer to a form to the policy's form-action, and that is this site.
     response = render.page(
