@@ -14,6 +14,7 @@ from tests.kit import servers
 from vemetric import errors
 from vemetric.clock import FrozenClock, SystemClock
 from vemetric.model import redis_url
+from vemetric.queues import redis_client
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.redis import RedisQueue
 
@@ -101,6 +102,19 @@ async def test_expired_keys_make_room_as_fast_as_new_ones_come(own) -> None:
     for kept, command in (("values", "HLEN"), ("names", "ZCARD"), ("expiry", "ZCARD")):
         assert await queue._client.command(command, kept) == 400
     await queue.close()
+
+
+# More calls at once than there are connections
+
+
+async def test_more_calls_than_connections_wait_and_none_is_refused(own) -> None:
+    async with opened(servers.redis_url(own())) as queue:
+        names = [str(number) for number in range(3 * redis_client.CONNECTIONS_MAX)]
+        firsts = await asyncio.gather(*(queue.set_if_absent(name, b"v", 0) for name in (*names, *names)))
+        assert firsts == [True] * len(names) + [False] * len(names)
+        # Calls that do not travel together.
+        deleted = await asyncio.gather(*(queue.delete(name) for name in names))
+        assert all(deleted)
 
 
 # Several processes

@@ -81,6 +81,7 @@ class RedisQueue(RedisKeys):
         self._is_closed = True
         await self._puts.close()
         await self._gets.close()
+        await self._first_sets.close()
         # Again, because the library loses a cancellation that comes while it connects anew.
         while not self._listening.done():
             self._listening.cancel()

@@ -3,6 +3,7 @@
 redis-py's own retries are off: whether something may be sent twice is known only to who sends it.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import logging
@@ -26,6 +27,8 @@ SCRIPTS = Path(__file__).parent / "lua"
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10
 CONNECTIONS_MAX = 64
+# Calls at a time, fewer than there may be connections: the library refuses who finds none free, here one waits.
+CALLS_MAX = 48
 VERSION_MIN = (7, 0)
 # What the operator is told of a server, by its names in INFO.
 TOLD = {
@@ -62,11 +65,12 @@ class RedisClient:
         self._sentinel = _sentinel(address) if address.kind == SENTINEL else None
         self._client = self._sentinel.master_for(address.name) if self._sentinel else _client(address)
         self._is_closed = False
+        self._turns = asyncio.Semaphore(CALLS_MAX)
 
     async def run(self, name: str, *arguments: Any) -> Any:
         """Run a script."""
         text, digest = script(name)
-        with self._translated():
+        async with self._turn():
             try:
                 return await self._client.evalsha(digest, 1, self.prefix, *arguments)
             except NoScriptError:
@@ -74,12 +78,12 @@ class RedisClient:
 
     async def command(self, name: str, key: str, *arguments: Any) -> Any:
         """Run a command on a key below the prefix."""
-        with self._translated():
+        async with self._turn():
             return await self._client.execute_command(name, self.prefix + key, *arguments)
 
     async def info(self) -> dict[str, Any]:
         """What the server says of itself."""
-        with self._translated():
+        async with self._turn():
             if self._address.kind == CLUSTER:
                 await self._client.initialize()
                 node = self._client.get_node_from_key(self.prefix)
@@ -118,6 +122,20 @@ class RedisClient:
         if self._sentinel is not None:
             with contextlib.suppress(RedisError, OSError):
                 await self._sentinel.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        with self._translated():
+            if self._turns.locked():
+                # Where the server hangs, who waits for those that hang waits no longer than they do.
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._turns.acquire()
+            else:
+                await self._turns.acquire()
+            try:
+                yield
+            finally:
+                self._turns.release()
 
     @contextlib.contextmanager
     def _translated(self) -> Any:

@@ -69,6 +69,7 @@ class RedisKeys:
         self._is_failing = False
         self._puts = Line(self._put_all)
         self._gets = Line(self._get_all)
+        self._first_sets = Line(self._set_all_absent)
 
     async def get(self, key: str) -> bytes | None:
         return alive(await self._gets.submit(_text(key)), self._clock.now_ms())
@@ -84,7 +85,7 @@ class RedisKeys:
 
     async def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         one = KeySet(key, value, expires_ms)
-        return bool(await self._run("set_if_absent", _text(key), stored(one), expires_ms))
+        return bool(await self._first_sets.submit((_text(key), stored(one), expires_ms)))
 
     async def count_up(self, key: str, expires_ms: int) -> tuple[int, int]:
         held: bytes = await self._run("count_up", _text(key), stored(KeySet(key, b"1", expires_ms)), expires_ms)
@@ -148,6 +149,10 @@ class RedisKeys:
             except errors.Unavailable:
                 await asyncio.sleep(wait_seconds)
         return await self._run("put", *call)
+
+    async def _set_all_absent(self, asked: list[tuple[str, bytes, int]]) -> Sequence[Any]:
+        answers: Sequence[Any] = await self._run("set_if_absent", *itertools.chain.from_iterable(asked))
+        return answers
 
     async def _get_all(self, keys: list[str]) -> Sequence[Any]:
         values: Sequence[Any] = await self._client.command("HMGET", "values", *keys)

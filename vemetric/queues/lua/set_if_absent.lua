@@ -1,5 +1,13 @@
--- Set a key that does not exist or has expired: 1 if so, else 0. ARGV: time, name, value as stored, expires.
+-- Set each key that does not exist or has expired, one after the other: 1 for each that was set, else 0.
+-- ARGV: time, then name, value as stored and expires of each.
 
-if call('HEXISTS', VALUES, ARGV[2]) == 1 and not is_expired(ARGV[2]) then return 0 end
-set_value(ARGV[2], ARGV[3], tonumber(ARGV[4]))
-return 1
+local answers = {}
+for at = 2, #ARGV, 3 do
+  if call('HEXISTS', VALUES, ARGV[at]) == 1 and not is_expired(ARGV[at]) then
+    answers[#answers + 1] = 0
+  else
+    set_value(ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]))
+    answers[#answers + 1] = 1
+  end
+end
+return answers
