@@ -115,6 +115,16 @@ async def test_the_short_way_is_taken_again_after_the_librarys(listeners: Listen
     assert await answers(listeners.short, [up, hit(), up, hit(b"Expect: 100-continue")], 3) == [200, 200, 200]
 
 
+async def test_the_short_way_is_taken_again_after_a_body_that_the_library_read(listeners: Listeners) -> None:
+    for_library = hit(line=b"POST /e?x=1 HTTP/1.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", listeners.short)
+    for request in (for_library, hit(), hit()):
+        writer.write(request)
+        await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert listeners.server.requests_count == 1
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [

@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -19,8 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from vemetric.web.ask import Answer, Ask, Headers, kept_name, latin1_text
 from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, Hub, UnderWay
 
-PLAIN_REQUESTS = {f"POST {path} HTTP/1.1\r\n".encode(): path for path in (EVENT_PATH, LEAVE_PATH)}
-REQUEST_LINE_BYTES = len(next(iter(PLAIN_REQUESTS)))
+PLAIN_PATHS = (EVENT_PATH, LEAVE_PATH)
 # The HTTP library's own bound of a header line is larger; such heads are its business.
 HEAD_BYTES_MAX = 8_000
 # Header lines that were read before are known by their bytes: browsers, origins and SDKs repeat themselves.
@@ -72,6 +72,8 @@ class HubProtocol(RequestHandler):
     def __init__(self, manager: web.Server, hub: Hub, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._hub = hub
+        self._lines = request_lines(hub.base_path)
+        self._line_bytes = len(next(iter(self._lines)))
         self._scheme = "http"
         self._peer: str | None = None
         # Whether all bytes that were handed to the library ended where a request ended.
@@ -89,8 +91,11 @@ class HubProtocol(RequestHandler):
         self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
 
     def data_received(self, data: bytes) -> None:
+        if not data:
+            # The library's own call: it reads on in what it was given before.
+            super().data_received(data)
         # Whoever is leaving takes nothing more: it could be stored but not be answered.
-        if self._is_busy() or self._idle is not None:
+        elif self._is_busy() or self._idle is not None:
             self._hold(data)
         elif not self._take(data):
             self._is_between = self._is_between and ends_a_request(data)
@@ -123,10 +128,10 @@ class HubProtocol(RequestHandler):
 
     def _take(self, data: bytes) -> bool:
         """Answer a plain hit; False for anything else."""
-        path = PLAIN_REQUESTS.get(data[:REQUEST_LINE_BYTES])
+        path = self._lines.get(data[: self._line_bytes])
         if path is None or not self._is_at_rest() or self._close or self._force_close or self._paused:
             return False
-        ask = read(data, path, self._peer, self._scheme)
+        ask = read(data, path, self._peer, self._scheme, self._line_bytes)
         if ask is None:
             return False
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
@@ -197,12 +202,21 @@ class HubSite(web.TCPSite):
         )
 
 
-def read(data: bytes, path: str, peer: str | None, scheme: str) -> Ask | None:
-    """A whole request with nothing in it that could be read in two ways; None if it is not that."""
-    end = data.find(b"\r\n\r\n", REQUEST_LINE_BYTES, HEAD_BYTES_MAX)
+@cache
+def request_lines(base_path: str) -> dict[bytes, str]:
+    """The first lines of plain hits, all of one length, with the path of each."""
+    return {f"POST {base_path}{path} HTTP/1.1\r\n".encode(): path for path in PLAIN_PATHS}
+
+
+def read(data: bytes, path: str, peer: str | None, scheme: str, line_bytes: int) -> Ask | None:
+    """A whole request with nothing in it that could be read in two ways; None if it is not that.
+
+    line_bytes: how long its first line is.
+    """
+    end = data.find(b"\r\n\r\n", line_bytes, HEAD_BYTES_MAX)
     if end < 0:
         return None
-    lines = data[REQUEST_LINE_BYTES:end].split(b"\r\n")
+    lines = data[line_bytes:end].split(b"\r\n")
     fields = list(map(_fields.get, lines))
     if None in fields:
         fields = [known or read_field(line) for known, line in zip(fields, lines, strict=True)]
