@@ -1,5 +1,6 @@
 """Rows go when their project no longer keeps them, and only those; every one that goes is counted."""
 
+import contextlib
 import random
 import time
 from collections import Counter
@@ -9,18 +10,18 @@ import msgspec
 import pytest
 
 from tests.kit import visits
-from vemetric import commands, config
+from vemetric import commands, config, workers
 from vemetric import services as opening
 from vemetric.accounts import project_settings
-from vemetric.clickhouse import expirer
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
-from vemetric.ingest import counts
+from vemetric.ingest import jobs
 from vemetric.ingest.hit import IdentifyHit
 from vemetric.model import geo
 from vemetric.model.project import Project
-from vemetric.queues.job import KeySet
+from vemetric.queues.job import Job
+from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import retention
 
@@ -107,35 +108,75 @@ async def test_a_month_that_nobody_keeps_is_dropped_whole(
         assert [await verified(services, project) for project in found] == [(1, 0, 1, 0)] * 2
 
 
-async def test_a_run_that_was_killed_is_finished_and_counts_once(
-    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["never", "drawn", "counted", "begun", "removed"])
+async def test_whatever_comes_late_of_what_has_expired_is_counted_once_wherever_a_run_was_killed(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock, moment: str
+) -> None:
+    """Stored or not, delivered or not, dead or in line: no row of it stays, and the next night ends what was begun."""
+
+    class Killed(BaseException):
+        pass
+
+    armed = [f"retention:{moment}"]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        await project_settings.keep(services.database, clock, project.id, "7")
+        await visits.event(services, project, "Stored")
+        await visits.settle(services)
+        dead, again = await stored_unheard(services, project, ["Stored and dead", "Stored and in line"])
+        await services.queue.bury([dead], "the answer was lost")
+        await services.queue.release([again])
+        for name in ("Dead", "In line", "Late"):
+            await visits.event(services, project, name)
+        again, dead, *held = await services.queue.claim(jobs.EVENT_QUEUE, 10, 20 * DAY_MS / 1000)
+        await services.queue.bury([dead], "it failed")
+        clock.advance(9 * DAY_MS)
+        with pytest.raises(Killed) if moment != "never" else contextlib.nullcontext():
+            await retention.run(services)
+        assert (await verified(services, project))[-1] == 0
+        await services.queue.release([again, held[0]])
+        await visits.settle(services)
+        assert (await verified(services, project))[-1] == 0
+        clock.advance(DAY_MS)
+        await retention.run(services)
+        await services.queue.release(held[1:])
+        await services.queue.revive([letter.id for letter in await services.queue.dead(jobs.EVENT_QUEUE, 10)])
+        await visits.settle(services)
+        assert await verified(services, project) == (6, 0, 6, 0)
+        assert await services.keys.get(retention.PLAN_KEY) is None
+        # Who comes now is kept.
+        await visits.event(services, project)
+        await visits.settle(services)
+        assert await verified(services, project) == (7, 1, 6, 0)
+
+
+async def stored_unheard(services: Services, project: Project, names: list[str]) -> list[Job]:
+    """Events that were stored without their jobs being acknowledged."""
+    for name in names:
+        await visits.event(services, project, name)
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    await workers.handlers(services)[jobs.EVENT_QUEUE](claimed, Lease(services.clock, claimed[0].lease_until_ms))
+    return claimed
+
+
+async def test_a_line_drawn_by_a_clock_ahead_expires_nothing_that_is_new(
+    services_at_noon: Services, clock: FrozenClock
 ) -> None:
     services = services_at_noon
     project = await visits.a_project(services)
     await project_settings.keep(services.database, clock, project.id, "7")
+    clock.advance(400 * DAY_MS)
+    await retention.run(services)
+    clock.advance(-400 * DAY_MS)
     await visits.event(services, project)
     await visits.settle(services)
-    clock.advance(9 * DAY_MS)
-    plan = await retention._plan(services)
-    await services.keys.set([KeySet(retention.PLAN_KEY, msgspec.msgpack.encode(plan))])
-
-    async def count() -> dict[int, int]:
-        return await expirer.count_events(services.engine, plan.cutoffs)
-
-    class Killed(Exception):
-        """In the middle of it."""
-
-    async def die() -> None:
-        await expirer.begin_removing_events(services.engine, plan.cutoffs)
-        raise Killed
-
-    with pytest.raises(Killed):
-        await counts.expire(services.queue, services.keys, clock, f"{plan.day}:rows", count, die)
-    # The next night.
-    clock.advance(DAY_MS)
-    await retention.run(services)
-    assert await verified(services, project) == (1, 0, 1, 0)
-    assert await services.keys.get(retention.PLAN_KEY) is None
+    assert await verified(services, project) == (1, 1, 0, 0)
 
 
 async def test_users_of_whom_nothing_is_left_go_with_their_names_and_devices(

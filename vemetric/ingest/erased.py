@@ -14,9 +14,6 @@ from vemetric.database.erasures import Erased as Erasure
 CLOCKS_DIFFER_MS = 60_000
 # Where others erase too, an insert begins so long after its question at most; who erases waits for it.
 ASKED_SECONDS_MAX = 10.0
-# An event that was stored, and erased with its user, may be delivered once more: its answer was lost.
-COUNTED_PREFIX = "erased-event:"
-COUNTED_KEPT_MS = 7 * 86_400_000
 
 
 class Erased:
@@ -81,8 +78,3 @@ class Erased:
             key = (one.project_id, one.user_id)
             self._until_ms[key] = max(one.until_ms, self._until_ms.get(key, 0))
             self._newest_ms = max(self._newest_ms, one.until_ms)
-
-
-def counted_key(project_id: int, event_id: str) -> str:
-    """The key that says of an event that it was counted when it was erased."""
-    return f"{COUNTED_PREFIX}{project_id}:{event_id}"

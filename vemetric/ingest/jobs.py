@@ -75,6 +75,7 @@ class EventHead(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False)
     session_id: str
     session_started_ms: int
     event_id: str
+    created_ms: int
 
 
 class LeaveHead(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False):

@@ -6,7 +6,7 @@ What was accepted before and is still to be stored, in line or dead, is dropped 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,11 +14,10 @@ from vemetric.clickhouse import eraser, expirer
 from vemetric.database import erasures, identities, user_merges
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
-from vemetric.ingest import batch, jobs, live_session, tap
-from vemetric.ingest.erased import COUNTED_KEPT_MS, counted_key
+from vemetric.ingest import accounted, batch, expired, jobs, live_session, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
-from vemetric.queues.job import Job, KeySet, Write
+from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import update_user
@@ -136,7 +135,7 @@ class EraseWorker:
         async with database.connect() as connection:
             was_counted = await erasures.leaving(connection, project_id, noted)
         if not was_counted:
-            await self._note_undecided(project_id, user_ids)
+            await self._note_undecided(Erasure(project_id, tuple(user_ids)))
             counts = await eraser.count_events(engine, project_id, user_ids, until_ms)
             async with database.begin() as connection:
                 await erasures.set_leaving(connection, project_id, counts)
@@ -149,27 +148,14 @@ class EraseWorker:
         async with database.begin() as connection:
             await erasures.settle(connection, project_id, noted)
 
-    async def _note_undecided(self, project_id: int, user_ids: Sequence[int]) -> None:
-        """Note which of the events are stored and may be delivered once more: dropped then, they are not counted again.
+    async def _note_undecided(self, asked: Erasure) -> None:
+        """Of the events that go with this: dropped later, they are not counted again."""
 
-        The dead ones first, and last: one may be buried, or revived, between two looks.
-        """
-        asked = Erasure(project_id, tuple(user_ids))
-        found = await self._dead_events(asked)
-        async for page in self._services.queue.live(jobs.EVENT_QUEUE):
-            found.update(_event_ids((job.payload for job in page if job.deliveries), asked))
-        found |= await self._dead_events(asked)
-        until_ms = self._services.clock.now_ms() + COUNTED_KEPT_MS
-        for some in batched(sorted(found), KEYS_PAGE):
-            stored = await eraser.stored_events(self._services.engine, project_id, some)
-            await self._services.keys.set([KeySet(counted_key(project_id, id_), b"1", until_ms) for id_ in stored])
+        def is_taken(event: jobs.EventHead) -> bool:
+            return _is_meant(event.project_id, event.user_id, asked)
 
-    async def _dead_events(self, asked: Erasure) -> set[str]:
-        found, before_id = set[str](), None
-        while page := await self._services.queue.dead(jobs.EVENT_QUEUE, DEAD_PAGE, before_id):
-            before_id = page[-1].id
-            found.update(_event_ids((job.payload for job in page), asked))
-        return found
+        services = self._services
+        await accounted.note_undecided(services.engine, services.queue, services.keys, services.clock, is_taken)
 
     async def _drop_what_waits(self, asked: Erasure) -> None:
         """Put dead letters back in line, where they are dropped as erased; delete live visits and the tap."""
@@ -185,6 +171,7 @@ class EraseWorker:
             await self._services.keys.delete(update_user.kept_key(asked.project_id, user_id))
             await self._services.keys.delete(batch.past_key(asked.project_id, user_id))
         if not asked.user_ids:
+            await self._services.keys.delete(expired.line_key(asked.project_id))
             await self._services.identities.forget(asked.project_id, ())
             for prefix in (
                 tap.key_prefix(asked.project_id),
@@ -198,23 +185,6 @@ class EraseWorker:
                         await self._services.keys.delete(name)
 
 
-def batched(items: Sequence[str], count: int) -> Iterator[Sequence[str]]:
-    return (items[start : start + count] for start in range(0, len(items), count))
-
-
-def _event_ids(payloads: Iterable[bytes], asked: Erasure) -> Iterator[str]:
-    """The ids of the events that are to be erased."""
-    for payload in payloads:
-        try:
-            head = jobs.decode_head(payload)
-        except ValueError:
-            continue
-        if not isinstance(head, jobs.EventHead) or head.project_id != asked.project_id:
-            continue
-        if not asked.user_ids or head.user_id in asked.user_ids:
-            yield head.event_id
-
-
 def _speaks_of(queue: str, payload: bytes, asked: Erasure) -> bool:
     """Whether a dead letter holds anything that is to be erased."""
     try:
@@ -222,10 +192,11 @@ def _speaks_of(queue: str, payload: bytes, asked: Erasure) -> bool:
     except ValueError:
         # Written by a newer program; nobody can tell.
         return False
-    return any(
-        project_id == asked.project_id and (not asked.user_ids or user_id in asked.user_ids)
-        for project_id, user_id in users
-    )
+    return any(_is_meant(project_id, user_id, asked) for project_id, user_id in users)
+
+
+def _is_meant(project_id: int, user_id: int, asked: Erasure) -> bool:
+    return project_id == asked.project_id and (not asked.user_ids or user_id in asked.user_ids)
 
 
 def _users_of(queue: str, payload: bytes) -> set[tuple[int, int]]:

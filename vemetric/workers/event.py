@@ -5,8 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
-from vemetric.ingest import jobs
-from vemetric.ingest.erased import counted_key
+from vemetric.ingest import accounted, expired, jobs
 from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
@@ -31,28 +30,31 @@ class EventWorker:
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
+        times = [(payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in payloads]
         async with self._services.erased.turn:
-            erased = await self._services.erased.ask(
-                (payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in payloads
-            )
-            kept = [position for position in range(len(payloads)) if position not in erased]
+            erased = await self._services.erased.ask(times)
+            old = await expired.among(self._services.keys, self._services.clock, ((one[0], one[2]) for one in times))
+            kept = [position for position in range(len(payloads)) if position not in erased | old]
             write = await self._store([claimed[at] for at in kept], [payloads[at] for at in kept], lease)
         write.counters = await self._count_dropped(
-            [(claimed[at], payload) for at in erased if isinstance(payload := payloads[at], EventJob)]
+            [
+                (claimed[at], payload, at in erased)
+                for at in erased | old
+                if isinstance(payload := payloads[at], EventJob)
+            ]
         )
         return write
 
-    async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob]]) -> dict[str, int]:
-        """One that was stored by an earlier delivery was counted when its row was erased."""
-        names = [counted_key(event.project_id, event.event_id) for _, event in dropped]
-        again = [name for name, (job, _) in zip(names, dropped, strict=True) if job.deliveries > 1]
-        counted = await self._services.keys.get_many(again) if again else {}
-        now_ms = self._services.clock.now_ms()
+    async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob, bool]]) -> dict[str, int]:
+        """By what became of them: erased, or else expired. One that an earlier delivery stored goes with its row."""
+        services, now_ms = self._services, self._services.clock.now_ms()
+        again = [event for job, event, _ in dropped if job.deliveries > 1]
+        known = await accounted.among(services.engine, services.keys, again)
         return dict(
             Counter(
-                jobs.erased_counter(event.project_id, now_ms)
-                for name, (_, event) in zip(names, dropped, strict=True)
-                if name not in counted
+                (jobs.erased_counter if is_erased else jobs.expired_counter)(event.project_id, now_ms)
+                for _, event, is_erased in dropped
+                if (event.project_id, event.event_id) not in known
             )
         )
 

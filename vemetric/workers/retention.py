@@ -1,7 +1,7 @@
 """Removes daily what is older than its project keeps it, counted as expired for verify. Run by the schedule.
 
-What is to go is noted before the first row goes: a run that was killed is finished as it was meant, then a new one
-begins.
+What is to go is noted before the first row goes, and nothing of it is stored from then on: a run that was killed is
+finished as it was meant, then a new one begins.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from vemetric.backup import before
 from vemetric.clickhouse import expirer
 from vemetric.database import logins, verifications
 from vemetric.database import projects as stored_projects
-from vemetric.ingest import counts
+from vemetric.ingest import accounted, counts, expired, jobs
 from vemetric.model.project import Project
 from vemetric.queues.job import KeySet
 from vemetric.services import Services
@@ -23,15 +23,15 @@ from vemetric.services import Services
 DAY_MS = 86_400_000
 PLAN_KEY = "retention:plan"
 USERS_PER_JOB = 500
+REVIVED_MAX = 500
 
 log = logging.getLogger(__name__)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What goes: months of tables that nobody needs, and of each project what is older than its time (ms)."""
+    """What goes: of each project what is older than its time (ms). day: names the run."""
 
     day: int
-    months: dict[str, list[int]]
     cutoffs: dict[int, int]
 
 
@@ -62,19 +62,17 @@ async def _plan(services: Services) -> Plan:
         found = await stored_projects.everything(connection)
     cutoffs = {project.id: cutoff_ms(project, services.config.retention_days, now_ms) for project in found}
     cutoffs = {project_id: since_ms for project_id, since_ms in cutoffs.items() if since_ms}
-    months = {table: await expirer.months(services.engine, table, cutoffs) for table in expirer.BY_MONTH if cutoffs}
-    return Plan(now_ms // DAY_MS, months, cutoffs)
+    return Plan(now_ms // DAY_MS, cutoffs)
 
 
 async def _carry_out(services: Services, plan: Plan) -> None:
     engine = services.engine
-    expired = 0
-    for month in plan.months.get("event", []):
-        expired += await _drop_month(services, plan, month)
-    expired += await _remove_events(services, plan)
+    await _draw_lines(services, plan)
+    expired_events = await _remove_events(services, plan)
+    await _revive_old(services, plan)
     # A backup waits for the end of it.
     async with services.gate.passing():
-        for month in plan.months.get("session", []):
+        for month in await expirer.months(engine, "session", plan.cutoffs):
             await expirer.drop_month(engine, "session", month)
         await expirer.remove_sessions(engine, plan.cutoffs)
         await expirer.remove_devices(engine, plan.cutoffs)
@@ -83,37 +81,60 @@ async def _carry_out(services: Services, plan: Plan) -> None:
             some, since_ms = users[start : start + USERS_PER_JOB], plan.cutoffs[project_id]
             await removal.erase_users(services.queue, services.clock, project_id, some, since_ms)
     await services.keys.delete(PLAN_KEY)
-    if expired:
-        log.info("Removed %d events that were older than is kept.", expired)
+    if expired_events:
+        log.info("Removed %d events that were older than is kept.", expired_events)
 
 
-async def _drop_month(services: Services, plan: Plan, month: int) -> int:
-    async def count() -> dict[int, int]:
-        return await expirer.count_month(services.engine, month)
-
-    async def drop() -> None:
-        await expirer.drop_month(services.engine, "event", month)
-
-    # Nothing is stored between the counting and the removing.
-    async with services.gate.closed():
-        return await counts.expire(
-            services.queue, services.keys, services.clock, f"{plan.day}:month:{month}", count, drop
-        )
+async def _draw_lines(services: Services, plan: Plan) -> None:
+    """Have nothing stored any more that is about to go: what is counted then stays the same until it is gone."""
+    # In the turn, so that whoever asked before has stored what it asked about.
+    async with services.erased.turn:
+        await expired.draw(services.keys, plan.cutoffs)
+    if not services.owns_stores:
+        await asyncio.sleep(services.erased.wait_seconds(services.config.engine_insert_seconds))
+    services.probe("retention:drawn")
 
 
 async def _remove_events(services: Services, plan: Plan) -> int:
-    """The gate is closed until the removing has begun, which takes what is stored then and nothing that comes later."""
+    """The gate is closed until the removing has begun, and no users are merged: rows are counted as they lie."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(services.gate.closed())
+        await stack.enter_async_context(services.merged.session_turn)
 
         async def count() -> dict[int, int]:
+            await _note_undecided(services, plan)
             return await expirer.count_events(services.engine, plan.cutoffs)
 
         async def remove() -> None:
+            services.probe("retention:counted")
+            # Other processes may be storing into such a month what its project keeps.
+            for month in await expirer.months(services.engine, "event", plan.cutoffs) if services.owns_stores else ():
+                await expirer.drop_month(services.engine, "event", month)
+                services.probe("retention:dropped")
             has_begun = await expirer.begin_removing_events(services.engine, plan.cutoffs)
             await stack.aclose()
+            services.probe("retention:begun")
             if has_begun:
                 async with services.gate.passing():
                     await expirer.end_removing_events(services.engine)
+            services.probe("retention:removed")
 
         return await counts.expire(services.queue, services.keys, services.clock, f"{plan.day}:rows", count, remove)
+
+
+async def _note_undecided(services: Services, plan: Plan) -> None:
+    def is_taken(event: jobs.EventHead) -> bool:
+        return event.created_ms < plan.cutoffs.get(event.project_id, 0)
+
+    await accounted.note_undecided(services.engine, services.queue, services.keys, services.clock, is_taken)
+
+
+async def _revive_old(services: Services, plan: Plan) -> None:
+    """Put dead letters that are older than is kept back in line, where they are dropped as expired."""
+    old = [
+        id_
+        async for id_, event in accounted.dead(services.queue)
+        if event.created_ms < plan.cutoffs.get(event.project_id, 0)
+    ]
+    for start in range(0, len(old), REVIVED_MAX):
+        await services.queue.revive(old[start : start + REVIVED_MAX])

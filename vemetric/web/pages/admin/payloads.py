@@ -1,7 +1,7 @@
 """A job's data as people read it: by its queue the names of what it holds, else what can be told of the bytes."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,8 +10,7 @@ import msgspec
 
 from vemetric import errors
 from vemetric.accounts import errands
-from vemetric.clickhouse import eraser
-from vemetric.ingest import jobs
+from vemetric.ingest import accounted, jobs
 from vemetric.model import canary, erasure
 from vemetric.queues.job import DeadJob, ListedJob
 from vemetric.services import Services
@@ -73,15 +72,9 @@ async def count_removed(services: Services, removed: Sequence[ListedJob | DeadJo
 
 async def _stored(services: Services, events: Sequence[jobs.EventJob]) -> set[tuple[int, str]]:
     """Those that are stored; none while the store cannot tell, as the jobs are gone already."""
-    of_projects: defaultdict[int, list[str]] = defaultdict(list)
-    for event in events:
-        of_projects[event.project_id].append(event.event_id)
-    found: set[tuple[int, str]] = set()
     with suppress(errors.StoreError):
-        for project_id, ids in of_projects.items():
-            stored = await eraser.stored_events(services.engine, project_id, ids)
-            found.update((project_id, id_) for id_ in stored)
-    return found
+        return await accounted.among(services.engine, services.keys, events)
+    return set()
 
 
 def _event_of(job: ListedJob | DeadJob) -> jobs.EventJob | None:
