@@ -1,5 +1,7 @@
 """Make dist/vemetric.pyz: shiv packs the locked dependencies once, then our package and launcher are added to a copy.
 
+It is made for the Python that runs this, and as vemetric-py312.pyz and so on for others (building/pythons.py).
+
 Packing the dependencies takes half a minute, nearly all of it for chDB, and changes only with the lock; adding our own
 files takes a second. Equal input gives an equal file, byte for byte, wherever and whenever it is built. The wheel of
 our own files is left beside it.
@@ -11,12 +13,12 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from building import environment, frontend, notices
+from building import environment, frontend, notices, pythons
 from building.paths import (
     EXECUTABLE,
     PACKAGE,
@@ -28,7 +30,6 @@ from building.paths import (
     digest,
     files_below,
     is_stamped,
-    python_tag,
     run,
     say,
     write_stamp,
@@ -81,48 +82,66 @@ _launcher.main()
 """
 
 
-def build() -> Path:
-    """Bring dist/vemetric.pyz up to date, once everything it is made of is, and answer its path."""
+def build(minor: str = pythons.RUNNING) -> Path:
+    """Bring the executable for a Python up to date, once everything it is made of is, and answer its path."""
     with alone():
-        return _build()
+        return _build(pythons.target(minor))
 
 
-def _build() -> Path:
+def build_all(minors: Sequence[str] = pythons.MINORS) -> list[Path]:
+    """Make an executable for each of the Pythons, named after them."""
+    made = []
+    for minor in minors:
+        path, wanted = build(minor), pythons.named(minor)
+        if path != wanted:
+            wanted.unlink(missing_ok=True)
+            # The running Python's has two names.
+            os.link(path, wanted)
+        python = pythons.find(minor)
+        say(f"dist/{wanted.name}: " + (f"runs on {python}" if python else f"no Python {minor} here to run it"))
+        made.append(wanted)
+    return made
+
+
+def _build(target: pythons.Target) -> Path:
     frontend.build()
     python = environment.ensure("build")
-    stamp, content = WORK / "executable.stamp", _inputs()
-    if EXECUTABLE.exists() and is_stamped(stamp, content):
-        return EXECUTABLE
+    stamp, content = target.folder / "executable.stamp", _inputs(target)
+    if target.executable.exists() and is_stamped(stamp, content):
+        return target.executable
     started = time.monotonic()
-    dependencies = install_dependencies()
-    base = WORK / "dependencies.pyz"
-    if not is_stamped(WORK / "base.stamp", _dependency_inputs()):
+    dependencies = install_dependencies(target)
+    base = target.folder / "dependencies.pyz"
+    if not is_stamped(target.folder / "base.stamp", _dependency_inputs(target)):
         say("packing the dependencies (takes a while, once per lock)")
         pack(python, dependencies, base)
-        write_stamp(WORK / "base.stamp", _dependency_inputs())
+        write_stamp(target.folder / "base.stamp", _dependency_inputs(target))
     own = stage_own(python)
     carried = notices.parts(dependencies)
     (own / "vemetric" / "THIRD_PARTY.txt").write_text(notices.text(carried), encoding="utf-8")
     (own / "vemetric" / "sbom.json").write_text(notices.bill_of_materials(carried, __version__), encoding="utf-8")
-    complete(base, own, EXECUTABLE)
+    complete(base, own, target.executable, target)
     write_stamp(stamp, content)
-    size = EXECUTABLE.stat().st_size
+    size = target.executable.stat().st_size
     if size > EXECUTABLE_BYTES_MAX:
         raise BuildError(f"the executable has {size:,} bytes, more than the {EXECUTABLE_BYTES_MAX:,} promised")
-    say(f"dist/{EXECUTABLE.name}: {size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s")
-    return EXECUTABLE
+    say(f"dist/{target.executable.name}: {size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s")
+    return target.executable
 
 
-def install_dependencies() -> Path:
+def install_dependencies(target: pythons.Target) -> Path:
     """Install the runtime lock into a plain folder and strip what differs from machine to machine."""
-    folder, stamp = WORK / "dependencies", WORK / "dependencies.stamp"
-    if is_stamped(stamp, _dependency_inputs()):
+    folder, stamp = target.folder / "dependencies", target.folder / "dependencies.stamp"
+    if is_stamped(stamp, _dependency_inputs(target)):
         return folder
-    say("installing requirements.lock for the executable")
+    say(f"installing requirements.lock for the executable of Python {target.minor}")
     shutil.rmtree(folder, ignore_errors=True)
-    environment.install(environment.lock_of("runtime"), target=folder)
+    environment.install_apart(environment.lock_of("runtime"), folder, target.minor)
+    unfit = pythons.unfit(folder, target.minor) if pythons.can_choose_wheels() else []
+    if unfit:
+        raise BuildError(f"Python {target.minor} cannot load the wheels of {', '.join(unfit)}")
     strip(folder)
-    write_stamp(stamp, _dependency_inputs())
+    write_stamp(stamp, _dependency_inputs(target))
     return folder
 
 
@@ -173,25 +192,24 @@ def pack(python: Path, site_packages: Path, target: Path) -> None:
         raise BuildError(f"shiv failed: {done.stdout}")
 
 
-def complete(base: Path, own: Path, target: Path) -> None:
+def complete(base: Path, own: Path, executable: Path, target: pythons.Target) -> None:
     """Copy a packed archive, add our own files to its packages, and put our launcher before shiv's start."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = executable.with_suffix(".unfinished")
     shutil.copyfile(base, unfinished)
     with zipfile.ZipFile(unfinished, "a", zipfile.ZIP_DEFLATED) as archive:
         starter = cut_starter(archive)
         about = json.loads(starter["environment.json"])
         about["build_id"] = hashlib.sha256((about["build_id"] + own_digest(own)).encode()).hexdigest()
-        minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
         starter["environment.json"] = json.dumps(about).encode()
         starter["_launcher.py"] = (ROOT / "building" / "launcher.py").read_bytes()
-        starter["__main__.py"] = MAIN_TEMPLATE.format(tag=python_tag(), minor=minor).encode()
+        starter["__main__.py"] = MAIN_TEMPLATE.format(tag=target.tag, minor=target.minor).encode()
         for file in files_below(own):
             add(archive, f"{PACKAGES}{file.relative_to(own).as_posix()}", file.read_bytes())
         for name in sorted(starter):
             add(archive, name, starter[name])
     unfinished.chmod(0o755)
-    unfinished.replace(target)
+    unfinished.replace(executable)
 
 
 def cut_starter(archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -235,11 +253,11 @@ def _own_files() -> list[Path]:
     return [*own, *files_below(STATIC_DIST), ROOT / "pyproject.toml", ROOT / "README.md", ROOT / "LICENSE"]
 
 
-def _dependency_inputs() -> str:
-    steps = digest([Path(__file__)], relative_to=ROOT)
-    return f"{python_tag()} {source_date_epoch()} {steps}\n{environment.lock_of('runtime').read_text()}"
+def _dependency_inputs(target: pythons.Target) -> str:
+    steps = digest([Path(__file__), Path(pythons.__file__)], relative_to=ROOT)
+    return f"{target.tag} {source_date_epoch()} {steps}\n{environment.lock_of('runtime').read_text()}"
 
 
-def _inputs() -> str:
+def _inputs(target: pythons.Target) -> str:
     building = files_below(ROOT / "building")
-    return digest([*_own_files(), *building], relative_to=ROOT, salt=_dependency_inputs())
+    return digest([*_own_files(), *building], relative_to=ROOT, salt=_dependency_inputs(target))

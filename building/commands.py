@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from building import archive, checks, environment, frontend
+from building import archive, checks, environment, frontend, pythons
 from building.paths import EXECUTABLE, ROOT, BuildError, alone
 
 
@@ -20,6 +20,15 @@ class Command(NamedTuple):
 
 def make_executable(_arguments: Sequence[str]) -> int:
     archive.build()
+    return 0
+
+
+def make_executables(arguments: Sequence[str]) -> int:
+    """Make one for each Python, or for those that are named."""
+    unknown = set(arguments) - set(pythons.MINORS)
+    if unknown:
+        raise BuildError(f"there is none for Python {min(unknown)}; there are: {', '.join(pythons.MINORS)}")
+    archive.build_all(arguments or pythons.MINORS)
     return 0
 
 
@@ -71,6 +80,7 @@ def run_checks(arguments: Sequence[str]) -> int:
 
 COMMANDS = {
     "": Command("", "build dist/vemetric.pyz", make_executable),
+    "all": Command("[3.12 ...]", "build one for each Python, dist/vemetric-py312.pyz and so on", make_executables),
     "run": Command("[option ...]", "build it and start the server, with `vemetric serve`'s options", run_executable),
     "test": Command(
         "[--long] [pytest argument ...]",

@@ -1,12 +1,15 @@
 """Virtual environments filled from the locks: hashes required, nothing resolved, wheels only (but for FROM_SOURCE)."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from building import system
-from building.paths import ROOT, VENV, BuildError, is_stamped, python_tag, run, say, works, write_stamp
+from building import pythons, system
+from building.paths import ROOT, VENV, WORK, BuildError, is_stamped, python_tag, run, say, works, write_stamp
 
 # The groups of pyproject.toml that have a lock; "runtime" stands for its dependencies.
 GROUPS = ("runtime", "build", "test", "node", "sdk", "lock")
@@ -17,6 +20,8 @@ WITHOUT_COMPILER = {"CC": "false"}
 # Locks are resolved for the oldest interpreter and C library we support; their hashes cover newer ones too.
 LOCK_PYTHON = "3.11"
 LOCK_PLATFORM = "x86_64-manylinux_2_28"
+# What the runtime lock comes to for every Python that executables are made for.
+WHEELS = ROOT / "building" / "wheels.json"
 
 
 def lock_of(group: str) -> Path:
@@ -74,13 +79,36 @@ def pip(venv: Path) -> list[str]:
     raise BuildError("this Python has no pip; install it first (on Debian: apt-get install python3-pip)")
 
 
-def install(lock: Path, *, venv: Path = VENV, target: Path | None = None) -> None:
-    """Install exactly what a lock says, into the environment or into a plain folder."""
-    where = ["--target", str(target), "--no-compile"] if target else []
+def install(lock: Path, *, venv: Path = VENV, options: Sequence[str] = ()) -> None:
+    """Install exactly what a lock says into the environment, or where pip's options say."""
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     # Built with the environment's own setuptools, which is locked; a build of its own would fetch what is newest.
     flags += [f"--no-binary={','.join(FROM_SOURCE)}", "--no-build-isolation"]
-    run([*pip(venv), "install", *flags, *where, "--requirement", lock], env=WITHOUT_COMPILER)
+    run([*pip(venv), "install", *flags, *options, "--requirement", lock], env=WITHOUT_COMPILER)
+
+
+def install_apart(lock: Path, folder: Path, minor: str) -> None:
+    """Install what a lock says into a plain folder, for any Python that executables are made for."""
+    where = ["--target", str(folder), "--no-compile"]
+    if not pythons.can_choose_wheels():
+        if minor != pythons.RUNNING:
+            raise BuildError(f"only Linux on x86-64 can make what runs on Python {minor}, or that Python itself")
+        install(lock, options=where)
+        return
+    wheels, sources = split(lock.read_text(encoding="utf-8"))
+    # Pip chooses among wheels alone for another Python. What has no wheel is Python without compiled parts, for any.
+    for name, text, options in (("wheels", wheels, pythons.install_options(minor)), ("sources", sources, [])):
+        part = folder.with_name(f"{name}.lock")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        install(part, options=[*where, *options])
+
+
+def split(lock: str) -> tuple[str, str]:
+    """A lock's entries that are wheels, and those of FROM_SOURCE."""
+    entries = re.findall(r"^\S.*(?:\n\s+.*)*\n?", lock, re.MULTILINE)
+    sources = [entry for entry in entries if entry.partition("==")[0] in FROM_SOURCE]
+    return "".join(entry for entry in entries if entry not in sources), "".join(sources)
 
 
 def write_locks(*, upgrade: bool) -> None:
@@ -99,6 +127,27 @@ def write_locks(*, upgrade: bool) -> None:
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
             raise BuildError(f"{lock_of(group).name} could not be resolved")
         say(f"wrote {lock_of(group).name}")
+    write_wheels()
+
+
+def write_wheels() -> None:
+    """Note which file of each package every Python gets, with its hash, so that a test can hold the lock to it."""
+    chosen = {minor: dict(_chosen(minor)) for minor in pythons.MINORS}
+    WHEELS.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    say(f"wrote building/{WHEELS.name}")
+
+
+def _chosen(minor: str) -> Iterator[tuple[str, str]]:
+    """File names with SHA-256, as pip would install the runtime lock for a Python."""
+    told = WORK / f"pip-{minor}.json"
+    wheels, sources = WORK / "wheels.lock", WORK / "sources.lock"
+    for part, text in zip((wheels, sources), split(lock_of("runtime").read_text(encoding="utf-8")), strict=True):
+        part.write_text(text, encoding="utf-8")
+        where = ["--dry-run", "--ignore-installed", "--target", str(WORK / "nowhere"), "--report", str(told)]
+        install(part, options=[*where, *(pythons.install_options(minor) if part == wheels else [])])
+        for one in json.loads(told.read_text(encoding="utf-8"))["install"]:
+            name = one["download_info"]["url"].rpartition("/")[2]
+            yield name, one["download_info"]["archive_info"]["hashes"]["sha256"]
 
 
 def _minor() -> str:

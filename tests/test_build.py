@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from building import archive, commands, environment, frontend
+from building import archive, commands, environment, frontend, pythons
 from building.paths import EXECUTABLE, PACKAGE, ROOT, STATIC_DIST, files_below
 from vemetric import cli, config
 
@@ -108,6 +109,61 @@ def test_lock_has_a_hash_for_every_entry_and_no_address(lock: Path) -> None:
         assert "--hash=sha256:" in entry
     assert "://" not in text
     assert "-index" not in text
+
+
+def test_runtime_lock_has_a_file_with_its_hash_for_every_python() -> None:
+    lock = environment.lock_of("runtime")
+    hashes = {entry.partition("==")[0]: entry for entry in re.split(r"\n(?=\S)", lock.read_text().strip())}
+    chosen = json.loads(environment.WHEELS.read_text())
+    assert tuple(chosen) == pythons.MINORS
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+    for minor, files in chosen.items():
+        names = set()
+        for file, sha256 in files.items():
+            name, version = re.match(r"(.+?)-(\d[^-]*?)(?:-|\.tar\.gz$)", file).groups()  # type: ignore[union-attr]
+            name = name.replace("_", "-")
+            names.add(name)
+            assert hashes[name].startswith(f"{name}=={version} ")
+            assert f"sha256:{sha256}" in hashes[name]
+            if name not in environment.FROM_SOURCE:
+                python, abi, where = file.removesuffix(".whl").split("-")[-3:]
+                tags = [f"{p}-{abi}-{w}" for p in python.split(".") for w in where.split(".")]
+                assert any(pythons.fits(tag, minor) for tag in tags), file
+        assert names == set(hashes)
+
+
+@pytest.mark.parametrize(
+    ("tag", "fitting"),
+    [
+        ("py3-none-any", pythons.MINORS),
+        ("cp312-cp312-manylinux_2_28_x86_64", ("3.12",)),
+        ("cp312-abi3-manylinux2014_x86_64", ("3.12", "3.13")),
+        ("cp39-abi3-manylinux_2_17_x86_64", pythons.MINORS),
+        ("py3-none-manylinux_2_29_x86_64", ()),
+        ("cp312-cp312-musllinux_1_2_x86_64", ()),
+        ("cp313-cp313t-manylinux_2_28_x86_64", ()),
+        ("cp312-cp312-manylinux_2_28_aarch64", ()),
+        ("py2-none-any", ()),
+    ],
+)
+def test_a_wheel_fits_the_pythons_of_its_tag(tag: str, fitting: tuple[str, ...]) -> None:
+    assert tuple(minor for minor in pythons.MINORS if pythons.fits(tag, minor)) == fitting
+
+
+def test_another_python_is_named_in_one_line(tmp_path: Path) -> None:
+    main = tmp_path / "__main__.py"
+    main.write_text(archive.MAIN_TEMPLATE.format(tag="cpython-399-x86_64-linux-gnu", minor="3.99"))
+    done = subprocess.run([sys.executable, main], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"vemetric: this executable needs Python 3\.99, and this is Python 3\.\d+; start it with: python3\.99 \S+\n",
+        done.stderr,
+    )
+
+
+def test_only_pythons_that_there_are_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["all", "3.10"]) == 1
+    assert "there is none for Python 3.10; there are: 3.11, 3.12, 3.13" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from building import archive
+from building import archive, pythons
 
 # What the small program does: says where it runs, waits for its input to close if told so, ends with a code of its own.
 PROGRAM = """
@@ -46,7 +46,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Made:
         (own / "vemetric" / "__init__.py").write_text(f"NOTE = {note!r}\n")
         (own / "vemetric" / "__main__.py").write_text(PROGRAM)
         archive.pack(Path(sys.executable), packages, folder / "base.pyz")
-        archive.complete(folder / "base.pyz", own, folder / "vemetric.pyz")
+        archive.complete(folder / "base.pyz", own, folder / "vemetric.pyz", pythons.target())
         return folder / "vemetric.pyz"
 
     return made
