@@ -2,7 +2,8 @@
 
 `--directory D` times a store that benchmarks/data.py has made. The figures are those of stats.dashboard.load, which
 is what a page waits for: chart, tiles, all cards and online users of the largest project, previous window included;
-once over everything for every timespan, and for 24 hours and 30 days under filters of each kind.
+once over everything for every timespan, and for 24 hours and 30 days under filters of each kind. The card of funnels,
+which a page counts only where a project has some, is timed beside it.
 """
 
 import argparse
@@ -26,9 +27,11 @@ from vemetric.clickhouse.engine import Engine  # noqa: E402
 from vemetric.model import filter_text, timespan  # noqa: E402
 from vemetric.model.calendar import local, zone  # noqa: E402
 from vemetric.model.dashboard import Range  # noqa: E402
+from vemetric.model.filters import EventFilter, PageFilter, Text, TextOperator  # noqa: E402
+from vemetric.model.funnel import Funnel, Step  # noqa: E402
 from vemetric.model.project import Project  # noqa: E402
 from vemetric.model.timespan import CUSTOM, Timespan  # noqa: E402
-from vemetric.stats import dashboard, filters  # noqa: E402
+from vemetric.stats import dashboard, filters, funnels  # noqa: E402
 from vemetric.stats.filters import Conditions  # noqa: E402
 
 SIZES = (1_000_000, 10_000_000)
@@ -50,7 +53,20 @@ FILTERS = {
     "a browser or a kind of source": "or(browser(browser:oneOf:Chrome);referrerType(kind:oneOf:search))",
     "a property of an event": "event(name:is:signup,property:seats:gte:5)",
     "never a page": "page(path:isNot:/);user(anonymous)",
+    "a funnel": "funnel(f0:1:completed)",
 }
+FUNNELS = tuple(
+    Funnel(
+        f"f{number}",
+        "",
+        (
+            Step("1", "", PageFilter(Text(TextOperator.STARTS_WITH, "/"))),
+            Step("2", "", PageFilter(Text(TextOperator.CONTAINS, path))),
+            Step("3", "", EventFilter()),
+        ),
+    )
+    for number, path in enumerate(("docs", "pricing"))
+)
 
 LATEST = "SELECT toUnixTimestamp64Milli(max(createdAt)) FROM event WHERE projectId = {project:UInt64}"
 SIZE = """
@@ -96,6 +112,7 @@ async def measure(directory: Path) -> bool:
             medians[label] = statistics.median(taken)
             print(f"| {label} | {first:.0f} ms | {medians[label]:.0f} ms | {max(taken):.0f} ms |")
         slowest = await measure_filters(engine, project, now_ms)
+        await measure_funnels(engine, project, now_ms)
     finally:
         await engine.close()
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
@@ -113,13 +130,25 @@ async def measure_filters(engine: Engine, project: Project, now_ms: int) -> dict
         group = filter_text.read(text)
         if group is None:
             raise SystemExit(f"not a filter: {text}")
-        conditions, medians = filters.compile_filters(group), []
+        conditions, medians = filters.compile_filters(group, FUNNELS), []
         for key in spans:
             _, taken = await time_load(engine, project, timespan.resolve(Timespan(key), now_ms, TIME_ZONE), conditions)
             medians.append(statistics.median(taken))
             slowest[key] = max(slowest[key], medians[-1])
         print(f"| {label} | {' | '.join(f'{median:.0f} ms' for median in medians)} |")
     return slowest
+
+
+async def measure_funnels(engine: Engine, project: Project, now_ms: int) -> None:
+    """Print how long the card of funnels takes, by timespan."""
+    print("\n| funnels | median | slowest |\n|---|---|---|")
+    for key in UNDER_FILTERS_MS_MAX:
+        range_, taken = timespan.resolve(Timespan(key), now_ms, TIME_ZONE), []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            await funnels.count(engine, project, range_, FUNNELS)
+            taken.append((time.perf_counter() - began) * 1000)
+        print(f"| {len(FUNNELS)} over {key} | {statistics.median(taken):.0f} ms | {max(taken):.0f} ms |")
 
 
 def measure_fresh(events: int) -> bool:

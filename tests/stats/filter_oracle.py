@@ -1,5 +1,6 @@
 """Filters again, in slow and plain Python: which users they pick in a range, and which rows they keep."""
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -87,29 +88,34 @@ class Filters(Everybody):
 
 
 def stage(funnel: Funnel, events: list[Event]) -> int:
-    """How many steps a user gets through: the best of every way, each event used once."""
-    steps = [
-        [
-            number
-            for number, step in enumerate(funnel.steps)
-            if event.is_page_view == isinstance(step.filter, model.PageFilter)
-            and (not is_active(step.filter) or fits(step.filter, event))
-        ]
-        for event in events
+    """How many steps a user gets through: the best of every way, each event used once, those of one millisecond in
+    whatever order suits it.
+    """
+    timed = [(event.at_ms, event.id, steps) for event in events if (steps := steps_of(funnel, event))]
+
+    @functools.cache
+    def best(step: int, at_ms: int, end_ms: int, used: frozenset[str]) -> int:
+        """The furthest a way gets that takes this step next, from at_ms on. used: what it has taken of at_ms."""
+        reached = step
+        for later_ms, id_, steps in timed:
+            if step in steps and at_ms <= later_ms <= end_ms and not (later_ms == at_ms and id_ in used):
+                taken = used | {id_} if later_ms == at_ms else frozenset({id_})
+                reached = max(reached, best(step + 1, later_ms, end_ms, taken))
+        return reached
+
+    window_ms = funnel.window_seconds * 1000
+    starts = [(at_ms, id_) for at_ms, id_, steps in timed if 0 in steps]
+    return max((best(1, at_ms, at_ms + window_ms, frozenset({id_})) for at_ms, id_ in starts), default=0)
+
+
+def steps_of(funnel: Funnel, event: Event) -> list[int]:
+    """The steps that an event fits."""
+    return [
+        number
+        for number, step in enumerate(funnel.steps)
+        if event.is_page_view == isinstance(step.filter, model.PageFilter)
+        and (not is_active(step.filter) or fits(step.filter, event))
     ]
-    fitting = [(event, fit) for event, fit in zip(events, steps, strict=True) if fit]
-    timed = [(event.at_ms, min(fit), sum(1 << n for n in fit), fit) for event, fit in fitting]
-    timed.sort(key=lambda one: one[:3])
-    best = 0
-    for first, (start_ms, _, _, fit) in enumerate(timed):
-        if 0 not in fit:
-            continue
-        reached = 1
-        for at_ms, _, _, later in timed[first + 1 :]:
-            if reached in later and at_ms - start_ms <= funnel.window_seconds * 1000:
-                reached += 1
-        best = max(best, reached)
-    return best
 
 
 def keeps(group: model.Group, kind: str, row: Event | Visit) -> bool:

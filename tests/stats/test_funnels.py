@@ -12,6 +12,7 @@ from tests.stats import filter_oracle, history
 from tests.stats.conftest import in_process
 from tests.stats.history import Event, Rows
 from tests.stats.test_dashboard import EVENTS, TWO_DAYS, VIEWS, VISITS, at
+from vemetric.accounts.funnels import STEPS_MAX
 from vemetric.model import filter_text, timespan
 from vemetric.model.filters import EventFilter, PageFilter, Property, Text, TextOperator
 from vemetric.model.funnel import Funnel, Step
@@ -107,6 +108,31 @@ async def test_the_order_within_a_second_counts(asking):
     assert await asking.users(SIGNUP) == (2, 1)
 
 
+async def test_events_of_one_instant_are_taken_as_suits_the_user_best(asking):
+    """They were taken by the lowest step that each fits, so that the page was used up for the first step."""
+    thrice = Funnel("r", "", (page("/"), event("signup"), page("/")))
+    anything = Step("any", "", EventFilter())
+    mixed = Funnel("m", "", (event("signup"), anything, event("buy"), anything))
+    await asking.write(
+        Event(1, NOON - 9), Event(1, NOON), Event(1, NOON, name="signup"),
+        Event(2, NOON), Event(2, NOON), Event(2, NOON, name="signup"),
+        Event(3, NOON), Event(3, NOON, name="signup"),
+        *(Event(4, NOON, name=name) for name in ("buy", "signup", "buy", "x", "x")),
+        *(Event(5, NOON, name="buy") for _ in range(200)), Event(5, NOON, name="signup"),
+    )  # fmt: skip
+    found = await asking.count(thrice, mixed)
+    assert [one.users for one in found] == [(3, 3, 2), (5, 2, 2, 2)]
+
+
+async def test_an_instant_may_hold_a_whole_way(asking):
+    longest = Funnel("w", "", (page("/"), *(page("/", TextOperator.STARTS_WITH) for _ in range(STEPS_MAX - 1))))
+    await asking.write(
+        *(Event(1, NOON) for _ in range(STEPS_MAX)), *(Event(2, NOON, pathname="/a") for _ in range(STEPS_MAX)),
+        Event(3, NOON), *(Event(3, NOON, pathname=f"/{number}") for number in range(STEPS_MAX - 2)),
+    )  # fmt: skip
+    assert await asking.users(longest) == (2,) * (STEPS_MAX - 1) + (1,)
+
+
 async def test_the_window_is_inclusive_and_the_funnels_own(asking):
     """D25: it was fixed, in seconds."""
     await asking.write(
@@ -197,7 +223,7 @@ class Told:
     def _event(self, chance):
         one = Event(
             user=chance.randint(1, 3),
-            at_ms=NOON + chance.choice((0, 0, 1, 2, 999, 1000, 1001, 59_999, 60_000, 60_001, -DAY_MS * 40)),
+            at_ms=NOON + chance.choice((0, 0, 0, 1, 2, 999, 1000, 1001, 59_999, 60_000, 60_001, -DAY_MS * 40)),
             name=chance.choice((history.PAGE_VIEW, history.PAGE_VIEW, "signup", "buy")),
             pathname=chance.choice(("/", "/a", "/b")),
         )
@@ -216,7 +242,7 @@ class Told:
             page("/"), page("/a"), page("/", TextOperator.STARTS_WITH), page("/b", TextOperator.IS_NOT),
             event("signup"), event("buy"), Step("e", "", EventFilter()), Step("p", "", PageFilter()),
         )  # fmt: skip
-        chosen = tuple(chance.choice(steps) for _ in range(chance.randint(1, 5)))
+        chosen = tuple(chance.choice(steps) for _ in range(chance.choice((1, 2, 3, 4, 5, STEPS_MAX))))
         return Funnel(f"f{number}", "", chosen, window_seconds=chance.choice((1, 60, 3600)))
 
 
