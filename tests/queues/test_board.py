@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import pytest
 
 from vemetric.queues.job import KeySet, ListedJob, NewJob, State, Write
@@ -75,7 +76,7 @@ async def test_a_delayed_job_can_be_let_run_at_once(queue, put, claim, clock):
 async def test_a_removed_job_is_done_by_nobody(queue, put, claim):
     await put("a", "b", "c")
     [_, b, _] = await queue.listed("line", State.READY, 9)
-    [gone] = await queue.discard([b.id, b.id, b.id + 12345])
+    [gone] = await queue.discard([b, b, msgspec.structs.replace(b, id=b.id + 12345)])
     assert (gone.id, gone.payload, gone.state) == (b.id, b"b", State.READY)
     assert await queue.look(b.id) is None
     assert await claim() == ["a", "c"]
@@ -86,7 +87,7 @@ async def test_a_removed_job_is_done_by_nobody(queue, put, claim):
 async def test_one_of_many_put_together_is_removed(queue):
     await queue.put(Write(jobs=[NewJob("line", str(number).encode()) for number in range(9)]))
     found = await queue.listed("line", State.READY, 9)
-    assert [job.payload for job in await queue.discard([found[4].id])] == [b"4"]
+    assert [job.payload for job in await queue.discard([found[4]])] == [b"4"]
     [stats] = await queue.stats()
     assert stats.ready == 8
     assert [job.payload for job in await queue.claim("line", 99, 60)] == [b"%d" % n for n in range(9) if n != 4]
@@ -96,7 +97,7 @@ async def test_what_somebody_holds_stays(queue, put, claim, clock):
     await put("a", order_key="lane")
     await claim()
     [held] = await queue.listed("line", State.CLAIMED, 9)
-    assert await queue.discard([held.id]) == []
+    assert await queue.discard([held]) == []
     assert await queue.promote([held.id]) == 0
     await queue.ack([claim.jobs["a"]])
 
@@ -106,7 +107,7 @@ async def test_a_lane_goes_on_without_a_removed_job(queue, put, claim, removed):
     everybody = ["first", "second", "third"]
     await put(*everybody, order_key="lane")
     ids = dict(zip(reversed(everybody), await queue.listed("line", State.READY, 9), strict=True))
-    await queue.discard([ids[removed].id])
+    await queue.discard([ids[removed]])
     left = [name for name in everybody if name != removed]
     [stats] = await queue.stats()
     assert stats.ready == 2
@@ -122,7 +123,7 @@ async def test_a_lane_that_is_held_stays_held(queue, put, claim):
     await put("held", "second", "third", order_key="lane")
     await claim(1)
     second = (await queue.listed("line", State.READY, 9))[1]
-    await queue.discard([second.id])
+    await queue.discard([second])
     assert await claim() == []
     await queue.release([claim.jobs["held"]])
     assert await claim() == ["held", "third"]
@@ -132,7 +133,7 @@ async def test_all_of_a_lane_can_go_in_any_order(queue, put, claim):
     for turn, order in enumerate(itertools.permutations(range(3))):
         await put(*(f"{turn}-{n}" for n in range(3)), order_key="lane")
         found = await queue.listed("line", State.READY, 9)
-        assert len(await queue.discard([found[n].id for n in order])) == 3
+        assert len(await queue.discard([found[n] for n in order])) == 3
         [stats] = await queue.stats()
         assert (stats.ready, stats.delayed, stats.claimed) == (0, 0, 0), order
     await put("a", "b", order_key="lane")
@@ -144,8 +145,8 @@ async def test_what_waited_for_a_removed_job_runs(queue, put, claim):
     await put("waits", after="a")
     await put("goes", after="b")
     goes, waits, _, a = await queue.listed("line", State.READY, 9)
-    assert [job.state for job in await queue.discard([goes.id])] == [State.BLOCKED]
-    await queue.discard([a.id])
+    assert [job.state for job in await queue.discard([goes])] == [State.BLOCKED]
+    await queue.discard([a])
     assert await claim() == ["b", "waits"]
     assert waits.state is State.BLOCKED
 
@@ -157,12 +158,14 @@ async def test_a_line_is_emptied(queue, put, claim, clock):
     await put(*"abc", order_key="lane")
     await put("waits", after="held")
     await put("later", run_at_ms=clock.now_ms() + SECOND_MS)
-    gone = []
-    while some := await queue.discard_some("line", State.READY, 7):
-        assert len(some) <= 7
+    gone, before_id = [], None
+    while some := await queue.listed("line", State.READY, 7, before_id, with_payloads=True):
+        before_id = some[-1].id
+        assert await queue.discard(some) == some
         gone += some
-    assert len({job.id for job in gone}) == 54
-    assert [job.payload for job in await queue.discard_some("line", State.DELAYED, 7)] == [b"later"]
+    assert {job.payload for job in gone} == {*(b"%d" % number for number in range(50)), b"a", b"b", b"c", b"waits"}
+    later = await queue.listed("line", State.DELAYED, 7, with_payloads=True)
+    assert [job.payload for job in await queue.discard(later)] == [b"later"]
     [stats] = await queue.stats()
     assert (stats.ready, stats.delayed, stats.claimed) == (0, 0, 1)
 
@@ -170,7 +173,7 @@ async def test_a_line_is_emptied(queue, put, claim, clock):
 async def test_the_bound_counts_what_is_left(opener, tmp_path, clock):
     async with opener(tmp_path, clock, jobs_max=3) as queue:
         await queue.put(Write(jobs=[NewJob("line", b"x")] * 3, keys=[KeySet("k", b"v")]))
-        await queue.discard_some("line", State.READY, 9)
+        await queue.discard(await queue.listed("line", State.READY, 9))
         await queue.put(Write(jobs=[NewJob("line", b"x")] * 3))
 
 
@@ -183,6 +186,23 @@ async def test_dead_letters_can_be_thrown_away(queue, put, claim):
     assert [letter.id for letter in await queue.dead(None, 9)] == [oldest.id]
     [stats] = await queue.stats()
     assert stats.dead == 1
+
+
+async def test_what_is_removed_is_counted_with_it(queue, put, claim):
+    await put(*"abcd")
+    d, c, b, a = await queue.listed("line", State.READY, 9)
+    await claim(1)
+    await queue.release([claim.jobs["a"]])
+    names = {a.id: "gone:a", b.id: "gone:bc", c.id: "gone:bc"}
+    # One was held since it was looked at, so that nobody can tell what became of it.
+    assert [job.payload for job in await queue.discard([a, b, c, d], names)] == [b"b", b"c", b"d"]
+    assert await queue.counters("gone:") == {"gone:bc": 2}
+    assert await claim() == ["a"]
+    await queue.bury([claim.jobs["a"]], "no")
+    [letter] = await queue.dead("line", 9)
+    for _ in range(2):
+        await queue.discard_dead([letter.id], {letter.id: "gone:a"})
+    assert await queue.counters("gone:") == {"gone:a": 1, "gone:bc": 2}
 
 
 async def test_it_tells_what_it_is_kept_in(queue, put):

@@ -1,7 +1,7 @@
 """The pages of /admin: queues as a job board, dead letters, schedule, letters, the system; by login and by password."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import commands, workers
 from vemetric.mail import letters
 from vemetric.queues import schedule
-from vemetric.queues.job import DeadJob, NewJob, State, Write
+from vemetric.queues.job import DeadJob, ListedJob, NewJob, State, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.schedule import Schedule
 from vemetric.web.routes import ROUTES, Access
@@ -117,6 +117,24 @@ class TestQueues:
         assert await services.queue.listed("event", State.READY, 9) == []
         assert (await commands.run(services, "verify", {}))["difference"] == 0
         assert (await olga.get("/admin/queues/event/empty?state=claimed")).status == 404
+
+    async def test_emptying_a_line_that_is_never_empty_ends(
+        self, site: Site, cast: Cast, olga: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        services, board = site.services, site.services.queue
+        discard = board.discard
+
+        async def discard_while_more_come(jobs: Sequence[ListedJob], counters: Mapping[int, str]) -> list[ListedJob]:
+            await visits.event(services, cast.shop)
+            return await discard(jobs, counters)
+
+        for _ in range(3):
+            await visits.event(services, cast.shop)
+        # A killed process would have done this or nothing: the count is in the same transaction.
+        monkeypatch.setattr(board, "discard", discard_while_more_come)
+        await act(olga, "/admin/queues/event/empty", "ready", "/admin/queues/event/empty?state=ready")
+        told = await commands.run(services, "verify", {})
+        assert (told["accepted"], told["inQueue"], told["erased"], told["difference"]) == (4, 1, 3, 0)
 
     async def test_all_delayed_jobs_can_run_now(self, site: Site, olga: Browser) -> None:
         queue, later_ms = site.services.queue, site.services.clock.now_ms() + 60 * SECOND_MS

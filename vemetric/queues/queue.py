@@ -1,11 +1,15 @@
 """The queue as its users see it. Backends: sqlite.py and redis.py. One contract suite runs over all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from vemetric.model.store_facts import StoreFacts
 from vemetric.queues.job import DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
+
+# No counter is raised.
+NONE: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class Queue(Protocol):
@@ -69,8 +73,10 @@ class Queue(Protocol):
     async def paused(self) -> list[str]:
         """The queues that are paused, by name."""
 
-    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
-        """Jobs that are READY (those BLOCKED included), DELAYED or CLAIMED, newest first, without their payloads."""
+    async def listed(
+        self, queue: str, state: State, limit: int, before_id: int | None = None, *, with_payloads: bool = False
+    ) -> list[ListedJob]:
+        """Jobs that are READY (those BLOCKED included), DELAYED or CLAIMED, newest first."""
 
     async def look(self, id_: int) -> ListedJob | None:
         """A job with its payload, claimed by nobody through that; None if it is done or dead."""
@@ -78,14 +84,13 @@ class Queue(Protocol):
     async def promote(self, ids: Sequence[int]) -> int:
         """Let delayed jobs run now. Returns how many were delayed."""
 
-    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
-        """Remove jobs that nobody holds: nobody will do them, and what waited for them may run. Returns them."""
+    async def discard(self, jobs: Sequence[ListedJob], counters: Mapping[int, str] = NONE) -> list[ListedJob]:
+        """Remove jobs that nobody holds, nor has held since they were seen: nobody will do them, and what waited for
+        them may run. In the same transaction raise the counter that `counters` names for the id of each. Returns them.
+        """
 
-    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
-        """`discard` for some that are READY (those BLOCKED included) or DELAYED; none means that none is left."""
-
-    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
-        """Remove dead letters. Returns the ids of those that there were."""
+    async def discard_dead(self, ids: Sequence[int], counters: Mapping[int, str] = NONE) -> list[int]:
+        """Remove dead letters and count them as `discard` does. Returns the ids of those that there were."""
 
     def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
         """The jobs of a queue that are neither done nor dead, in pages and in no order; nothing is claimed.

@@ -8,7 +8,7 @@ asks, so the machines' clocks must agree to within a few seconds. How jobs are k
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -19,6 +19,7 @@ from vemetric.model.redis_url import RedisUrl
 from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import redis_client, redis_live
 from vemetric.queues.job import CLAIM_BYTES_MAX, DeadJob, Job, ListedJob, LiveJob, QueueStats, State, Write
+from vemetric.queues.queue import NONE
 from vemetric.queues.redis_client import RedisClient
 from vemetric.queues.redis_keys import RedisKeys, packed
 
@@ -160,12 +161,20 @@ class RedisQueue(RedisKeys):
     async def paused(self) -> list[str]:
         return sorted(bytes(name).decode() for name in await self._client.command("SMEMBERS", PAUSED))
 
-    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
+    async def listed(
+        self, queue: str, state: State, limit: int, before_id: int | None = None, *, with_payloads: bool = False
+    ) -> list[ListedJob]:
         before = "+inf" if before_id is None else f"({before_id}"
         found = _listed_jobs(await self._run("listed", queue, state.value, limit, before))
         if state is State.READY:
             found += [job for job in await self._blocked(queue) if before_id is None or job.id < before_id]
-        return sorted(found, key=lambda job: -job.id)[:limit]
+        found = sorted(found, key=lambda job: -job.id)[:limit]
+        if not (with_payloads and found):
+            return found
+        payloads = await self._client.command("HMGET", "payload", *(job.id for job in found))
+        # Those without one were done meanwhile.
+        told = ((job, payload) for job, payload in zip(found, payloads, strict=True) if payload is not None)
+        return [msgspec.structs.replace(job, payload=bytes(payload)) for job, payload in told]
 
     async def _blocked(self, queue: str) -> list[ListedJob]:
         found: dict[int, ListedJob] = {}
@@ -184,15 +193,14 @@ class RedisQueue(RedisKeys):
     async def promote(self, ids: Sequence[int]) -> int:
         return int(await self._run("promote", *ids)) if ids else 0
 
-    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
-        found = await self._run("discard", *ids) if ids else []
+    async def discard(self, jobs: Sequence[ListedJob], counters: Mapping[int, str] = NONE) -> list[ListedJob]:
+        seen = [one for job in jobs for one in (job.id, job.deliveries, counters.get(job.id, ""))]
+        found = await self._run("discard", *seen) if seen else []
         return [_listed_job(*found[at : at + 6]) for at in range(0, len(found), 6)]
 
-    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
-        return await self.discard([job.id for job in await self.listed(queue, state, limit)])
-
-    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
-        return [int(id_) for id_ in await self._run("discard_dead", *ids)] if ids else []
+    async def discard_dead(self, ids: Sequence[int], counters: Mapping[int, str] = NONE) -> list[int]:
+        seen = [one for id_ in ids for one in (id_, counters.get(id_, ""))]
+        return [int(id_) for id_ in await self._run("discard_dead", *seen)] if seen else []
 
     def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
         return redis_live.pages(self._client, queue)

@@ -7,7 +7,8 @@ a thread of their own and never wait for the writer. Figures: docs/decisions/000
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
+from vemetric.queues.queue import NONE
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_writer import Writer
 
@@ -156,28 +158,32 @@ class SqliteQueue:
     async def paused(self) -> list[str]:
         return await self._read(sqlite_jobs.paused)
 
-    async def listed(self, queue: str, state: State, limit: int, before_id: int | None = None) -> list[ListedJob]:
-        return await self._read(
-            partial(sqlite_board.listed, queue=queue, state=state, limit=limit, before_id=before_id)
-        )
+    async def listed(
+        self, queue: str, state: State, limit: int, before_id: int | None = None, *, with_payloads: bool = False
+    ) -> list[ListedJob]:
+        return await self._read(lambda db: sqlite_board.listed(db, queue, state, limit, before_id, with_payloads))
 
     async def look(self, id_: int) -> ListedJob | None:
         return await self._read(partial(sqlite_board.look, id_=id_))
 
     async def promote(self, ids: Sequence[int]) -> int:
-        return await self._by_hand(partial(sqlite_board.promote, ids=ids))
+        return await self._call(lambda writer: writer.by_hand(partial(sqlite_board.promote, ids=ids)), Mode.ALONE)
 
-    async def discard(self, ids: Sequence[int]) -> list[ListedJob]:
-        return await self._by_hand(partial(sqlite_board.discard, ids=ids))
+    async def discard(self, jobs: Sequence[ListedJob], counters: Mapping[int, str] = NONE) -> list[ListedJob]:
+        def run(writer: Writer) -> list[ListedJob]:
+            gone = writer.by_hand(partial(sqlite_board.discard, jobs=jobs))
+            writer.keys.add(Counter(counters[job.id] for job in gone if job.id in counters))
+            return gone
 
-    async def discard_some(self, queue: str, state: State, limit: int) -> list[ListedJob]:
-        return await self._by_hand(partial(sqlite_board.discard_some, queue=queue, state=state, limit=limit))
+        return await self._call(run, Mode.ALONE)
 
-    async def discard_dead(self, ids: Sequence[int]) -> list[int]:
-        return await self._by_hand(partial(sqlite_board.discard_dead, ids=ids))
+    async def discard_dead(self, ids: Sequence[int], counters: Mapping[int, str] = NONE) -> list[int]:
+        def run(writer: Writer) -> list[int]:
+            gone = writer.by_hand(partial(sqlite_board.discard_dead, ids=ids))
+            writer.keys.add(Counter(counters[id_] for id_ in gone if id_ in counters))
+            return gone
 
-    def _by_hand(self, change: Callable[[sqlite3.Connection], tuple[T, int]]) -> "asyncio.Future[T]":
-        return self._call(lambda writer: writer.by_hand(change), Mode.ALONE)
+        return await self._call(run, Mode.ALONE)
 
     def live(self, queue: str) -> AsyncIterator[list[LiveJob]]:
         return sqlite_live.pages(self._read, queue)

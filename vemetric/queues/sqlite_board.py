@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from vemetric.queues import sqlite_bundles
 from vemetric.queues.job import ListedJob, State
 from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, as_json
@@ -23,9 +21,10 @@ _ROWS = f"""
 SELECT {_ROW} FROM job WHERE queue = ? AND state IN (SELECT value FROM json_each(?)) AND id < ?
 ORDER BY id DESC LIMIT ?
 """  # noqa: S608 - text of ours
+_ROWS_WITH_PAYLOADS = _ROWS.replace(_ROW, f"{_ROW}, payload")
 _ROW_WITH_PAYLOAD = f"SELECT {_ROW}, payload FROM job WHERE id = ?"  # noqa: S608
 _BUNDLES = """
-SELECT id, place, jobs, put_at_ms, deliveries, lease_until_ms FROM bundle
+SELECT id, place, jobs, put_at_ms, deliveries, lease_until_ms, {body} FROM bundle
 WHERE queue = ? AND state = ? AND id <= ? ORDER BY id DESC LIMIT ?
 """
 _BUNDLE = """
@@ -39,25 +38,29 @@ UPDATE job SET run_at_ms = 0, state = CASE
 WHERE id IN (SELECT value FROM json_each(?)) AND state = 2
 RETURNING id
 """
-_SOME = """
-SELECT id FROM job WHERE queue = ?1 AND state IN (SELECT value FROM json_each(?2)) ORDER BY id LIMIT ?3
-"""
 _DELETE = "DELETE FROM job WHERE id = ?"
-_SOME_BUNDLES = "SELECT id FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?"
 
 
-def listed(db: sqlite3.Connection, queue: str, state: State, limit: int, before_id: int | None) -> list[ListedJob]:
-    """Jobs of a state, the newest first, without their payloads."""
+def listed(
+    db: sqlite3.Connection, queue: str, state: State, limit: int, before_id: int | None, with_payloads: bool = False
+) -> list[ListedJob]:
+    """Jobs of a state, the newest first."""
     before = ID_LAST if before_id is None else before_id
-    of_rows = [_listed(row) for row in db.execute(_ROWS, (queue, as_json(_STATES[state]), before, limit)).fetchall()]
+    rows = db.execute(_ROWS_WITH_PAYLOADS if with_payloads else _ROWS, (queue, as_json(_STATES[state]), before, limit))
+    of_rows = [_listed(row) for row in rows.fetchall()]
     of_bundles: list[ListedJob] = []
     if state is not State.DELAYED:
         number = 0 if state is State.READY else 1
-        found = db.execute(_BUNDLES, (queue, number, before // JOB_IDS_PER_ROW, limit)).fetchall()
-        for bundle, place, jobs, put_at_ms, deliveries, lease_until_ms in found:
+        found = db.execute(
+            _BUNDLES.format(body="body" if with_payloads else "NULL"),
+            (queue, number, before // JOB_IDS_PER_ROW, limit),
+        )
+        for bundle, place, jobs, put_at_ms, deliveries, lease_until_ms, body in found.fetchall():
             first = bundle * JOB_IDS_PER_ROW + place
+            payloads = sqlite_bundles.payloads_of(body) if with_payloads else [b""] * jobs
             for id_ in reversed(range(first, min(first + jobs, before))):
-                of_bundles.append(_bundled(id_, queue, number, put_at_ms, deliveries, lease_until_ms))
+                told = (put_at_ms, deliveries, lease_until_ms, payloads[id_ - first])
+                of_bundles.append(_bundled(id_, queue, number, *told))
             if len(of_bundles) >= limit:
                 break
     return sorted(of_rows + of_bundles, key=lambda job: -job.id)[:limit]
@@ -67,7 +70,7 @@ def look(db: sqlite3.Connection, id_: int) -> ListedJob | None:
     """A job with its payload; None if it is done or dead."""
     row = db.execute(_ROW_WITH_PAYLOAD, (id_,)).fetchone()
     if row is not None:
-        return msgspec.structs.replace(_listed(row[:-1]), payload=row[-1])
+        return _listed(row)
     bundle = db.execute(_BUNDLE, (id_ // JOB_IDS_PER_ROW,)).fetchone()
     if bundle is None:
         return None
@@ -75,8 +78,8 @@ def look(db: sqlite3.Connection, id_: int) -> ListedJob | None:
     index = id_ % JOB_IDS_PER_ROW - place
     if not 0 <= index < jobs:
         return None
-    job = _bundled(id_, queue, state, put_at_ms, deliveries, lease_until_ms)
-    return msgspec.structs.replace(job, payload=sqlite_bundles.payloads_of(body)[index])
+    payload = sqlite_bundles.payloads_of(body)[index]
+    return _bundled(id_, queue, state, put_at_ms, deliveries, lease_until_ms, payload)
 
 
 def promote(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
@@ -86,29 +89,18 @@ def promote(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[int, int]:
     return len(db.execute(_PROMOTE, (as_json(ids),)).fetchall()), 0
 
 
-def discard(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[ListedJob], int]:
-    """Delete jobs that nobody holds, and return them with their payloads, as they were."""
+def discard(db: sqlite3.Connection, jobs: Sequence[ListedJob]) -> tuple[list[ListedJob], int]:
+    """Delete jobs that nobody holds, nor has held since they were seen; return them as they were."""
     found = []
-    for id_ in ids:
-        job = look(db, id_)
-        if job is None or job.state is State.CLAIMED:
+    for seen in jobs:
+        job = look(db, seen.id)
+        if job is None or job.state is State.CLAIMED or job.deliveries != seen.deliveries:
             continue
-        if db.execute(_DELETE, (id_,)).rowcount == 0:
-            sqlite_bundles.take_apart(db, id_ // JOB_IDS_PER_ROW)
-            db.execute(_DELETE, (id_,))
+        if db.execute(_DELETE, (job.id,)).rowcount == 0:
+            sqlite_bundles.take_apart(db, job.id // JOB_IDS_PER_ROW)
+            db.execute(_DELETE, (job.id,))
         found.append(job)
     return found, len(found)
-
-
-def discard_some(db: sqlite3.Connection, queue: str, state: State, limit: int) -> tuple[list[ListedJob], int]:
-    """`discard` for some of a state; none means that none is left."""
-    ids = [id_ for (id_,) in db.execute(_SOME, (queue, as_json(_STATES[state]), limit))]
-    if state is State.READY:
-        for (bundle,) in db.execute(_SOME_BUNDLES, (queue, limit)).fetchall():
-            if len(ids) >= limit:
-                break
-            ids += sqlite_bundles.take_apart(db, bundle)
-    return discard(db, ids[:limit])
 
 
 def discard_dead(db: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[int], int]:
@@ -123,7 +115,15 @@ def _listed(row: Sequence[Any]) -> ListedJob:
     return ListedJob(*values)
 
 
-def _bundled(id_: int, queue: str, state: int, put_at_ms: int, deliveries: int, lease_until_ms: int) -> ListedJob:
+def _bundled(
+    id_: int, queue: str, state: int, put_at_ms: int, deliveries: int, lease_until_ms: int, payload: bytes
+) -> ListedJob:
     return ListedJob(
-        id_, queue, _SHOWN[state], put_at_ms=put_at_ms, deliveries=deliveries, lease_until_ms=lease_until_ms
+        id_,
+        queue,
+        _SHOWN[state],
+        put_at_ms=put_at_ms,
+        deliveries=deliveries,
+        lease_until_ms=lease_until_ms,
+        payload=payload,
     )

@@ -33,9 +33,8 @@ async def change(request: web.Request) -> web.Response:
         case "promote":
             is_done, said = await services.queue.promote([job.id]) > 0, "promoted"
         case "remove":
-            removed = await services.queue.discard([job.id])
-            await payloads.count_removed(services, removed)
-            is_done, said = bool(removed), "removed"
+            counters = await payloads.counters_of(services, [job])
+            is_done, said = bool(await services.queue.discard([job], counters)), "removed"
         case _:
             raise errors.Invalid("There is nothing like that to do.")
     return render.redirect(f"/admin/queues/{job.queue}?state={job.state}&said={said if is_done else 'unmoved'}")
@@ -55,9 +54,8 @@ async def change_dead(request: web.Request) -> web.Response:
         case "retry":
             is_done, said = await services.queue.revive([letter.id]) > 0, "retried"
         case "remove":
-            is_done, said = bool(await services.queue.discard_dead([letter.id])), "removed"
-            if is_done:
-                await payloads.count_removed(services, [letter])
+            counters = await payloads.counters_of(services, [letter])
+            is_done, said = bool(await services.queue.discard_dead([letter.id], counters)), "removed"
         case _:
             raise errors.Invalid("There is nothing like that to do.")
     return render.redirect(f"/admin/queues/{letter.queue}?state=dead&said={said if is_done else 'unmoved'}")

@@ -1,14 +1,11 @@
 """A job's data as people read it: by its queue the names of what it holds, else what can be told of the bytes."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from vemetric import errors
 from vemetric.accounts import errands
 from vemetric.ingest import accounted, jobs
 from vemetric.model import canary, erasure
@@ -53,28 +50,20 @@ def _plain(value: Any) -> Any:
     return value
 
 
-async def count_removed(services: Services, removed: Sequence[ListedJob | DeadJob]) -> None:
-    """Count the accepted events among what was removed by hand as erased, so that verify misses nothing.
+async def counters_of(services: Services, jobs_seen: Sequence[ListedJob | DeadJob]) -> dict[int, str]:
+    """By the id of each job that is an accepted event what to raise when it is removed by hand: it counts as erased.
 
-    An event that a delivery has stored before is where it belongs, though its job is gone.
+    One that verify accounts for already needs nothing. Raises StoreError where the store cannot tell.
     """
     now_ms = services.clock.now_ms()
-    events = [(job, event) for job in removed if (event := _event_of(job)) and event.project_id != canary.PROJECT_ID]
-    stored = await _stored(services, [event for job, event in events if job.deliveries])
-    gone = Counter(
-        jobs.erased_counter(event.project_id, now_ms)
-        for _, event in events
-        if (event.project_id, event.event_id) not in stored
-    )
-    if gone:
-        await services.keys.add(dict(gone))
-
-
-async def _stored(services: Services, events: Sequence[jobs.EventJob]) -> set[tuple[int, str]]:
-    """Those that are stored; none while the store cannot tell, as the jobs are gone already."""
-    with suppress(errors.StoreError):
-        return await accounted.among(services.engine, services.keys, events)
-    return set()
+    events = [(job, event) for job in jobs_seen if (event := _event_of(job)) and event.project_id != canary.PROJECT_ID]
+    again = [event for job, event in events if job.deliveries]
+    known = await accounted.among(services.engine, services.keys, again)
+    return {
+        job.id: jobs.erased_counter(event.project_id, now_ms)
+        for job, event in events
+        if (event.project_id, event.event_id) not in known
+    }
 
 
 def _event_of(job: ListedJob | DeadJob) -> jobs.EventJob | None:

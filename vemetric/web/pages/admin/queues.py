@@ -11,6 +11,7 @@ from vemetric.model import report
 from vemetric.model.report import Rate, Report
 from vemetric.queues.job import QueueStats, State
 from vemetric.queues.queue import Queue
+from vemetric.services import Services
 from vemetric.web import context, forms, render
 from vemetric.web.pages.admin import frame, payloads
 
@@ -128,17 +129,35 @@ async def ask_to_empty(request: web.Request) -> web.Response:
 
 
 async def empty(request: web.Request) -> web.Response:
-    """POST: remove all jobs of a state that nobody works on."""
+    """POST: remove all jobs of a state that nobody works on, of those that stand there now."""
     services, line = context.of(request).services, await _line(request)
     name, state = line.stats.queue, _emptied((await forms.read(request, Change)).action)
     if state == DEAD:
-        while letters := await services.queue.dead(name, STEP_JOBS_MAX):
-            gone = set(await services.queue.discard_dead([letter.id for letter in letters]))
-            await payloads.count_removed(services, [letter for letter in letters if letter.id in gone])
+        await _empty_dead(services, name)
     else:
-        while jobs := await services.queue.discard_some(name, State(state), STEP_JOBS_MAX):
-            await payloads.count_removed(services, jobs)
+        newest = await services.queue.listed(name, State(state), 1)
+        # Again, because of very many not all are listed at once. What comes meanwhile is newer and stays.
+        while newest and await _empty_once(services, name, State(state), newest[0].id + 1):
+            pass
     return render.redirect(f"/admin/queues/{name}?state={state}&said=removed")
+
+
+async def _empty_dead(services: Services, name: str) -> None:
+    before_id = None
+    while letters := await services.queue.dead(name, STEP_JOBS_MAX, before_id):
+        before_id = letters[-1].id
+        counters = await payloads.counters_of(services, letters)
+        await services.queue.discard_dead([letter.id for letter in letters], counters)
+
+
+async def _empty_once(services: Services, name: str, state: State, before_id: int) -> int:
+    """Remove the jobs of a state before that one, the newest first; returns how many these were."""
+    removed = 0
+    while jobs := await services.queue.listed(name, state, STEP_JOBS_MAX, before_id, with_payloads=True):
+        before_id = jobs[-1].id
+        counters = await payloads.counters_of(services, jobs)
+        removed += len(await services.queue.discard(jobs, counters))
+    return removed
 
 
 async def retry_all(request: web.Request, queue: str | None) -> None:
