@@ -6,6 +6,7 @@ is sent twice, goes to the HTTP library, which reads it with all the care that t
 
 import asyncio
 import re
+import socket
 import time
 from email.utils import formatdate
 from functools import cache
@@ -19,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from vemetric.web.ask import Answer, Ask, Headers, kept_name, latin1_text
 from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, Hub, UnderWay
+from vemetric.web.leaving import Leaving
 
 PLAIN_PATHS = (EVENT_PATH, LEAVE_PATH)
 # The HTTP library's own bound of a header line is larger; such heads are its business.
@@ -69,9 +71,10 @@ _fields: dict[bytes, Field] = {}
 class HubProtocol(RequestHandler):
     """A connection of the HTTP library that answers plain hits itself whenever the library is not at work on it."""
 
-    def __init__(self, manager: web.Server, hub: Hub, **settings: Any) -> None:
+    def __init__(self, manager: web.Server, hub: Hub, leaving: Leaving, **settings: Any) -> None:
         super().__init__(manager, **settings)
         self._hub = hub
+        self._leaving = leaving
         self._lines = request_lines(hub.base_path)
         self._line_bytes = len(next(iter(self._lines)))
         self._scheme = "http"
@@ -159,7 +162,13 @@ class HubProtocol(RequestHandler):
             self._go_on()
 
     def _send(self, answer: Answer) -> None:
-        if self.transport is not None:
+        if self.transport is None:
+            return
+        if self._leaving.has_begun:
+            self.transport.write(last(answer))
+            self.close()
+            self.transport.close()
+        else:
             self.transport.write(written(answer))
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
@@ -181,11 +190,23 @@ class HubProtocol(RequestHandler):
 
 
 class HubSite(web.TCPSite):
-    """A listener whose connections take the hub's short way."""
+    """A listener whose connections take the hub's short way: at an address, or at a socket that listens already."""
 
-    def __init__(self, runner: web.BaseRunner, hub: Hub, host: str | None, port: int, **settings: Any) -> None:
+    def __init__(
+        self,
+        runner: web.BaseRunner,
+        hub: Hub,
+        host: str | None,
+        port: int,
+        *,
+        sock: socket.socket | None = None,
+        leaving: Leaving | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(runner, host, port, **settings)
         self._hub = hub
+        self._sock = sock
+        self._leaving = leaving or Leaving()
 
     async def start(self) -> None:
         """Listen, as the class above does, with our protocol for each connection."""
@@ -193,10 +214,10 @@ class HubSite(web.TCPSite):
         server, loop = self._runner.server, asyncio.get_running_loop()
         if server is None:
             raise RuntimeError("the runner is not set up")
+        where: dict[str, Any] = {"host": self._host, "port": self._port} if self._sock is None else {"sock": self._sock}
         self._server = await loop.create_server(
-            lambda: HubProtocol(server, self._hub, loop=loop, **server._kwargs),
-            self._host,
-            self._port,
+            lambda: HubProtocol(server, self._hub, self._leaving, loop=loop, **server._kwargs),
+            **where,
             ssl=self._ssl_context,
             backlog=self._backlog,
         )
@@ -265,6 +286,12 @@ def written(answer: Answer) -> bytes:
         answer.wire = ("\r\n".join(lines) + "\r\n\r\n").encode() + answer.body
         answer.wire_second = second
     return answer.wire
+
+
+def last(answer: Answer) -> bytes:
+    """An answer after which the connection ends."""
+    head, end, body = written(answer).partition(b"\r\n\r\n")
+    return head + b"\r\nConnection: close" + end + body
 
 
 def ends_a_request(data: bytes) -> bool:

@@ -1,0 +1,47 @@
+"""What systemd does for a service with a socket unit, small enough for a test: holds a socket all the time, starts the
+process with it, and on SIGHUP ends that process and starts it again.
+
+    python socket_parent.py <port> <name> <command> ...
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+# The child's first steps: only there its own process id is known, and the descriptor can be put in its place.
+HAND_OVER = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES=sys.argv[2])
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+def main(port: str, name: str, *command: str) -> int:
+    listening = socket.create_server(("127.0.0.1", int(port)), backlog=4096)
+    asked = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    while True:
+        child = start(listening, name, command)
+        number = signal.sigwait(asked)
+        if number != signal.SIGCHLD:
+            child.send_signal(signal.SIGTERM)
+        code = child.wait()
+        if number != signal.SIGHUP or code:
+            return code
+        # That of the child which has just ended.
+        signal.sigtimedwait([signal.SIGCHLD], 1)
+
+
+def start(listening: socket.socket, name: str, command: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+    # 10 and more, so that putting it in place closes nothing else.
+    handed = os.dup2(listening.fileno(), 10)
+    starter = [sys.executable, "-c", HAND_OVER, str(handed), name, *command]
+    return subprocess.Popen(starter, pass_fds=[handed])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
