@@ -116,8 +116,11 @@ async def test_two_events_of_one_user_in_one_millisecond_stay_two(
 async def test_a_lost_lease_stops_before_the_insert(
     sink: Sink, store: Engine, project_id: int, an_event: EventMaker
 ) -> None:
+    async def holds() -> bool:
+        return False
+
     with pytest.raises(errors.LeaseLost):
-        await sink.insert_events([an_event()], may_insert=lambda: False)
+        await sink.insert_events([an_event()], may_insert=holds)
     assert await stored_rows(store, project_id) == []
 
 
@@ -127,7 +130,7 @@ async def test_the_lease_is_asked_after_the_wait_for_other_inserts(
     moments: list[str] = []
     sink = Sink(store, moments.append)
 
-    def holds() -> bool:
+    async def holds() -> bool:
         moments.append("asked")
         return True
 

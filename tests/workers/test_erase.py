@@ -1,6 +1,7 @@
 """Deleting a project and erasing a user take their rows from the analytics store, and nobody else's."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -10,6 +11,7 @@ from vemetric import services as opening
 from vemetric.accounts import projects, removal
 from vemetric.clickhouse import eraser
 from vemetric.clickhouse.engine import Engine
+from vemetric.clickhouse.sink import KnownUser, UserKey
 from vemetric.clock import FrozenClock
 from vemetric.database import erasures, identities
 from vemetric.ingest import erased, jobs
@@ -359,9 +361,41 @@ async def test_who_is_named_while_erased_leaves_no_name(services_at_noon: Servic
     assert await services.identities.by_identifier(project.id, "kim") is None
 
 
+@pytest.mark.parametrize("is_erased_meanwhile", [False, True])
+async def test_where_others_erase_too_a_slow_look_up_asks_again_before_it_stores(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, is_erased_meanwhile: bool
+) -> None:
+    """It gave the batch up, which came again, and took as long again."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    await visits.event(services, project)
+    user_id = user_of(services, project, visits.sender(project))
+    claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
+    handler = workers.handlers(services)[jobs.EVENT_QUEUE]
+    lease = Lease(clock, claimed[0].lease_until_ms)
+    monkeypatch.setattr(services.erased, "_exclusive", False)
+    look_up = services.sink.users
+
+    async def look_up_slowly(keys: Iterable[UserKey]) -> dict[UserKey, KnownUser]:
+        services.erased._asked_at -= erased.ASKED_SECONDS_MAX
+        if is_erased_meanwhile:
+            async with services.database.begin() as connection:
+                await erasures.mark(connection, [erasures.Erased(project.id, user_id, clock.now_ms() + 1)])
+        return await look_up(keys)
+
+    monkeypatch.setattr(services.sink, "users", look_up_slowly)
+    if is_erased_meanwhile:
+        with pytest.raises(errors.LeaseLost):
+            await handler(claimed, lease)
+    write = await handler(claimed, lease)
+    await services.queue.ack(claimed, write)
+    assert await verified(services) == ((1, 0, 0, 0, 1, 0) if is_erased_meanwhile else (1, 1, 0, 0, 0, 0))
+
+
 async def test_where_others_erase_too_nothing_is_stored_long_after_the_question(
     services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The question itself takes too long: a database as slow as that is away."""
     services = services_at_noon
     project = await visits.a_project(services)
     await visits.event(services, project)

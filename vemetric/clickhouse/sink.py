@@ -1,7 +1,7 @@
 """The only writer of analytics rows, and the look-ups its callers need to write each row once. Used by workers/."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -96,7 +96,7 @@ def _nothing(moment: str) -> None:
     """The probe of a sink that nobody watches."""
 
 
-def _always() -> bool:
+async def _always() -> bool:
     return True
 
 
@@ -117,7 +117,7 @@ class Sink:
         rows: Sequence[Row],
         *,
         redelivered: Collection[str] = frozenset(),
-        may_insert: Callable[[], bool] = _always,
+        may_insert: Callable[[], Awaitable[bool]] = _always,
     ) -> int:
         """Store each event once and return how many of these rows were missing.
 
@@ -193,7 +193,9 @@ class Sink:
                     current[key] = row
         return current
 
-    async def insert_sessions(self, rows: Sequence[SessionRow], *, may_insert: Callable[[], bool] = _always) -> None:
+    async def insert_sessions(
+        self, rows: Sequence[SessionRow], *, may_insert: Callable[[], Awaitable[bool]] = _always
+    ) -> None:
         """Write sessions; of each, the row with the highest version counts. Writing one twice changes nothing."""
         await self._insert("session", row_columns.SESSION_COLUMNS, [row.to_tuple() for row in rows], may_insert)
 
@@ -211,7 +213,7 @@ class Sink:
             known.update({DeviceKey(*values) for values in found}.intersection(chunk))
         return known
 
-    async def insert_devices(self, rows: Sequence[Row], *, may_insert: Callable[[], bool] = _always) -> None:
+    async def insert_devices(self, rows: Sequence[Row], *, may_insert: Callable[[], Awaitable[bool]] = _always) -> None:
         """Write devices, in the order of DEVICE_COLUMNS. A device written twice is one device."""
         await self._insert("device", row_columns.DEVICE_COLUMNS, rows, may_insert)
 
@@ -233,16 +235,18 @@ class Sink:
                     )
         return known
 
-    async def insert_users(self, rows: Sequence[UserRow], *, may_insert: Callable[[], bool] = _always) -> None:
+    async def insert_users(
+        self, rows: Sequence[UserRow], *, may_insert: Callable[[], Awaitable[bool]] = _always
+    ) -> None:
         """Write users; of each, the row with the highest version counts."""
         await self._insert("user", USER_COLUMNS, [row.to_tuple() for row in rows], may_insert)
 
     async def _insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], bool]
+        self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], Awaitable[bool]]
     ) -> None:
         for chunk in _chunks(rows, INSERT_ROWS_MAX):
             async with self._turn:
-                if not may_insert():
+                if not await may_insert():
                     raise errors.LeaseLost
                 self._probe("before-insert")
                 await self._engine.insert(table, columns, chunk)

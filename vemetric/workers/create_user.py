@@ -3,7 +3,7 @@
 The job is the durable fact: whatever of both is missing is written. Who is known already is adopted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from vemetric.clickhouse import users
@@ -17,7 +17,8 @@ from vemetric.model import geo, ids
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import standing_users, update_user, user_rows
+from vemetric.workers import holding, standing_users, update_user, user_rows
+from vemetric.workers.holding import Question
 
 # One transaction of the relational store writes so many identities; pages wait for it.
 IDENTITIES_PER_WRITE_MAX = 500
@@ -48,12 +49,17 @@ class CreateUserWorker:
         """Write identities, then the rows that are missing; merges of users that turned out to be known follow."""
         asked = [jobs.decode_create(job.payload) for job in claimed]
         settled: list[Settled] = []
+
+        async def ask() -> set[int]:
+            return await self._services.erased.ask((job.project_id, job.user_id, job.created_ms) for job in asked)
+
         async with self._services.erased.turn:
-            wanted = await self._wanted(asked)
+            erased = await ask()
+            wanted = await self._wanted(asked, erased)
             for start in range(0, len(wanted), IDENTITIES_PER_WRITE_MAX):
                 settled += await self._identified(wanted[start : start + IDENTITIES_PER_WRITE_MAX])
             self._services.probe("create-user:identified")
-            await self._insert_missing(settled, lease)
+            await self._insert_missing(settled, holding.may_insert(self._services, lease, ask, erased))
             # In the turn too: once somebody is erased, no claim names that user again.
             await self._settle(settled)
         said = await self._said_before(settled)
@@ -65,12 +71,11 @@ class CreateUserWorker:
         if sets:
             await self._services.keys.set(sets)
 
-    async def _wanted(self, asked: Sequence[CreateUserJob]) -> list[CreateUserJob]:
+    async def _wanted(self, asked: Sequence[CreateUserJob], erased: Collection[int]) -> list[CreateUserJob]:
         """What was not erased; and the name of who was, and has come back while the job waited.
 
         The job of the second time was not put, as the first one's key was still taken; only its claim was.
         """
-        erased = await self._services.erased.ask((job.project_id, job.user_id, job.created_ms) for job in asked)
         now_ms = self._services.clock.now_ms()
         wanted = [job for position, job in enumerate(asked) if position not in erased]
         for project_id, user_id in sorted({(asked[at].project_id, asked[at].user_id) for at in erased}):
@@ -85,7 +90,7 @@ class CreateUserWorker:
             existing = await projects.existing(connection, {job.project_id for job in wanted})
             return [await _identity(connection, job) for job in wanted if job.project_id in existing]
 
-    async def _insert_missing(self, settled: Sequence[Settled], lease: Lease) -> None:
+    async def _insert_missing(self, settled: Sequence[Settled], holds: Question) -> None:
         by_key = {each.key: each for each in reversed(settled)}
         stored = await standing_users.rows(self._services, by_key)
         missing = [key for key in by_key if key not in stored or stored[key].deleted]
@@ -101,12 +106,7 @@ class CreateUserWorker:
             )
             for key in missing
         ]
-        await self._services.sink.insert_users(
-            rows,
-            may_insert=lambda: (
-                lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
-            ),
-        )
+        await self._services.sink.insert_users(rows, may_insert=holds)
 
     async def _said_before(self, settled: Sequence[Settled]) -> list[NewJob]:
         """What was said of those who are made now, while nobody knew them, is applied in the lane of their updates."""

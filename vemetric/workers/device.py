@@ -10,7 +10,7 @@ from vemetric.ingest.jobs import SeenDevice
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import apart
+from vemetric.workers import apart, holding
 
 
 class DeviceWorker:
@@ -25,18 +25,17 @@ class DeviceWorker:
         known = await self._services.sink.known_devices(devices)
         unknown = [device for key, device in devices.items() if key not in known]
 
-        async def write(some: Sequence[SeenDevice]) -> None:
-            await self._services.sink.insert_devices(
-                [row_of(device) for device in some],
-                may_insert=lambda: (
-                    lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
-                ),
-            )
-
-        async with self._services.erased.turn:
-            erased = await self._services.erased.ask(
+        async def ask() -> set[int]:
+            return await self._services.erased.ask(
                 (device.project_id, device.user_id, device.created_ms) for device in unknown
             )
+
+        async def write(some: Sequence[SeenDevice]) -> None:
+            await self._services.sink.insert_devices([row_of(device) for device in some], may_insert=holds)
+
+        async with self._services.erased.turn:
+            erased = await ask()
+            holds = holding.may_insert(self._services, lease, ask, erased)
             new = [device for position, device in enumerate(unknown) if position not in erased]
             refused = await apart.insert(write, new, may_part=len(claimed) == 1)
         merges = await self._services.merged.again(

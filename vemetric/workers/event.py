@@ -1,7 +1,7 @@
 """The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from vemetric.clickhouse.rows import EVENT_ID
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, UserKey
@@ -11,12 +11,16 @@ from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import event_rows, slices
+from vemetric.workers import event_rows, holding, slices
 from vemetric.workers.device import key_of
+from vemetric.workers.holding import Question
 
 SEEN_DEVICES_MAX = 50_000
 PARTS_PER_JOB_MAX = 500
 PART_BYTES_PER_JOB_MAX = 1_048_576
+
+# A counter's name, of a project in an hour.
+CounterOf = Callable[[int, int], str]
 
 
 class EventWorker:
@@ -31,37 +35,41 @@ class EventWorker:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads = [jobs.decode_event(job.payload) async for job in slices.each(claimed)]
         times = [(payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in payloads]
+
+        async def ask() -> Mapping[int, CounterOf]:
+            return await self._gone(times)
+
         async with self._services.erased.turn:
-            erased = await self._services.erased.ask(times)
-            old = await expired.among(self._services.keys, self._services.clock, ((one[0], one[2]) for one in times))
-            kept = [position for position in range(len(payloads)) if position not in erased | old]
-            write = await self._store([claimed[at] for at in kept], [payloads[at] for at in kept], lease)
+            gone = await ask()
+            kept = [position for position in range(len(payloads)) if position not in gone]
+            holds = holding.may_insert(self._services, lease, ask, gone)
+            write = await self._store([claimed[at] for at in kept], [payloads[at] for at in kept], holds)
         write.counters = await self._count_dropped(
-            [
-                (claimed[at], payload, at in erased)
-                for at in erased | old
-                if isinstance(payload := payloads[at], EventJob)
-            ]
+            [(claimed[at], payload, gone[at]) for at in gone if isinstance(payload := payloads[at], EventJob)]
         )
         return write
 
-    async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob, bool]]) -> dict[str, int]:
-        """By what became of them: erased, or else expired. One that an earlier delivery stored goes with its row."""
+    async def _gone(self, times: Sequence[tuple[int, int, int]]) -> Mapping[int, CounterOf]:
+        """What is not to be stored any more, by position, and which counter says so. times: (project, user, ms)."""
+        services = self._services
+        erased = await services.erased.ask(times)
+        old = await expired.among(services.keys, services.clock, ((one[0], one[2]) for one in times))
+        return dict.fromkeys(old, jobs.expired_counter) | dict.fromkeys(erased, jobs.erased_counter)
+
+    async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob, CounterOf]]) -> dict[str, int]:
+        """By the counters of each. One that an earlier delivery stored is counted with its row."""
         services, now_ms = self._services, self._services.clock.now_ms()
         again = [event for job, event, _ in dropped if job.deliveries > 1]
         known = await accounted.among(services.engine, services.keys, again)
         return dict(
             Counter(
-                (jobs.erased_counter if is_erased else jobs.expired_counter)(event.project_id, now_ms)
-                for _, event, is_erased in dropped
+                counter(event.project_id, now_ms)
+                for _, event, counter in dropped
                 if (event.project_id, event.event_id) not in known
             )
         )
 
-    def _may_insert(self, lease: Lease) -> bool:
-        return lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
-
-    async def _store(self, claimed: Sequence[Job], payloads: Sequence[EventJob | LeaveJob], lease: Lease) -> Write:
+    async def _store(self, claimed: Sequence[Job], payloads: Sequence[EventJob | LeaveJob], holds: Question) -> Write:
         of_events = [
             (job, payload) for job, payload in zip(claimed, payloads, strict=True) if isinstance(payload, EventJob)
         ]
@@ -76,7 +84,7 @@ class EventWorker:
         await self._services.sink.insert_events(
             [each.row for each in enriched],
             redelivered=redelivered,
-            may_insert=lambda: self._may_insert(lease),
+            may_insert=holds,
         )
         sourceless = await self._sourceless(events, users)
         await slices.pause()

@@ -198,7 +198,10 @@ class MergeUserWorker:
         return await self._store.sessions_with_events(project_id, [user_id], session_ids)
 
     async def _insert_sessions(self, rows: Sequence[SessionRow]) -> None:
-        await self._services.sink.insert_sessions(rows, may_insert=self._is_ours)
+        await self._services.sink.insert_sessions(rows, may_insert=self._may_insert)
+
+    async def _may_insert(self) -> bool:
+        return self._is_ours()
 
     def _is_ours(self) -> bool:
         seconds = max(self._services.config.engine_insert_seconds, 0)

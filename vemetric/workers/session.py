@@ -11,7 +11,7 @@ from vemetric.ingest.jobs import SessionPart
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import apart, session_rows, slices
+from vemetric.workers import apart, holding, session_rows, slices
 
 REMEMBERED_ROWS_MAX = 20_000
 
@@ -66,7 +66,7 @@ class SessionWorker:
         async def write(some: Sequence[tuple[SessionKey, SessionRow]]) -> None:
             await self._services.sink.insert_sessions(
                 [row for _, row in some],
-                may_insert=lambda: lease.still_held(self._services.config.engine_insert_seconds),
+                may_insert=holding.still_held(self._services, lease),
             )
 
         return {key for key, _ in await apart.insert(write, list(changed.items()), may_part=may_part)}

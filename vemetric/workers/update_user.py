@@ -15,7 +15,8 @@ from vemetric.ingest.jobs import UpdateUserJob
 from vemetric.queues.job import Job, KeySet, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
-from vemetric.workers import standing_users, user_rows
+from vemetric.workers import holding, standing_users, user_rows
+from vemetric.workers.holding import Question
 
 # Of one visitor: what is more is forgotten. A visitor without cookies is the same for a day.
 KEPT_BYTES_MAX = 16_384
@@ -33,12 +34,18 @@ class UpdateUserWorker:
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Change the rows; the returned write passes on, or keeps, what is said of users without one."""
         updates = [jobs.decode_update(job.payload) for job in claimed]
-        async with self._services.erased.turn:
-            asked = ((update.project_id, update.user_id, update.updated_ms) for update in updates)
-            erased = await self._services.erased.ask(asked)
-            return await self._done([each for at, each in enumerate(updates) if at not in erased], lease)
 
-    async def _done(self, updates: Sequence[UpdateUserJob], lease: Lease) -> Write:
+        async def ask() -> set[int]:
+            return await self._services.erased.ask(
+                (update.project_id, update.user_id, update.updated_ms) for update in updates
+            )
+
+        async with self._services.erased.turn:
+            erased = await ask()
+            holds = holding.may_insert(self._services, lease, ask, erased)
+            return await self._done([each for at, each in enumerate(updates) if at not in erased], holds)
+
+    async def _done(self, updates: Sequence[UpdateUserJob], holds: Question) -> Write:
         said: dict[UserKey, list[UpdateUserJob]] = {}
         for update in updates:
             said.setdefault(UserKey(update.project_id, update.user_id), []).append(update)
@@ -49,12 +56,7 @@ class UpdateUserWorker:
             row = await self._do(rows.get(key), kept.get(key, []), of_user, write)
             if row is not None:
                 changed.append(row)
-        await self._services.sink.insert_users(
-            changed,
-            may_insert=lambda: (
-                lease.still_held(self._services.config.engine_insert_seconds) and self._services.erased.may_store()
-            ),
-        )
+        await self._services.sink.insert_users(changed, may_insert=holds)
         write.jobs += await self._made_meanwhile([key for key in said if key not in rows], write)
         return write
 
