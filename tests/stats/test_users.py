@@ -110,6 +110,21 @@ async def test_users_of_the_same_moment_are_paged_by_id(engine: Engine, project:
     assert [user.id for user in (*first.users, *rest.users)] == [7, 8, 9]
 
 
+async def test_users_of_long_names_are_paged_too(engine: Engine, project: Project) -> None:
+    """Where a page ends is told by the beginning of a name, then by the id: the whole may be longer than an address."""
+    for user in (7, 8, 9):
+        await know(engine, project, user, f"{user}", KNOWN_MS, displayName="Ä" * 5_000 + str(-user))
+    await write(engine, project, *(Event(user, NOW_MS - 5) for user in (7, 8, 9)))
+    for is_descending in (True, False):
+        wanted, found = Wanted(sort=Sort.NAME, is_descending=is_descending), list[int]()
+        for _ in range(3):
+            page = await users.load_page(engine, project, RANGE, wanted, limit=1)
+            found += [user.id for user in page.users]
+            assert page.next is None or len(page.next.sort) == users.SORT_CHARACTERS_MAX
+            wanted = msgspec.structs.replace(wanted, after=page.next)
+        assert found == [7, 8, 9]
+
+
 async def test_tells_when_an_event_was_sent_last(engine: Engine, project: Project, people: None) -> None:
     page = await users.load_page(engine, project, RANGE, Wanted(sort=Sort.EVENT, event="Signup"))
     assert [(user.id, user.fired_ms) for user in page.users][:2] == [(3, NOW_MS - 30 * MINUTE_MS), (1, None)]

@@ -45,11 +45,13 @@ class Sort(StrEnum):
     EVENT = "event"
 
 
+# So many characters of a name say where its user stands; then the id does. A page's mark must not be as long as a name.
+SORT_CHARACTERS_MAX = 200
 # The expression, its type, and which users it says nothing of.
 SORTS = {
     Sort.SEEN: ("lastSeen", "Int64", "0"),
-    Sort.NAME: ("name", "String", "name = ''"),
-    Sort.IDENTIFIER: ("identifier", "String", "identifier = ''"),
+    Sort.NAME: (f"leftUTF8(name, {SORT_CHARACTERS_MAX})", "String", "name = ''"),
+    Sort.IDENTIFIER: (f"leftUTF8(identifier, {SORT_CHARACTERS_MAX})", "String", "identifier = ''"),
     Sort.COUNTRY: ("country", "String", "country = ''"),
     Sort.EVENT: ("fired", "Int64", "fired = 0"),
 }

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import pytest
 
@@ -25,8 +26,8 @@ OTHER_KEY = "vem_" + "other".rjust(32, "0")
 OTHER_WRITE_KEY = "vem_" + "otherwrite".rjust(32, "0")
 PROJECT_ID = 9_100_000_000_000_000_001
 END_OF_FEBRUARY = "2026-02-17 23:59:59"
-# What the rows of one test process were written for.
-_WRITTEN: set[int] = set()
+# The engines that have the fixture's rows: a test process may open one after another.
+_WRITTEN: "WeakSet[Engine]" = WeakSet()
 _OTHER_IDS = itertools.count(PROJECT_ID + 1)
 
 
@@ -67,8 +68,8 @@ async def project(site: Site, engine: Engine, clock: FrozenClock) -> Project:
         await stored_organizations.create(connection, Organization("acme", "Acme", 1))
     await fixture.insert_project(database, made, clock.now_ms())
     await add_keys(site, made, KEY, WRITE_KEY)
-    if made.id not in _WRITTEN:
-        _WRITTEN.add(made.id)
+    if engine not in _WRITTEN:
+        _WRITTEN.add(engine)
         await fixture.insert_rows(engine, made.id)
     return made
 

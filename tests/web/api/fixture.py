@@ -72,7 +72,7 @@ def at(text: str) -> int:
 async def insert_rows(engine: Engine, project_id: int) -> None:
     """What the workers would have stored."""
     events = [_event(project_id, number, *one) for number, one in enumerate(EVENTS)]
-    visits = [_visit(project_id, *one) for one in VISITS]
+    visits = [visit(project_id, *one) for one in VISITS]
     users = []
     for id_, name in NAMES.items():
         row = new_row(project_id, id_, f"user-{id_}", at("2026-01-18 08:00"))
@@ -137,7 +137,8 @@ def _event(project_id: int, number: int, user: int, time: str, name: str, path: 
     return tuple(values.get(column, "") for column in rows.EVENT_COLUMNS)
 
 
-def _visit(project_id: int, id_: str, user: int, start: str, end: str, seconds: int) -> tuple[Any, ...]:
+def visit(project_id: int, id_: str, user: int, start: str, end: str, seconds: int) -> tuple[Any, ...]:
+    """A row of `session`, of the values of VISITS."""
     values = {
         "deleted": 0,
         "projectId": project_id,

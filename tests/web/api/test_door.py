@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     "/filters/values": {"dateRange": "30days", "fields": ["city"]},
     "/users": {"dateRange": "30days"},
     "/users/events": {"dateRange": "30days"},
+    "/sessions": {"dateRange": "30days"},
     "/funnels/{id}": {"dateRange": "30days"},
     "/events/export": {"dateRange": "30days"},
     "/events": {"events": [{"name": "tried", "userIdentifier": "ann"}]},
@@ -33,7 +34,7 @@ BODIES: dict[str, Any] = {
 
 
 def path_of(path: str) -> str:
-    query = "?id=3" if path.startswith("/users/") else ""
+    query = "?id=3" if path.startswith(("/users/", "/sessions")) else ""
     return f"/v1{path.replace('{id}', fixture.FUNNEL_ID)}{query}"
 
 

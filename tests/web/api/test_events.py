@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, ClientResponse, web
 
 from tests.kit import visits
-from tests.web.api.conftest import OTHER_KEY, OTHER_WRITE_KEY, WRITE_KEY, Ask
+from tests.web.api.conftest import KEY, OTHER_KEY, OTHER_WRITE_KEY, WRITE_KEY, Ask
 from tests.web.conftest import Site
 from vemetric import errors
 from vemetric.clock import FrozenClock
@@ -17,6 +17,12 @@ from vemetric.model.project import Project
 from vemetric.stats import all_events
 
 FULL = ["2025-12-01", "2026-01-31"]
+
+
+async def read_into(came: bytearray, response: ClientResponse) -> None:
+    """All that comes of an answer, also of one that breaks off."""
+    async for piece in response.content.iter_any():
+        came += piece
 
 
 class TestExport:
@@ -61,21 +67,33 @@ class TestExport:
         nothing = await ask("/v1/events/export", {"dateRange": ["2020-01-01", "2020-01-02"]})
         assert (nothing.status, nothing.body) == (200, "")
 
+    @pytest.mark.parametrize("error", [errors.StoreBusy("too much to do"), RuntimeError("nobody foresaw it")])
     async def test_is_never_ended_in_the_middle_as_if_whole(
-        self, ask: Ask, site: Site, monkeypatch: pytest.MonkeyPatch
+        self,
+        project: Project,
+        site: Site,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        error: Exception,
     ) -> None:
         query, asked = site.services.engine.query, list[str]()
 
         async def fails_later(sql: str, parameters: Any = None) -> Any:
             asked.append(sql)
             if len(asked) > 3:
-                raise errors.StoreBusy
+                raise error
             return await query(sql, parameters)
 
         monkeypatch.setattr(all_events, "PIECE_ROWS", 2)
         monkeypatch.setattr(site.services.engine, "query", fails_later)
-        with pytest.raises(Exception, match=r"payload|disconnected|closing|reset"):
-            await ask("/v1/events/export", {"dateRange": FULL})
+        sent, came = {"Authorization": f"Bearer {KEY}"}, bytearray()
+        async with site.client.post("/api/v1/events/export", json={"dateRange": FULL}, headers=sent) as response:
+            assert response.status == 200
+            with pytest.raises(ClientError, match=r"payload|disconnected|closing|reset"):
+                await read_into(came, response)
+        # Whole lines came, and no other answer in their midst.
+        assert [json.loads(line)["id"] for line in came.splitlines()] == ["event-13"]
+        assert str(error) in caplog.text
 
     async def test_is_broken_off_by_who_asked_without_a_word(
         self, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -13,7 +13,7 @@ from tests.web.api import fixture
 from tests.web.api.conftest import KEY, OTHER_KEY, PROJECT_ID, Ask
 from vemetric.model.project import Project
 from vemetric.web.api.routes import ENDPOINTS
-from vemetric.web.api.types import FieldToken, Metric
+from vemetric.web.api.types import OFFSET_MAX, FieldToken, Metric
 
 # What only the fixture's project has: identifiers, names, paths, sources, values, ids of its own.
 SECRETS = (
@@ -64,7 +64,7 @@ shared: dict[str, Any] = {
     "timezone": st.sampled_from(("UTC", "Asia/Tokyo")),
     "filtersOperator": st.sampled_from(("and", "or")),
     "limit": st.integers(1, 1000),
-    "offset": st.integers(0, 10**30),
+    "offset": st.integers(0, OFFSET_MAX),
 }
 tokens = st.sampled_from([*map(str, FieldToken), "interval:auto"]) | words.map(lambda word: f"event:prop:{word}")
 orders = st.one_of(
@@ -89,6 +89,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "listFilterValues": {"fields": st.lists(st.sampled_from(list(map(str, FieldToken))), min_size=1, unique=True)},
     "listUsers": {**shared, "filters": st.lists(users, max_size=3), "orderBy": st.lists(orders, max_size=1)},
     "listUserEvents": {**shared, "filters": st.lists(rows, max_size=3)},
+    "listSessions": {
+        **shared,
+        "filters": st.lists(users, max_size=3),
+        "orderBy": st.lists(
+            st.tuples(st.sampled_from(("startedAt", "duration")), st.sampled_from(("asc", "desc"))), max_size=1
+        ),
+    },
     "queryFunnel": {"filters": st.lists(users, max_size=3)},
     "exportEvents": {"filters": st.lists(rows, max_size=2), "format": st.sampled_from(("ndjson", "csv"))},
 }

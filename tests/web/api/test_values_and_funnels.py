@@ -13,6 +13,7 @@ from vemetric.clock import FrozenClock
 from vemetric.database import funnels as stored_funnels
 from vemetric.model.funnel import Funnel
 from vemetric.model.project import Project
+from vemetric.web.api import paging
 
 FULL = ["2026-01-18", "2026-01-19"]
 FUNNEL = {
@@ -66,6 +67,29 @@ class TestValues:
         assert found["deviceType"] == ["desktop", "tablet"]
         assert found["utmTerm"] == ["metrics", "privacy"]
         assert all(found.values())
+
+    async def test_cursors_lead_through_all_of_them(self, ask: Ask) -> None:
+        fields = ["country", "event:name", "page:path"]
+        asked = {"dateRange": FULL, "limit": 2}
+        assert "nextCursor" not in str((await ask("/v1/filters/values", asked | {"fields": fields})).body)
+        found: dict[str, list[str]] = {field: [] for field in fields}
+        cursor, left = "", fields
+        while left:
+            body = (await ask("/v1/filters/values", asked | {"fields": left, "cursor": cursor, "offset": 1})).body
+            for one in body["data"]:
+                found[one["field"]] += one["values"]
+            # One cursor leads on in every field that has more.
+            following = {one["field"]: one["pagination"]["nextCursor"] for one in body["data"]}
+            left = [field for field in left if following[field] is not None]
+            assert len({following[field] for field in left}) <= 1
+            cursor = following[left[0]] if left else ""
+        assert found == {
+            "country": ["DE", "US"],
+            "event:name": ["click", "purchase", "signup"],
+            "page:path": ["/", "/features", "/pricing", "/signup"],
+        }
+        for wrong in ("x", paging.write(0, 1), paging.write(fixture.at("2026-01-19 11:00"), -1)):
+            assert (await ask("/v1/filters/values", asked | {"fields": ["city"], "cursor": wrong})).fields == ["cursor"]
 
     async def test_says_where_a_query_is_wrong(self, ask: Ask) -> None:
         wrong: tuple[tuple[dict[str, Any], list[str]], ...] = (

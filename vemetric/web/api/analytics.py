@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from vemetric.model.dashboard import Range
 from vemetric.stats import breakdown, metrics, series
@@ -16,12 +16,10 @@ from vemetric.web.api.answers import AnalyticsAnswer, AnalyticsEcho, Compared, F
 from vemetric.web.api.call import Call
 from vemetric.web.api.failures import Detail
 from vemetric.web.api.requests import DEFAULT_METRICS, AnalyticsQuery
-from vemetric.web.api.types import Direction, FieldToken, IntervalToken, Metric
+from vemetric.web.api.types import METRICS_MAX, Direction, FieldToken, IntervalToken, Metric, Place
 
 DATE = "date"
 PROPERTY_PREFIX = "event:prop:"
-# So many rows at most are paged through; what lies beyond is asked for with filters.
-OFFSET_MAX = 1_000_000_000
 DIGITS = 2
 # What rows are grouped by, as stats/breakdown.py calls it.
 KINDS = {
@@ -57,7 +55,6 @@ FIELDS = {
     Metric.BOUNCE_RATE: "bounce_rate",
     Metric.VISIT_DURATION: "visit_duration",
 }
-Place = Annotated[int, Meta(ge=0, le=OFFSET_MAX)]
 
 
 class Counted(NamedTuple):
@@ -112,8 +109,9 @@ def problems_of(sent: dict[str, Any]) -> Iterable[Detail]:
     if len(order_by) > 1:
         yield Detail("orderBy", "Order by one thing at a time")
     token = group_by[0] if group_by else ""
-    # Both lists may be as long as a body.
-    wanted, metrics_ = set(sent.get("metrics") or DEFAULT_METRICS), set(Metric)
+    asked, metrics_ = sent.get("metrics") or DEFAULT_METRICS, set(Metric)
+    # Of a list that is too long nobody has looked at what stands in it.
+    wanted = set(asked) if len(asked) <= METRICS_MAX else metrics_
     for number, (field, *_) in enumerate(order_by):
         if field in metrics_:
             if field not in wanted:
@@ -125,7 +123,7 @@ def problems_of(sent: dict[str, Any]) -> Iterable[Detail]:
 def _asked(body: AnalyticsQuery, place: int | None) -> Asked:
     field, direction = body.order_by[0] if body.order_by else ("", Direction.DESC)
     is_paged = body.cursor is not UNSET
-    offset = (place or 0) if is_paged else min(body.offset, OFFSET_MAX)
+    offset = (place or 0) if is_paged else body.offset
     wanted = tuple(dict.fromkeys(body.metrics or DEFAULT_METRICS))
     token = body.group_by[0] if body.group_by else ""
     return Asked(body, token, wanted, field, direction is Direction.DESC, offset)

@@ -213,6 +213,43 @@ class UserEventsAnswer(msgspec.Struct, frozen=True):
     events: Sequence[UserEvent]
 
 
+class Session(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A visit: whose it is, when it was, where it came from and began, and how much happened in it."""
+
+    id: str
+    user_id: str
+    user_identifier: str | None
+    user_display_name: str | None
+    started_at: Second
+    ended_at: Second
+    duration: Annotated[int, Meta(ge=0, description="Seconds.")]
+    country: str | None
+    city: str | None
+    browser: str | None
+    os: str | None
+    device_type: str | None
+    referrer: str | None
+    referrer_url: str | None
+    referrer_type: str | None
+    utm_campaign: str | None
+    utm_content: str | None
+    utm_medium: str | None
+    utm_source: str | None
+    utm_term: str | None
+    origin: str | None
+    path: str | None
+    pageviews: Count
+    events: Count
+
+
+class SessionsAnswer(msgspec.Struct, frozen=True):
+    """POST /v1/sessions."""
+
+    period: Period
+    pagination: Pagination
+    sessions: Sequence[Session]
+
+
 StepId = Annotated[str, Meta(extra_json_schema={"minLength": 3})]
 
 

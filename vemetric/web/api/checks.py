@@ -22,6 +22,8 @@ NO_BRANCH = "Invalid input"
 REQUIRED = "Required"
 # So many problems are told; a list in which there are more is not looked at further.
 PROBLEMS_MAX = 100
+# So much of a word that is none of those allowed is told again.
+RECEIVED_CHARACTERS_MAX = 100
 
 
 class Verdict(IntEnum):
@@ -169,7 +171,8 @@ def _words(info: Any, value: Any, path: str, problems: list[Detail]) -> Verdict:
     if not isinstance(value, str):
         return _mismatch(problems, path, listed, value)
     if value not in words:
-        return _say(problems, path, f"Invalid enum value. Expected {listed}, received '{value}'")
+        received = value[:RECEIVED_CHARACTERS_MAX]
+        return _say(problems, path, f"Invalid enum value. Expected {listed}, received '{received}'")
     return Verdict.FITS
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from aiohttp import ClientConnectionResetError, web
 
-from vemetric import errors
 from vemetric.stats import all_events
 from vemetric.stats.all_events import Happened
 from vemetric.web.api import filters, instants, periods
@@ -47,7 +46,8 @@ async def send(call: Call) -> web.StreamResponse:
     except ClientConnectionResetError:
         # Who asked has left.
         return response
-    except errors.VemetricError as error:
+    except Exception as error:
+        # Whatever it is, no other answer can follow the one that has begun; what went wrong is logged with it.
         raise BrokenOff from error
     return response
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from vemetric.web.api.failures import invalid_at
-from vemetric.web.api.types import CURSOR_CHARACTERS_MAX, Pagination
+from vemetric.web.api.types import Pagination
 
 T = TypeVar("T")
 FIELD = "cursor"
@@ -18,7 +18,6 @@ OLD = "This cursor is of yesterday or older. Begin anew"
 # A cursor holds the period still that it was made in; an older one would lead further back than a plan allows.
 CURSOR_HOURS_MAX = 24
 HOUR_MS = 3_600_000
-PLACE_CHARACTERS_MAX = CURSOR_CHARACTERS_MAX * 3 // 4 - 60
 
 
 def read(cursor: str | UnsetType, place: type[T], now_ms: int) -> tuple[int, T | None]:

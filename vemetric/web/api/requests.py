@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from vemetric.web.api.types import (
     LIMIT_DEFAULT,
+    METRICS_MAX,
     Cursor,
     DateRange,
     Direction,
@@ -52,7 +53,7 @@ class AnalyticsQuery(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of a period, whole or in rows."""
 
     date_range: DateRange
-    metrics: list[Metric] = msgspec.field(default_factory=DEFAULT_METRICS.copy)
+    metrics: Annotated[list[Metric], Meta(max_length=METRICS_MAX)] = msgspec.field(default_factory=DEFAULT_METRICS.copy)
     group_by: GroupBy = []
     order_by: OrderBy = []
     limit: Limit = LIMIT_DEFAULT
@@ -81,6 +82,7 @@ class ValuesQuery(msgspec.Struct, frozen=True, rename="camel"):
     limit: Limit = LIMIT_DEFAULT
     offset: Offset = 0
     timezone: Zone = "UTC"
+    cursor: Cursor | UnsetType = UNSET
 
 
 class UserField(StrEnum):
@@ -118,6 +120,28 @@ class UsersQuery(msgspec.Struct, frozen=True, rename="camel"):
     filters_operator: Joined = FiltersOperator.AND
     order_by: Annotated[list[UserOrder], Meta(extra_json_schema={"maxItems": 1} | FLAT_TUPLES)] = msgspec.field(
         default_factory=lambda: [["lastSeenAt", "desc"]]
+    )
+    limit: Limit = LIMIT_DEFAULT
+    offset: Offset = 0
+    timezone: Zone = "UTC"
+    cursor: Cursor | UnsetType = UNSET
+
+
+class SessionField(StrEnum):
+    """What visits can be ordered by."""
+
+    STARTED = "startedAt"
+    DURATION = "duration"
+
+
+class SessionsQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """The visits that began in a period."""
+
+    date_range: DateRange
+    filters: Filters | UnsetType = UNSET
+    filters_operator: Joined = FiltersOperator.AND
+    order_by: Annotated[list[tuple[SessionField, Direction]], Meta(extra_json_schema={"maxItems": 1} | FLAT_TUPLES)] = (
+        msgspec.field(default_factory=lambda: [(SessionField.STARTED, Direction.DESC)])
     )
     limit: Limit = LIMIT_DEFAULT
     offset: Offset = 0

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from vemetric.model.api_key import Scope
-from vemetric.web.api import analytics, answers, export, funnels, project, requests, sent, users, values
+from vemetric.web.api import analytics, answers, export, funnels, project, requests, sent, sessions, users, values
 from vemetric.web.api.call import Call
 from vemetric.web.api.failures import Code
 
@@ -15,7 +15,7 @@ BASE = "/api/v1"
 
 
 class Endpoint(NamedTuple):
-    """A path below BASE. name: the document's operation id. query: whether a user is named in the query.
+    """A path below BASE. name: the document's operation id. query: whether a user can be named in the query.
 
     request, answer: what goes in and out; refusals: failures beside those that all endpoints share.
     """
@@ -115,6 +115,22 @@ ENDPOINTS = (
         answers.UserEventsAnswer,
         requests.UserEventsQuery,
         RANGE | {"filters": [{"type": "event", "name": {"value": "signup", "operator": "eq"}}]},
+        query=True,
+        refusals=(Code.USER_NOT_FOUND,),
+    ),
+    Endpoint(
+        "POST",
+        "/sessions",
+        sessions.list_,
+        "listSessions",
+        "Users",
+        "The visits of a period",
+        "Visits that began in a period, of everybody or of one user, the latest first unless `orderBy` says otherwise. "
+        "Filters on places, sources and campaigns pick visits, all others the users whose visits are listed. Page "
+        "views and events are those of the whole visit.",
+        answers.SessionsAnswer,
+        requests.SessionsQuery,
+        RANGE | {"orderBy": [["duration", "desc"]], "limit": 10, "cursor": ""},
         query=True,
         refusals=(Code.USER_NOT_FOUND,),
     ),

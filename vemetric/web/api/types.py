@@ -17,9 +17,15 @@ from vemetric.web.api import instants
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
+# So many rows at most are paged through by number; what lies beyond is reached with a cursor, or by filters.
+OFFSET_MAX = 1_000_000_000
+METRICS_MAX = 25
+STEP_MAX = 1_000_000
+BOUND_CHARACTERS_MAX = 40
 CURSOR_CHARACTERS_MAX = 4000
 ZONE_CHARACTERS_MAX = 64
 EVENT_PROPERTY = r"^event:prop:([^\r\n]+)$"
+EVENT_TOKEN_CHARACTERS_MAX = len("event:prop:") + VALUE_CHARACTERS_MAX
 SECONDS = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 
 
@@ -140,6 +146,7 @@ Joined = Annotated[FiltersOperator, Apart]
 Bound = Annotated[
     str,
     Meta(
+        max_length=BOUND_CHARACTERS_MAX,
         extra={"check": instants.is_bound, "message": "Use YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, of 1970 to 2199"},
     ),
 ]
@@ -154,7 +161,9 @@ Zone = Annotated[
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
-Offset = Annotated[int, Meta(ge=0)]
+Offset = Annotated[int, Meta(ge=0, le=OFFSET_MAX)]
+# Where a page begins that a cursor of grouped rows or values leads to.
+Place = Annotated[int, Meta(ge=0, le=OFFSET_MAX)]
 Cursor = Annotated[
     str,
     Meta(
@@ -274,7 +283,7 @@ class FunnelFilter(msgspec.Struct, frozen=True, tag="funnel"):
     """Users that got through a funnel up to a step, which counts from 0, or did not."""
 
     id: Annotated[str, Meta(extra={"check": is_uuid, "message": "Invalid uuid"}, extra_json_schema={"format": "uuid"})]
-    step: Annotated[int, Meta(ge=0)]
+    step: Annotated[int, Meta(ge=0, le=STEP_MAX)]
     operator: FunnelOperator
 
 
@@ -301,7 +310,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Second = Annotated[str, Meta(pattern=SECONDS)]
 Millisecond = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Page = Annotated[int, Meta(ge=1)]
-EventToken = Annotated[str, Meta(pattern=EVENT_PROPERTY)]
+EventToken = Annotated[str, Meta(max_length=EVENT_TOKEN_CHARACTERS_MAX, pattern=EVENT_PROPERTY)]
 GroupToken = Annotated[
     str,
     Meta(

@@ -13,7 +13,6 @@ from vemetric.stats.journey import LATEST, Step
 from vemetric.stats.person import Facts
 from vemetric.stats.users import Listed, Mark, Sort, Wanted
 from vemetric.web.api import filters, instants, paging, periods
-from vemetric.web.api.analytics import OFFSET_MAX
 from vemetric.web.api.answers import ListedUser, User, UserAnswer, UserEvent, UserEventsAnswer, UsersAnswer
 from vemetric.web.api.call import Call
 from vemetric.web.api.failures import Code, Detail, Refused, invalid, invalid_at
@@ -71,7 +70,10 @@ def problems_of(sent: dict[str, Any]) -> Iterable[Detail]:
 
 async def single(call: Call) -> UserAnswer:
     """GET /v1/users/single."""
-    user_id = await _user_id(call, *_asked_for(call.request.query))
+    asked_for, problems = read_query(call.request.query)
+    if problems:
+        raise invalid(problems)
+    user_id = await find(call, *asked_for)
     facts = None
     if user_id is not None:
         facts = await person.load_facts(call.services.engine, call.project, user_id, call.now_ms)
@@ -82,13 +84,11 @@ async def single(call: Call) -> UserAnswer:
 
 async def events(call: Call) -> UserEventsAnswer:
     """POST /v1/users/events."""
-    asked_for, problems = _read_query(call.request.query)
+    asked_for, problems = read_query(call.request.query)
     body = await call.body(UserEventsQuery, lambda sent: (*problems, *periods.problems_of(sent)))
     at_ms, place = paging.read(body.cursor, EventPlace, call.now_ms)  # type: ignore[arg-type]
     period = call.period(body.date_range, body.timezone, at_ms)
-    user_id = await _user_id(call, *asked_for)
-    if user_id is None or not await _exists(call, user_id):
-        raise _no_user()
+    user_id = await existing(call, *asked_for)
     done = await journey.load_journey(
         call.services.engine,
         call.project,
@@ -97,7 +97,7 @@ async def events(call: Call) -> UserEventsAnswer:
         before=place or LATEST,
         group=filters.group_of(body.filters, body.filters_operator),
         limit=body.limit,
-        offset=0 if body.cursor is not UNSET else min(body.offset, OFFSET_MAX),
+        offset=0 if body.cursor is not UNSET else body.offset,
     )
     next_cursor = None if done.next is None else paging.write(at_ms, done.next)
     pagination = paging.told(body.limit, body.offset, len(done.steps), body.cursor, next_cursor)
@@ -107,7 +107,7 @@ async def events(call: Call) -> UserEventsAnswer:
 def _wanted(body: UsersQuery, place: UserPlace | None) -> Wanted:
     field, direction, *rest = body.order_by[0] if body.order_by else (UserField.LAST_SEEN, Direction.DESC)
     is_descending = direction == Direction.DESC
-    offset = 0 if body.cursor is not UNSET else min(body.offset, OFFSET_MAX)
+    offset = 0 if body.cursor is not UNSET else body.offset
     sort, fires = Sort.SEEN, None
     if not rest:
         sort = SORTS[UserField(field)]
@@ -128,27 +128,31 @@ def _mark(place: UserPlace | None, sort: Sort) -> Mark | None:
     return Mark(place.is_last, place.sort, int(place.id))
 
 
-def _asked_for(query: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The id or the identifier that a query names. Raises Refused unless it is one of them."""
-    asked_for, problems = _read_query(query)
-    if problems:
-        raise invalid(problems)
-    return asked_for
-
-
-def _read_query(query: Mapping[str, str]) -> tuple[tuple[str | None, str | None], list[Detail]]:
+def read_query(
+    query: Mapping[str, str], *, may_be_none: bool = False
+) -> tuple[tuple[str | None, str | None], list[Detail]]:
+    """The id or the identifier that a query names, one of the two, or none where that may be; and what is wrong."""
     id_, identifier = query.get("id"), query.get("identifier")
     problems = []
     if id_ is not None and not (id_.isascii() and id_.isdigit()):
         problems.append(Detail("id", "Use the digits of a user's id"))
     if identifier == "":
         problems.append(Detail("identifier", "String must contain at least 1 character(s)"))
-    if not problems and (id_ is None) == (identifier is None):
+    names_one = (id_ is None) != (identifier is None)
+    if not problems and not names_one and not (may_be_none and id_ is None):
         problems = [Detail(field, "Send either id or identifier") for field in ("id", "identifier")]
     return (id_, identifier), problems
 
 
-async def _user_id(call: Call, id_: str | None, identifier: str | None) -> int | None:
+async def existing(call: Call, id_: str | None, identifier: str | None) -> int:
+    """The id of a user that the project has. Raises Refused."""
+    user_id = await find(call, id_, identifier)
+    if user_id is None or await person.load_facts(call.services.engine, call.project, user_id, call.now_ms) is None:
+        raise _no_user()
+    return user_id
+
+
+async def find(call: Call, id_: str | None, identifier: str | None) -> int | None:
     """The user's id; None where nobody can be called so."""
     if id_ is not None:
         digits = id_.lstrip("0") or "0"
@@ -157,10 +161,6 @@ async def _user_id(call: Call, id_: str | None, identifier: str | None) -> int |
         return None
     async with call.services.database.connect() as connection:
         return await identities.by_identifier(connection, call.project.id, identifier)
-
-
-async def _exists(call: Call, user_id: int) -> bool:
-    return await person.load_facts(call.services.engine, call.project, user_id, call.now_ms) is not None
 
 
 def _no_user() -> Refused:

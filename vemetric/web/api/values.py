@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import UNSET
+
 from vemetric.stats import suggestions
 from vemetric.stats.query import Reader
-from vemetric.web.api import periods
-from vemetric.web.api.analytics import OFFSET_MAX
+from vemetric.web.api import paging, periods
 from vemetric.web.api.answers import FieldValues, ValuesAnswer, ValuesEcho
 from vemetric.web.api.call import Call
 from vemetric.web.api.failures import Detail
 from vemetric.web.api.requests import FIELDS_MAX, ValuesQuery
-from vemetric.web.api.types import FieldToken, Pagination
+from vemetric.web.api.types import OFFSET_MAX, FieldToken, Place
 
 # What stats/suggestions.py calls the fields that have another name there.
 NAMES = {
@@ -23,20 +24,21 @@ NAMES = {
 
 
 async def values(call: Call) -> ValuesAnswer:
-    """The values of some fields in the order asked for, each a page of its own."""
+    """The values of some fields in the order asked for, each a page of its own; one cursor leads on in all of them."""
     body = await call.body(ValuesQuery, problems_of)
-    period = call.period(body.date_range, body.timezone, call.now_ms)
+    at_ms, place = paging.read(body.cursor, Place, call.now_ms)
+    period = call.period(body.date_range, body.timezone, at_ms)
+    offset = body.offset if body.cursor is UNSET else place or 0
     reader, found = Reader(call.services.engine), list[FieldValues]()
     for field in body.fields:
-        page = await suggestions.page_of_field(
-            reader,
-            call.project.id,
-            period.range,
-            NAMES.get(field, field.value),
-            body.limit,
-            min(body.offset, OFFSET_MAX),
+        name = NAMES.get(field, field.value)
+        page = await suggestions.page_of_field(reader, call.project.id, period.range, name, body.limit + 1, offset)
+        shown = page[: body.limit]
+        has_more = len(page) > len(shown) and offset + len(shown) <= OFFSET_MAX
+        next_cursor = paging.write(at_ms, offset + len(shown)) if has_more else None
+        found.append(
+            FieldValues(field, paging.told(body.limit, body.offset, len(shown), body.cursor, next_cursor), shown)
         )
-        found.append(FieldValues(field, Pagination(body.limit, body.offset, len(page)), page))
     echo = ValuesEcho(body.date_range, body.fields, body.limit, body.offset)
     return ValuesAnswer(period.told, echo, found)
 
