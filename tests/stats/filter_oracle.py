@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Any
 
 from tests.stats.history import Event, Visit
@@ -240,13 +241,19 @@ def _compares(value: str, operator: str, wanted: str) -> bool:
 def _property_holds(value: Any, operator: str, wanted: str) -> bool:
     if value is None:
         return False
-    text = value if isinstance(value, str) else f"{value:g}"
+    text = value if isinstance(value, str) else f"{value:.0f}" if value == int(value) else str(value)
     if operator in ("gt", "gte", "lt", "lte"):
-        try:
-            number, bound = float(text), float(wanted)
-        except ValueError:
+        number, bound = _number(value), _number(wanted)
+        if number is None or bound is None:
             return False
         return {"gt": number > bound, "gte": number >= bound, "lt": number < bound, "lte": number <= bound}[operator]
     if operator == "is":
         return text == wanted or (re.fullmatch(r"\d+\.0", wanted) is not None and text == wanted[:-2])
     return _compares(text, operator, wanted)
+
+
+def _number(value: Any) -> Fraction | None:
+    """Exactly what was sent, or what a text says."""
+    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return None
+    return Fraction(value)

@@ -48,7 +48,7 @@ def a_property(chance: random.Random) -> Property:
     return Property(
         chance.choice(("plan", "seats", "50%_", "none")),
         chance.choice([*PropertyOperator]),
-        chance.choice(("pro", "START", "5", "5.0", "7", "2.4", "_", "%", "")),
+        chance.choice(("pro", "START", "5", "5.0", "7", "2.4", "9007199254740993", str(2**60 + 1), "_", "%", "")),
     )
 
 

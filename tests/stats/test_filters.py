@@ -186,6 +186,20 @@ async def test_properties_are_compared_by_what_they_are(asking):
     assert await asking.users("event(property:n:is:2.5)") == 1
 
 
+async def test_large_numbers_are_compared_to_the_last_digit(asking):
+    """Beyond 2^53 neighbours were one number."""
+    data = [{"n": 2**53}, {"n": 2**53 + 1}, {"n": str(2**53 + 2)}, {"n": 2**64 - 1}, {"n": -(2**63)}, {"n": 1e22}]
+    await asking.write(*(Event(user, NOON, name="x", data=one) for user, one in enumerate(data)))
+    assert await asking.users(f"event(property:n:gt:{2**53})") == 4
+    assert await asking.users(f"event(property:n:gte:{2**53 + 1})") == 4
+    assert await asking.users(f"event(property:n:lt:{2**53 + 1})") == 2
+    assert await asking.users(f"event(property:n:lte:{2**53 + 1}.5)") == 3
+    assert await asking.users(f"event(property:n:gt:{2**64 - 2}.5)") == 2
+    assert await asking.users(f"event(property:n:lt:-{2**63 - 1})") == 1
+    assert await asking.users(f"event(property:n:gte:{10**22})") == 1
+    assert await asking.users(f"event(property:n:gt:{'9' * 300})") == 0
+
+
 async def test_values_are_bound(asking):
     """D4: what a person typed was part of the statement's text."""
     await asking.write(Event(1, NOON, name="x", data={"sessionId": "it's \\' OR 1=1 --"}))

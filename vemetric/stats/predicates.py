@@ -1,5 +1,7 @@
 """One filter as conditions on the columns of a row, with its values bound. Called by filters.py alone."""
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,9 +12,15 @@ from vemetric.model.filters import Choice, Leaf, ListOperator, Property, Propert
 COUNTRY = "toStringCutToZero(countryCode)"
 # Cities whose name says nothing are no city.
 CITY = "if(lower(trimBoth(city)) IN ('', 'unknown'), '', city)"
+# The names of an event's properties; what is null is not there.
+PROPERTIES = "arrayMap(one -> one.1, arrayFilter(one -> one.2 != 'null', JSONExtractKeysAndValuesRaw(customData)))"
 # Fragments are compared without their #.
 HASH = "if(startsWith(urlHash, '#'), substring(urlHash, 2), urlHash)"
 NUMBERS = r"'^-?[0-9]+([.][0-9]+)?$'"
+# Whole numbers that fit 256 bits; beyond them nothing is told apart.
+WHOLE_NUMBERS, WHOLE_MAX = r"'^-?[0-9]{1,70}([.]0+)?$'", 10**71
+# From here on not every whole number is a Float64, and every Float64 is a whole number.
+EXACT_BELOW = 2**53
 COMPARISONS = {
     PropertyOperator.GREATER: ">",
     PropertyOperator.GREATER_OR_EQUAL: ">=",
@@ -143,12 +151,7 @@ def _property(one: Property, binder: Binder) -> Part | None:
     text = f"JSONExtractString(customData, {key})"
     has = f"JSONType(customData, {key}) != 'Null'"
     if one.operator in COMPARISONS:
-        number = (
-            f"multiIf(JSONType(customData, {key}) IN ('Int64', 'UInt64', 'Double'),"
-            f" JSONExtractFloat(customData, {key}), match({text}, {NUMBERS}), toFloat64OrNull({text}), NULL)"
-        )
-        compared = f"{number} {COMPARISONS[one.operator]} {binder.bind(model.number_of(one.value), 'Float64')}"
-        return Part(f"ifNull({compared}, false)")
+        return Part(_compare_numbers(one, key, binder))
     operator = TextOperator(one.operator)
     positive = DENIALS.get(operator, operator)
     if positive is TextOperator.IS:
@@ -159,9 +162,39 @@ def _property(one: Property, binder: Binder) -> Part | None:
     return Part(f"NOT {fits}", fits) if one.is_negative else Part(fits)
 
 
+def _compare_numbers(one: Property, key: str, binder: Binder) -> str:
+    """Whole numbers compare as such, to the last digit; others as Float64, as which they were sent."""
+    text, kind = f"JSONExtractString(customData, {key})", f"JSONType(customData, {key})"
+    is_whole = f"{kind} != 'Double' AND match({text}, {WHOLE_NUMBERS})"
+    whole = f"if({is_whole}, toInt256OrNull(extract({text}, '^-?[0-9]+')), NULL)"
+    number = (
+        f"multiIf({kind} = 'Double', JSONExtractFloat(customData, {key}),"
+        f" match({text}, {NUMBERS}), toFloat64OrNull({text}), NULL)"
+    )
+    wanted_whole, wanted = _bounds(one)
+    sign = COMPARISONS[one.operator]
+    return (
+        f"coalesce({whole} {sign} {binder.bind(str(wanted_whole), 'Int256')},"
+        f" {number} {sign} {binder.bind(wanted, 'Float64')}, false)"
+    )
+
+
+def _bounds(one: Property) -> tuple[int, float]:
+    """What whole numbers and Float64 are held against, so that no rounding changes the answer: a whole number is more
+    than 2.5 when it is more than 2, and less when it is less than 3.
+    """
+    number = model.number_of(one.value) or 0.0
+    is_down = one.operator in (PropertyOperator.GREATER, PropertyOperator.LESS_OR_EQUAL)
+    exact = Decimal(one.value) if abs(number) >= EXACT_BELOW else Decimal(number)
+    whole = math.floor(exact) if is_down else math.ceil(exact)
+    if abs(number) >= EXACT_BELOW and (Decimal(number) > exact if is_down else Decimal(number) < exact):
+        number = math.nextafter(number, -math.inf if is_down else math.inf)
+    return max(-WHOLE_MAX, min(whole, WHOLE_MAX)), number
+
+
 def _spellings(value: str) -> list[str]:
     """The ways a value is stored: a number is one however it is written, 5.0 as 5."""
     number = model.number_of(value)
-    if number is None or abs(number) >= 2**53:
+    if number is None or abs(number) >= EXACT_BELOW:
         return [value]
     return sorted({value, f"{number:.0f}" if number.is_integer() else repr(number)})
