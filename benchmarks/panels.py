@@ -65,7 +65,7 @@ FUNNELS = tuple(
             Step("3", "", EventFilter()),
         ),
     )
-    for number, path in enumerate(("docs", "pricing"))
+    for number, path in enumerate(("docs", "blog"))
 )
 
 LATEST = "SELECT toUnixTimestamp64Milli(max(createdAt)) FROM event WHERE projectId = {project:UInt64}"

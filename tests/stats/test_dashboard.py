@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from tests.stats.history import Event, Rows, Visit, a_project, merge
+from tests.stats.history import Event, Rows, Visit, a_project, merge, write
 from vemetric import errors
 from vemetric.model import timespan
 from vemetric.model.dashboard import Row
@@ -117,6 +117,21 @@ async def fixture(store):
     ]
     await store.write(VISITS, views, events)
     return store
+
+
+async def test_properties_and_their_values_count_alike(engine, project):
+    """A property with null counted, its values did not."""
+    data = ({"plan": "pro"}, {"plan": None}, {"plan": "null"}, {"plan": ""}, {"plan": None, "seats": [None]}, {})
+    await write(engine, project, *(Event(1, at("2026-03-10T12:00:00"), name="signup", data=one) for one in data))
+    range_ = timespan.resolve(Timespan(), at("2026-03-10T12:00:01"), "UTC")
+
+    async def found(**choice):
+        card = await dashboard.load_card(engine, project, range_, "events", Choice(event="signup", **choice))
+        return {row.key: row.count for row in card.rows}
+
+    assert await found(dimension="properties") == {"plan": 3, "seats": 1}
+    assert await found(dimension="values", property="plan") == {"pro": 1, "null": 1, "": 1}
+    assert await found(dimension="values", property="seats") == {"[null]": 1}
 
 
 async def test_the_fixtures_two_days(fixture):

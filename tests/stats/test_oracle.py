@@ -44,6 +44,9 @@ DATA = (
     {"seats": "7"},
     {"plan": None, "50%_": "a_b"},
     {"seats": 2.5},
+    {"seats": 2**53 + 1},
+    {"seats": str(2**53)},
+    {"seats": float(2**60)},
 )
 NAMES = (history.PAGE_VIEW, history.PAGE_VIEW, history.PAGE_VIEW, "signup", "click")
 PATHS = ("/", "/a", "/b", "/ü", "/a/b", "/c", "/d", "/e", "/f")
@@ -214,7 +217,12 @@ EVENT, PROPERTY = "signup", "plan"
 EVENT_CARDS = {
     "pages": (lambda event: event.is_page_view, lambda event: [(event.pathname, event.origin)], True),
     "events": (lambda event: not event.is_page_view, lambda event: [(event.name, "")], True),
-    "properties": (is_the_event, lambda event: [(key, "") for key in event.data], True, True),
+    "properties": (
+        is_the_event,
+        lambda event: [(key, "") for key, value in event.data.items() if value is not None],
+        True,
+        True,
+    ),
     "values": (
         is_the_event,
         lambda event: [(event.data[PROPERTY], "")] if event.data.get(PROPERTY) is not None else [],

@@ -22,7 +22,7 @@ async def values(engine, project):
         Event(1, NOON, pathname="/b", hash="#top", client="Firefox"),
         Event(1, NOON, pathname="/A"),
         Event(2, NOON, name="signup", data={"plan": "pro", "seats": 5}),
-        Event(2, NOON, name="click", data={"where": "nav"}),
+        Event(2, NOON, name="click", data={"where": "nav", "gone": None}),
         Event(2, NOON - 80 * DAY_MS, pathname="/old"),
         Event(2, NOON - 100 * DAY_MS, pathname="/older"),
     ):

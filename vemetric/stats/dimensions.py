@@ -6,7 +6,7 @@ A source that a visit does not have is an empty text. A place that is not known 
 import msgspec
 
 from vemetric import errors
-from vemetric.stats.predicates import CITY, COUNTRY
+from vemetric.stats.predicates import CITY, COUNTRY, PROPERTIES
 
 
 class Dimension(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ CARDS: dict[str, dict[str, Dimension]] = {
         "events": Dimension(EVENT, "name", rows="isPageView = 0", counts=True, types=("event",)),
         "properties": Dimension(
             EVENT,
-            "arrayJoin(JSONExtractKeys(customData))",
+            f"arrayJoin({PROPERTIES})",
             rows=OF_EVENT,
             counts=True,
             by_count=True,

@@ -7,7 +7,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.enrich import countries
 from vemetric.model.dashboard import Range
 from vemetric.model.project import Project
-from vemetric.stats.predicates import CITY, COUNTRY
+from vemetric.stats.predicates import CITY, COUNTRY, PROPERTIES
 from vemetric.stats.query import Reader
 
 # Suggestions look back so far, even when the range is shorter; the most frequent values are told.
@@ -44,7 +44,7 @@ FIELDS = {
     "origin": _views("origin"),
     "hash": _views("if(startsWith(urlHash, '#'), substring(urlHash, 2), urlHash)"),
     "event": Source(EVENTS, "name", OF_EVENTS),
-    "property": Source(EVENTS, "arrayJoin(JSONExtractKeys(customData))", OF_ONE_EVENT),
+    "property": Source(EVENTS, f"arrayJoin({PROPERTIES})", OF_ONE_EVENT),
     "value": Source(EVENTS, "JSONExtractString(customData, {property:String})", OF_ONE_EVENT),
     "country": _visits(COUNTRY),
     "city": _visits(CITY),
