@@ -92,6 +92,39 @@ async def test_an_erased_user_leaves_nothing_of_a_clock_ahead_either(
     assert await verified(services) == (1, 0, 0, 0, 1, 0)
 
 
+async def test_what_waits_of_an_erased_user_by_a_clock_ahead_is_explained_as_erased(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """In line, dead, or to be tried later: its time was later than that of the erasure, and so it was stored."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    who = visits.sender(project)
+    user_id = user_of(services, project, who)
+    clock.advance(7_200_000)
+    for name in ("Dead", "Delayed", "Held", "In line"):
+        await visits.event(services, project, name, who=who)
+    await services.users.identify(IdentifyHit("ada", display_name="Ada"), project, who, geo.UNKNOWN)
+    await visits.event(services, project, "Other", who=visits.sender(project, ip="203.0.113.8"))
+    dead, delayed, held, *_ = found = await services.queue.claim(jobs.EVENT_QUEUE, 10, 86_400)
+    await services.queue.bury([dead], "it failed")
+    await services.queue.retry([delayed], 60, "it failed")
+    await services.queue.release(found[3:])
+    clock.advance(-7_200_000)
+    await removal.erase_users(services.queue, clock, project.id, [user_id])
+    of_users = [await services.queue.claim(queue, 10, 60) for queue in (jobs.CREATE_USER_QUEUE, jobs.UPDATE_USER_QUEUE)]
+    clock.advance(erasure.DELAY_MS)
+    [job] = await services.queue.claim(erasure.ERASE_QUEUE, 10, 60)
+    write = await workers.handlers(services)[erasure.ERASE_QUEUE]([job], Lease(clock, job.lease_until_ms))
+    await services.queue.ack([job], write)
+    for waiting in of_users:
+        await services.queue.release(waiting)
+    clock.advance(7_300_000)
+    await services.queue.release([held])
+    await settle_later(services, clock)
+    assert await verified(services) == (5, 1, 0, 0, 4, 0)
+    assert await rows_left(services, project) == {"event": 1, "session": 1, "device": 1, "user": 0}
+
+
 async def test_a_project_that_was_not_deleted_in_the_end_keeps_its_rows(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

@@ -6,7 +6,7 @@ What was accepted before and is still to be stored, in line or dead, is dropped 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -17,13 +17,13 @@ from vemetric.database.erasures import WHOLE_PROJECT
 from vemetric.ingest import accounted, batch, expired, jobs, live_session, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import DeadJob, Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import update_user
 
-# The queues whose dead letters speak of users.
-DEAD_OF_USERS = (
+# The queues whose jobs speak of users.
+OF_USERS = (
     jobs.EVENT_QUEUE,
     jobs.SESSION_QUEUE,
     jobs.DEVICE_QUEUE,
@@ -101,17 +101,19 @@ class EraseWorker:
         return msgspec.structs.replace(asked, user_ids=tuple(sorted(found - named)))
 
     async def _begin(self, asked: Erasure) -> int:
-        """Have nothing stored any more of what was accepted until now; returns now, or the time of the newest row.
+        """Have nothing stored any more of what was accepted until now; returns now, or the time of what is newest.
 
-        A clock that was ahead leaves rows of times to come, which go too. A run that was killed goes on from where its
-        time is noted: who comes back afterwards is a new user.
+        A clock that was ahead leaves rows and jobs of times to come, which go too. A run that was killed goes on from
+        where its time is noted: who comes back afterwards is a new user.
         """
         erased = self._services.erased
-        newest_ms = await eraser.newest_ms(self._services.engine, asked.project_id, asked.user_ids)
+        # In this order, as what waits may be stored meanwhile.
+        waiting_ms = await self._newest_waiting_ms(asked)
+        stored_ms = await eraser.newest_ms(self._services.engine, asked.project_id, asked.user_ids)
         # In the turn, so that nobody is given a name between both.
         async with erased.turn:
             now_ms = self._services.clock.now_ms()
-            until_ms = max(now_ms, newest_ms + 1)
+            until_ms = max(now_ms, waiting_ms + 1, stored_ms + 1)
             noted = [
                 erasures.Erased(asked.project_id, user_id, until_ms) for user_id in asked.user_ids or (WHOLE_PROJECT,)
             ]
@@ -127,6 +129,31 @@ class EraseWorker:
             async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
         return until_ms
+
+    async def _newest_waiting_ms(self, asked: Erasure) -> int:
+        """The latest time of what any job says of these users, in line or dead; 0 without any. A project goes whole."""
+        newest_ms = 0
+        for queue in OF_USERS if asked.user_ids else ():
+            async for payload in self._payloads(queue):
+                newest_ms = max(newest_ms, _newest_said_ms(queue, payload, asked))
+        return newest_ms
+
+    async def _payloads(self, queue: str) -> AsyncIterator[bytes]:
+        """Of all jobs. The dead ones first, and last: one may be buried, or revived, between two looks."""
+        async for letter in self._dead(queue):
+            yield letter.payload
+        async for page in self._services.queue.live(queue):
+            for job in page:
+                yield job.payload
+        async for letter in self._dead(queue):
+            yield letter.payload
+
+    async def _dead(self, queue: str) -> AsyncIterator[DeadJob]:
+        before_id = None
+        while page := await self._services.queue.dead(queue, DEAD_PAGE, before_id):
+            before_id = page[-1].id
+            for letter in page:
+                yield letter
 
     async def _erase_rows(self, project_id: int, user_ids: Sequence[int], until_ms: int) -> None:
         """Count the events, then remove all rows. A run that was killed in between has counted them already."""
@@ -159,13 +186,10 @@ class EraseWorker:
 
     async def _drop_what_waits(self, asked: Erasure) -> None:
         """Put dead letters back in line, where they are dropped as erased; delete live visits and the tap."""
-        for queue in DEAD_OF_USERS:
-            before_id = None
-            while page := await self._services.queue.dead(queue, DEAD_PAGE, before_id):
-                before_id = page[-1].id
-                found = [job.id for job in page if _speaks_of(queue, job.payload, asked)]
-                if found:
-                    await self._services.queue.revive(found)
+        for queue in OF_USERS:
+            found = [letter.id async for letter in self._dead(queue) if _newest_said_ms(queue, letter.payload, asked)]
+            for start in range(0, len(found), DEAD_PAGE):
+                await self._services.queue.revive(found[start : start + DEAD_PAGE])
         for user_id in asked.user_ids:
             await self._services.keys.delete(live_session.key(asked.project_id, user_id))
             await self._services.keys.delete(update_user.kept_key(asked.project_id, user_id))
@@ -185,27 +209,31 @@ class EraseWorker:
                         await self._services.keys.delete(name)
 
 
-def _speaks_of(queue: str, payload: bytes, asked: Erasure) -> bool:
-    """Whether a dead letter holds anything that is to be erased."""
+def _newest_said_ms(queue: str, payload: bytes, asked: Erasure) -> int:
+    """The latest time of what a job says of who is to be erased; 0 if it says nothing of them."""
     try:
-        users = _users_of(queue, payload)
+        said = _said(queue, payload)
     except ValueError:
         # Written by a newer program; nobody can tell.
-        return False
-    return any(_is_meant(project_id, user_id, asked) for project_id, user_id in users)
+        return 0
+    return max((at_ms for project_id, user_id, at_ms in said if _is_meant(project_id, user_id, asked)), default=0)
 
 
 def _is_meant(project_id: int, user_id: int, asked: Erasure) -> bool:
     return project_id == asked.project_id and (not asked.user_ids or user_id in asked.user_ids)
 
 
-def _users_of(queue: str, payload: bytes) -> set[tuple[int, int]]:
+def _said(queue: str, payload: bytes) -> list[tuple[int, int, int]]:
+    """Of whom a job speaks: (project, user, time in ms)."""
     if queue == jobs.EVENT_QUEUE:
         event = jobs.decode_event(payload)
-        return {(event.project_id, event.user_id)}
-    if queue in (jobs.CREATE_USER_QUEUE, jobs.UPDATE_USER_QUEUE):
-        of_user = jobs.decode_create(payload) if queue == jobs.CREATE_USER_QUEUE else jobs.decode_update(payload)
-        return {(of_user.project_id, of_user.user_id)}
+        return [(event.project_id, event.user_id, jobs.accepted_ms(event))]
+    if queue == jobs.CREATE_USER_QUEUE:
+        made = jobs.decode_create(payload)
+        return [(made.project_id, made.user_id, made.created_ms)]
+    if queue == jobs.UPDATE_USER_QUEUE:
+        update = jobs.decode_update(payload)
+        return [(update.project_id, update.user_id, update.updated_ms)]
     if queue == jobs.SESSION_QUEUE:
-        return {(part.project_id, part.user_id) for part in jobs.decode_sessions(payload)}
-    return {(device.project_id, device.user_id) for device in jobs.decode_devices(payload)}
+        return [(part.project_id, part.user_id, part.ended_ms) for part in jobs.decode_sessions(payload)]
+    return [(device.project_id, device.user_id, device.created_ms) for device in jobs.decode_devices(payload)]
