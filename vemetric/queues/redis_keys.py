@@ -1,4 +1,4 @@
-"""Keys and counters in Redis or Valkey, and the one line on which everything that is put travels. Part of redis.py.
+"""Keys and counters in Redis or Valkey, and the lines on which puts and what hits ask for travel. Part of redis.py.
 
 A value is kept behind eight bytes that say when it expires by the clock of who asks; Redis' own expiry is not used, so
 that a key and its place in the order of names go together.
@@ -9,6 +9,7 @@ import itertools
 import logging
 import secrets
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,6 @@ from vemetric.queues.redis_line import Line
 
 # Lua's numbers are exact up to here.
 COUNT_MAX = 1 << 53
-# A put whose answer was lost is sent again after these waits; the server knows it by its number.
-RESEND_WAITS_SECONDS = (0.05, 0.25)
-# After a put has failed, others fail at once for this long instead of waiting for the same.
-REST_SECONDS = 0.5
 NAME_LAST = b"\xff"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,8 +61,7 @@ class RedisKeys:
         self._client = client
         self._clock = clock
         self._caller = secrets.token_hex(8)
-        self._calls = 0
-        self._resting_until = 0.0
+        self._calls: Counter[str] = Counter()
         self._is_failing = False
         self._puts = Line(self._put_all)
         self._gets = Line(self._get_all)
@@ -123,16 +119,9 @@ class RedisKeys:
         return self._puts.submit(packed(write))
 
     async def _put_all(self, writes: list[list[bytes]]) -> Sequence[Any]:
-        """Send writes as one call, and again where its answer was lost; a call that was done is not done twice."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._resting_until:
-            raise errors.Unavailable("The queue cannot be used right now.")
-        self._calls += 1
-        call = (self.jobs_max, self._caller, self._calls, *itertools.chain.from_iterable(writes))
         try:
-            refused = await self._resent(call)
+            refused = await self._once(self._puts, "put", self.jobs_max, *itertools.chain.from_iterable(writes))
         except errors.Unavailable as error:
-            self._resting_until = loop.time() + REST_SECONDS
             if not self._is_failing:
                 self._is_failing = True
                 log.error("The queue cannot be written: %s", error)
@@ -142,21 +131,20 @@ class RedisKeys:
             log.warning("The queue can be written again.")
         return [errors.QueueFull() if is_refused else None for is_refused in refused]
 
-    async def _resent(self, call: tuple[Any, ...]) -> Any:
-        for wait_seconds in RESEND_WAITS_SECONDS:
-            try:
-                return await self._run("put", *call)
-            except errors.Unavailable:
-                await asyncio.sleep(wait_seconds)
-        return await self._run("put", *call)
-
     async def _set_all_absent(self, asked: list[tuple[str, bytes, int]]) -> Sequence[Any]:
-        answers: Sequence[Any] = await self._run("set_if_absent", *itertools.chain.from_iterable(asked))
+        flat = itertools.chain.from_iterable(asked)
+        answers: Sequence[Any] = await self._once(self._first_sets, "set_if_absent", *flat)
         return answers
 
     async def _get_all(self, keys: list[str]) -> Sequence[Any]:
-        values: Sequence[Any] = await self._client.command("HMGET", "values", *keys)
+        values: Sequence[Any] = await self._gets.resent(lambda: self._client.command("HMGET", "values", *keys))
         return values
+
+    async def _once(self, line: Line, script: str, *arguments: Any) -> Any:
+        """Run a line's script, which knows by its number a call that was done and does not do it again."""
+        self._calls[script] += 1
+        call = (f"{self._caller}:{script}", self._calls[script], *arguments)
+        return await line.resent(lambda: self._run(script, *call))
 
 
 def _job(job: Any) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """Calls that are made one after another, each for all requests that came meanwhile: what a commit is to SQLite.
 
-A call to Redis costs an event loop 0.15 ms and more, whether it carries one hit or hundreds.
+A call to Redis costs an event loop 0.15 ms and more, whether it carries one hit or hundreds. Where its answer is lost
+it is made again: whoever makes it sees to it that it is not done twice.
 """
 
 import asyncio
@@ -11,6 +12,10 @@ from typing import Any
 from vemetric import errors
 
 REQUESTS_PER_CALL_MAX = 500
+# The waits before a call whose answer was lost is made again.
+RESEND_WAITS_SECONDS = (0.05, 0.25)
+# After a call has failed for good, others fail at once for this long instead of waiting for the same.
+REST_SECONDS = 0.5
 
 
 class Line:
@@ -21,6 +26,7 @@ class Line:
         self._waiting: deque[tuple[Any, asyncio.Future[Any]]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._resting_until = 0.0
 
     def submit(self, request: Any) -> "asyncio.Future[Any]":
         """Add a request; the future holds its answer."""
@@ -61,3 +67,19 @@ class Line:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+    async def resent(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What is answered, asked again where it is Unavailable; for `serve` to use."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resting_until:
+            raise errors.Unavailable("The queue cannot be used right now.")
+        for wait_seconds in RESEND_WAITS_SECONDS:
+            try:
+                return await ask()
+            except errors.Unavailable:
+                await asyncio.sleep(wait_seconds)
+        try:
+            return await ask()
+        except errors.Unavailable:
+            self._resting_until = loop.time() + REST_SECONDS
+            raise

@@ -14,6 +14,7 @@ local VALUES, EXPIRY, NAMES, COUNTERS = P .. 'values', P .. 'expiry', P .. 'name
 -- Lua takes no more than some thousand arguments to a call.
 local CHUNK = 1000
 local PURGE_KEYS = 20
+local CALLER_KEPT_MS = 7 * 86400 * 1000
 
 -- The places in a job's entry, which is written once and again only where a job is given back.
 local QUEUE, KEY, LANE, AFTER, RUN_AT, PUT_AT, FAILURES, SIZE, ERROR = 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -201,6 +202,24 @@ local function apply(write, at)
     if count == 0 then call('HDEL', COUNTERS, name) end
   end
   return at
+end
+
+-- ARGV[2] and ARGV[3] are the name of a caller, which numbers its calls, and the number of this one. The answer that was
+-- given to it before: it comes again because that was lost, and is not done a second time. Nil for a new call.
+local function answered_before()
+  local last = call('HGET', P .. 'callers', ARGV[2])
+  if not last then return nil end
+  local seen, answer = unpack(cmsgpack.unpack(last))
+  if tonumber(ARGV[3]) <= seen then return answer end
+end
+
+local function note_answer(answer)
+  call('HSET', P .. 'callers', ARGV[2], cmsgpack.pack({tonumber(ARGV[3]), answer}))
+  call('ZADD', P .. 'callers-seen', now, ARGV[2])
+  for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'callers-seen', '-inf', now - CALLER_KEPT_MS, 'LIMIT', 0, 10)) do
+    call('ZREM', P .. 'callers-seen', gone)
+    call('HDEL', P .. 'callers', gone)
+  end
 end
 
 -- The end of every script that writes.

@@ -1,16 +1,10 @@
 -- Apply writes, each as a whole or, past the bound of jobs, not at all: answers 1 for each that was refused, else 0.
--- ARGV: time, the bound, the caller's name, the number of this call, the writes (see apply).
--- A caller numbers its calls; one that comes again, because its answer was lost, does nothing the second time.
+-- ARGV: time, caller and number (see answered_before), the bound, the writes (see apply).
 
-local jobs_max, caller, number = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local CALLER_KEPT_MS = 7 * 86400 * 1000
+local before = answered_before()
+if before then return before end
 
-local last = call('HGET', P .. 'callers', caller)
-if last then
-  local seen, answer = unpack(cmsgpack.unpack(last))
-  if number <= seen then return answer end
-end
-
+local jobs_max = tonumber(ARGV[4])
 local live = tonumber(call('GET', P .. 'live') or 0)
 local refused = {}
 local at = 5
@@ -25,12 +19,7 @@ while ARGV[at] do
     refused[#refused + 1] = 0
   end
 end
-call('HSET', P .. 'callers', caller, cmsgpack.pack({number, refused}))
-call('ZADD', P .. 'callers-seen', now, caller)
-for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'callers-seen', '-inf', now - CALLER_KEPT_MS, 'LIMIT', 0, 10)) do
-  call('ZREM', P .. 'callers-seen', gone)
-  call('HDEL', P .. 'callers', gone)
-end
+note_answer(refused)
 -- More than were set, or keys would expire faster than they are deleted.
 purge(PURGE_KEYS + 2 * values_set)
 finish()
