@@ -11,6 +11,7 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import errors
 from vemetric.accounts import funnels, project_settings, projects
 from vemetric.clock import FrozenClock
+from vemetric.model import filters
 from vemetric.model.filters import EventFilter, PageFilter, Property, Text
 from vemetric.model.funnel import Funnel, Step
 from vemetric.web import funnel_form, funnel_values
@@ -294,6 +295,21 @@ async def test_the_dashboard_has_a_card_of_funnels(alice: Browser, cast: Cast, f
     )
     assert "completed Up & away" in words(filtered)
     assert 'aria-label="Remove the filter on Up &amp; away"' in filtered.text
+
+
+async def test_what_no_address_can_say_is_no_link(alice: Browser, cast: Cast, funnel: Funnel) -> None:
+    """With as many filters as a set may have, one more is none: the links led to everybody."""
+    home, full = f"/p/{cast.shop.id}", ";".join(["page(path:startsWith:/)"] * filters.FILTERS_MAX)
+    for path in ("?f=", f"?sf={funnel.id}&f="):
+        page = (await alice.get(f"{home}{path}{full}")).text
+        assert "Up &amp; away" in page
+        assert "Users who completed" not in page
+        assert "Filter by" not in page.partition('id="panel-funnels"')[2]
+    for path in ("/funnels", f"/funnels/{funnel.id}"):
+        page = (await alice.get(f"{home}{path}?f={full}")).text
+        assert "Up &amp; away" in page
+        assert 'href=""' not in page
+        assert "funnel(" not in page
 
 
 async def test_the_public_sees_rates_but_neither_users_nor_conditions(site: Site, cast: Cast, funnel: Funnel) -> None:

@@ -12,7 +12,7 @@ from tests.web.conftest import Browser, Cast
 from tests.web.test_dashboard_page import alice as alice  # noqa: PLC0414 - a fixture
 from tests.web.test_dashboard_page import path
 from vemetric.clickhouse.engine import Engine
-from vemetric.model import mercator, timespan
+from vemetric.model import filters, mercator, timespan
 from vemetric.model.dashboard import Row
 from vemetric.model.timespan import Timespan
 from vemetric.stats import dashboard
@@ -43,6 +43,14 @@ async def test_the_map_is_the_default_and_filters(alice: Browser, cast: Cast) ->
     [address] = re.findall(r'<a href="([^"]*)" data-nav aria-label="Germany: 9 users">', page.text)
     assert unquote_plus(address).endswith("cl=cities&f=location(country:oneOf:DE)".replace("&", "&amp;"))
     assert "map__c" not in (await alice.get(path(cast, "?cl=countries"))).text
+
+
+async def test_a_country_is_drawn_without_a_link_that_no_address_can_say(alice: Browser, cast: Cast) -> None:
+    """The link led to a page without any of the filters."""
+    full = ";".join(["page(path:contains:page)"] * filters.FILTERS_MAX)
+    text = (await alice.get(path(cast, f"?f={full}"))).text
+    assert "Germany: 9 users" in text
+    assert 'aria-label="Germany: 9 users"' not in text
 
 
 async def test_cities_lie_where_their_visits_came_from(engine: Engine) -> None:

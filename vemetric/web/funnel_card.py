@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from vemetric.model import filter_tree, filters, text
+from vemetric.model import filter_text, filter_tree, filters, text
 from vemetric.model.filters import FunnelFilter
 from vemetric.model.funnel import Funnel
 from vemetric.stats.funnels import Counted, rate
@@ -20,7 +20,7 @@ Link = Mapping[str, str]
 
 class Line(NamedTuple):
     """A funnel, or a step of one. number: of the step, '' for a funnel. Addresses are '' and links None where the
-    public has none.
+    public has none, and where none can say all the filters.
     """
 
     label: str
@@ -113,7 +113,7 @@ def _drawn(
     changed = view.with_filters(state, filter_tree.toggled(state.filters, done))
     return share, line._replace(
         users_url=links.to("/users", done),
-        filter_url=view.url(path, changed),
+        filter_url=view.url(path, changed) if filter_text.is_writable(changed.filters) else "",
         is_on=done in state.filters.filters,
     )
 

@@ -83,9 +83,11 @@ class Links(NamedTuple):
     group: Group
 
     def to(self, page: str, *asked: FunnelFilter) -> str:
-        """A page of the project with these users alone."""
-        written = filter_text.write(filter_tree.narrowed(self.group, *asked))
-        values = timespan.url_values(self.timespan) | {filter_bar.PARAMETER: written}
+        """A page of the project with these users alone; '' where no address can say so many filters."""
+        group = filter_tree.narrowed(self.group, *asked)
+        if not filter_text.is_writable(group):
+            return ""
+        values = timespan.url_values(self.timespan) | {filter_bar.PARAMETER: filter_text.write(group)}
         return filter_bar.address(f"{self.home}{page}", values)
 
 

@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from vemetric.enrich import countries
-from vemetric.model import filter_tree, mercator, text
+from vemetric.model import filter_text, filter_tree, mercator, text
 from vemetric.model.dashboard import Card, City, Row
 from vemetric.web import card_rows, cards, figures, view
 from vemetric.web.view import View
@@ -18,7 +18,9 @@ RADIUS_MIN, RADIUS_MAX = 2.5, 11.0
 
 
 class Country(NamedTuple):
-    """A country with users. shape: its id in the file; link: sets its filter, or takes it away."""
+    """A country with users. shape: its id in the file; link: sets its filter, or takes it away, '' where no address can
+    say it.
+    """
 
     shape: str
     label: str
@@ -70,7 +72,8 @@ def _country(path: str, state: View, row: Row, users_max: int) -> Country:
         changed = view.with_choice(changed, "locations", "cities")
     users = "1 user" if row.users == 1 else f"{figures.number(row.users)} users"
     shade = max(1, math.ceil(row.users / users_max * SHADES)) if users_max else 1
-    return Country(f"c-{row.key.lower()}", f"{countries.name(row.key)}: {users}", shade, view.url(path, changed), is_on)
+    link = view.url(path, changed) if filter_text.is_writable(changed.filters) else ""
+    return Country(f"c-{row.key.lower()}", f"{countries.name(row.key)}: {users}", shade, link, is_on)
 
 
 def _circle(city: City, users_max: int) -> Circle:
