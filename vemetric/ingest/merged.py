@@ -32,7 +32,7 @@ class Merged:
     """
 
     def __init__(self, database: Database, clock: Clock, keys: Keys, *, exclusive: bool) -> None:
-        self.session_turn = Turn("visits", clock, None if exclusive else keys)
+        self.session_turn = Turn("visits", None if exclusive else keys)
         self._database = database
         self._clock = clock
         self._exclusive = exclusive
