@@ -26,11 +26,14 @@ class Counting:
         self._engine = engine
         self.asked = 0
         self.is_busy = False
+        self.is_broken = False
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
         self.asked += 1
         if self.is_busy:
             raise errors.StoreBusy
+        if self.is_broken:
+            raise ValueError("nobody thought of this")
         return await self._engine.query(sql, parameters)
 
 
@@ -76,6 +79,30 @@ async def test_a_change_is_told_and_silence_is_not(site: Site, cast: Cast, store
         await until(lambda: watched.changes == 3)
 
 
+async def test_a_look_that_fails_is_told_logged_and_tried_again(
+    site: Site, cast: Cast, store: Any, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw ended the looks in silence, for as long as anybody watched."""
+    watching = Live(store, clock, look_seconds=0.01)
+    async with watching.watch(cast.shop.id, "a", "ip") as watched:
+        await until(lambda: watched.changes == 1)
+        store.is_broken = True
+        await until(lambda: watched.is_blind)
+        assert watched.changes == 2
+        before = store.asked
+        await until(lambda: store.asked > before + 2)
+        assert watched.changes == 2
+        assert [one.getMessage() for one in caplog.records if one.exc_info] == [
+            f"A live look at project {cast.shop.id} failed; it is tried again."
+        ]
+        store.is_broken = False
+        await until(lambda: not watched.is_blind)
+        assert watched.changes == 3
+        store.is_busy = True
+        await until(lambda: watched.is_blind)
+        assert watched.changes == 4
+
+
 @pytest.mark.parametrize(
     ("most", "account", "ip"),
     [
@@ -108,6 +135,15 @@ async def test_what_is_looked_at_together_is_counted_once(store: Any, clock: Fro
     assert await watching.shared("another", count) == 2
     clock.advance(live.SHARED_MS)
     assert await watching.shared("key", count) == 3
+
+
+async def test_the_stream_says_that_nothing_can_be_seen(site: Site, alice: Browser, cast: Cast) -> None:
+    application: Any = site.client.app
+    async with application[LIVE].watch(cast.shop.id, "another", "ip") as watched:
+        await until(lambda: watched.pulse is not None)
+        watched.is_blind = True
+        async with site.client.get(path(cast, "/live"), cookies=alice.cookies) as answer, asyncio.timeout(20):
+            await answer.content.readuntil(b"event: blind\ndata: \n\n")
 
 
 async def test_the_stream_tells_and_ends_with_the_process(site: Site, alice: Browser, cast: Cast) -> None:

@@ -5,9 +5,10 @@ who look at the same ones (`shared`). Streams are bounded by account, by address
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -19,6 +20,8 @@ from vemetric.stats import dashboard
 from vemetric.stats.dashboard import Pulse
 
 LOOK_SECONDS = 5.0
+# A busy store may miss so many looks before those who watch are told.
+LOOKS_MISSED_MAX = 3
 # What is counted for one page is the same for all that ask within so long.
 SHARED_MS = 5000
 # The running bucket of the Live timespan moves on also when nothing happens.
@@ -30,15 +33,20 @@ STREAMS_MAX = 500
 SHARED_RESULTS_MAX = 500
 
 Found = TypeVar("Found")
+log = logging.getLogger("vemetric.live")
 
 
 class Watched:
-    """A project that somebody watches. changes: how often it had changed; looked_at_ms: when it was looked at last."""
+    """A project that somebody watches. changes: how often there was something to tell; looked_at_ms: when it was looked
+    at last; missed: looks that failed since then; is_blind: whether those who watch have to know.
+    """
 
     def __init__(self) -> None:
         self.watchers = 0
         self.changes = 0
         self.looked_at_ms = 0
+        self.missed = 0
+        self.is_blind = False
         self.pulse: Pulse | None = None
         self.moved = asyncio.Condition()
         self.task: asyncio.Task[None] | None = None
@@ -116,19 +124,35 @@ class Live:
         return watched.looked_at_ms if watched is not None and is_fresh else now_ms
 
     async def _look(self, project_id: int, watched: Watched) -> None:
-        """Look until nobody watches. A store that is busy is looked at again the next time."""
+        """Look until nobody watches. Whatever fails is tried again the next time."""
         seen: tuple[Pulse, int] | None = None
         while True:
-            with suppress(errors.StoreError, errors.Unavailable):
-                now_ms = self._clock.now_ms()
+            now_ms = self._clock.now_ms()
+            try:
                 watched.pulse = await dashboard.pulse(self._engine, project_id, now_ms)
-                watched.looked_at_ms = now_ms
-                if (watched.pulse, now_ms // BUCKET_MS) != seen:
+            except (errors.StoreError, errors.Unavailable):
+                await self._missed(watched, at_once=False)
+            except Exception:
+                if not watched.missed:
+                    log.exception("A live look at project %s failed; it is tried again.", project_id)
+                await self._missed(watched, at_once=True)
+            else:
+                watched.looked_at_ms, watched.missed = now_ms, 0
+                if watched.is_blind or (watched.pulse, now_ms // BUCKET_MS) != seen:
                     seen = watched.pulse, now_ms // BUCKET_MS
-                    async with watched.moved:
-                        watched.changes += 1
-                        watched.moved.notify_all()
+                    await self._tell(watched, is_blind=False)
             await asyncio.sleep(self._look_seconds)
+
+    async def _missed(self, watched: Watched, *, at_once: bool) -> None:
+        watched.missed += 1
+        if not watched.is_blind and (at_once or watched.missed >= LOOKS_MISSED_MAX):
+            await self._tell(watched, is_blind=True)
+
+    async def _tell(self, watched: Watched, *, is_blind: bool) -> None:
+        async with watched.moved:
+            watched.is_blind = is_blind
+            watched.changes += 1
+            watched.moved.notify_all()
 
 
 LIVE = web.AppKey("live", Live)

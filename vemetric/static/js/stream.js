@@ -1,4 +1,6 @@
 // A stream of server-sent events that is open only while somebody looks: given back when the page is hidden or left.
+import { toast } from "./toast.js";
+
 export class Stream {
   // change: called when the server says so, and when the page is seen again; gone: when there can be no stream.
   constructor(change, gone) {
@@ -20,6 +22,7 @@ export class Stream {
     if (document.hidden || this.source) return;
     this.source = new EventSource(url);
     this.source.addEventListener("change", () => this.change());
+    this.source.addEventListener("blind", () => toast("Live cannot be counted right now. It goes on by itself."));
     this.source.addEventListener("error", () => {
       if (this.source?.readyState !== EventSource.CLOSED) return;
       this.close();

@@ -1,11 +1,13 @@
-"""GET /p/<project>/live: server-sent events; `change` with the number of users online whenever something happened."""
+"""GET /p/<project>/live: server-sent events; `change` with the number of users online whenever something happened,
+`blind` when this cannot be seen for now.
+"""
 
 import asyncio
 
 from aiohttp import web
 
 from vemetric.web import context, headers
-from vemetric.web.live import LIVE
+from vemetric.web.live import LIVE, Watched
 from vemetric.web.pages.install import CLOSING
 
 # A stream ends after so long; browsers open it again, and are recognized anew.
@@ -29,9 +31,9 @@ async def watch(request: web.Request) -> web.StreamResponse:
         try:
             async with asyncio.timeout(STREAM_SECONDS_MAX):
                 while not closing.done():
-                    if watched.changes != told and watched.pulse is not None:
+                    if watched.changes != told:
                         told = watched.changes
-                        await response.write(f"event: change\ndata: {watched.pulse.users}\n\n".encode())
+                        await response.write(_said(watched))
                     else:
                         await response.write(b": nothing new\n\n")
                     await _moved(watched.moved, closing)
@@ -41,6 +43,12 @@ async def watch(request: web.Request) -> web.StreamResponse:
         finally:
             closing.cancel()
     return response
+
+
+def _said(watched: Watched) -> bytes:
+    if watched.is_blind or watched.pulse is None:
+        return b"event: blind\ndata: \n\n"
+    return f"event: change\ndata: {watched.pulse.users}\n\n".encode()
 
 
 async def _moved(moved: asyncio.Condition, closing: "asyncio.Task[bool]") -> None:
