@@ -141,8 +141,16 @@ async def rotate_token(request: web.Request) -> web.Response:
 
 
 def _publicity_of(project: Project, access: PublicAccess) -> Publicity:
-    boxes = (project.public_dashboard, project.public_indexed, bool(access.link_salt), bool(access.password_hash))
-    return Publicity(*("on" if is_ticked else "" for is_ticked in boxes), password="")
+    def box(is_ticked: bool) -> str:
+        return "on" if is_ticked else ""
+
+    return Publicity(
+        box(project.public_dashboard),
+        box(project.public_indexed),
+        box(bool(access.link_salt)),
+        box(bool(access.password_hash)),
+        "",
+    )
 
 
 async def _page(
