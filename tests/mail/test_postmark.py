@@ -1,5 +1,6 @@
 """Letters through Postmark's interface, spoken by a server of the test."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -106,10 +107,27 @@ async def test_an_answer_has_a_bound_and_is_followed_nowhere(aiohttp_server: Aio
         return await PostmarkMailer("secret", "a@example.com", "o", "b", base).send(a_letter(RESET))
 
     assert set(await send(f"{url}/at")) == {"x"}
-    for base in (f"{url}/past", url):
-        with pytest.raises(errors.Unavailable):
-            await send(base)
+    with pytest.raises(Postponed):
+        await send(f"{url}/past")
+    with pytest.raises(errors.Unavailable):
+        await send(url)
     assert asked == ["/at/email", "/past/email", "/email"]
+
+
+async def test_a_letter_that_it_never_answers_about_holds_up_no_other(
+    aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("vemetric.mail.postmark.SECONDS_MAX", 0.3)
+    app = web.Application()
+    app.router.add_post("/email", take)
+    url = str((await aiohttp_server(app)).make_url("")).rstrip("/")
+    with pytest.raises(Postponed, match="did not answer"):
+        await PostmarkMailer("secret", "a@example.com", "o", "b", url).send(a_letter(RESET))
 
 
 async def test_nobody_answers() -> None:

@@ -1,10 +1,12 @@
 """Letters through a real SMTP server: what arrives, and what each answer of the server means."""
 
+import asyncio
+
 import pytest
 
 from tests.kit.mail_server import MailServer, html_of, text_of
 from vemetric import errors
-from vemetric.mail import letters
+from vemetric.mail import letters, smtp
 from vemetric.mail.mailer import Postponed, Refused
 from vemetric.mail.smtp import SmtpMailer
 from vemetric.model.letter import Letter
@@ -70,6 +72,46 @@ async def test_a_server_that_is_away_is_no_fault_of_the_letter(mail: MailServer)
     await mail.stop()
     with pytest.raises(errors.Unavailable):
         await a_mailer(mail).send(a_letter(RESET))
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"),
+    [
+        ([], errors.Unavailable),
+        (["554 no"], errors.Unavailable),
+        (["220 hello", "554 not you"], errors.Unavailable),
+        (["220 hello", "250 hello", "451 slow down"], errors.Unavailable),
+        (["220 hello", "250 hello", "250 from", "250 to"], Postponed),
+        (["220 hello", "250 hello", "250 from", "250 to", "354 go on"], Postponed),
+    ],
+    ids=["silent", "refuses us", "refuses our name", "refuses our address", "silent at the letter", "after it"],
+)
+async def test_at_which_step_it_fails(
+    monkeypatch: pytest.MonkeyPatch, said: list[str], raised: type[errors.VemetricError]
+) -> None:
+    """What fails before it was told of a letter is no letter's fault; a letter that it stalls at holds up no other."""
+
+    ended = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for line in said:
+            writer.write(f"{line}\r\n".encode())
+            await reader.readline()
+        while said and said[-1][0] in "45" and not reader.at_eof():
+            writer.write(f"{said[-1]}\r\n".encode())
+            await reader.readline()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    monkeypatch.setattr(smtp, "SECONDS_MAX", 0.3)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(raised):
+            await SmtpMailer("127.0.0.1", port, "none", "stats@example.com").send(a_letter(RESET))
+        await ended.wait()
 
 
 async def test_a_server_that_does_not_know_us_is_no_fault_of_the_letter(mail: MailServer) -> None:

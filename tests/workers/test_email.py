@@ -4,10 +4,12 @@ import pytest
 
 from tests.kit import mail_server
 from tests.kit.mail_server import MailServer, text_of
-from vemetric import config, workers
+from vemetric import config, errors, workers
 from vemetric.accounts import errands, pictures, signup
 from vemetric.mail import letters
+from vemetric.queues.job import Job
 from vemetric.services import Services
+from vemetric.workers.email import EmailWorker
 
 
 @pytest.fixture
@@ -26,6 +28,26 @@ async def test_a_letter_outlives_a_mail_server_that_is_away(live_services: Servi
         await mail.letter_to("mara@example.com")
     assert (await post.by_id(letter.id)).attempts == 1
     assert len(mail.letters) == 1
+
+
+async def test_letters_that_are_put_off_are_let_alone_for_a_while(live_services: Services, mail: MailServer) -> None:
+    """A batch is tried again in halves: what it begins with would have used up its attempts within a moment."""
+    post = live_services.post
+    mail.answer = "451 try later"
+    written = [await post.send(letters.try_out(), f"{name}@example.com") for name in ("a", "b", "c", "d", "e")]
+    async with workers.running(live_services):
+        while not all([(await post.by_id(letter.id)).error for letter in written]):
+            await live_services.queue.wait(errands.QUEUE, 0.05)
+    assert mail.attempts == len(written)
+    assert [(await post.by_id(letter.id)).attempts for letter in written] == [1] * len(written)
+
+
+async def test_a_mail_server_that_is_away_is_given_rest(live_services: Services, mail: MailServer) -> None:
+    await mail.stop()
+    letter = await live_services.post.send(letters.try_out(), "mara@example.com")
+    job = Job(0, errands.QUEUE, errands.encode(errands.Deliver(letter.id)), None, None, 0, 1, 0, 0, 0)
+    with pytest.raises(errors.StoreBusy, match="does not answer"):
+        await EmailWorker(live_services).handle([job], None)  # type: ignore[arg-type] # it takes no notice of the lease
 
 
 async def test_an_errand_becomes_a_letter(live_services: Services, mail: MailServer) -> None:

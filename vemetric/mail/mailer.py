@@ -24,7 +24,8 @@ class Mailer(Protocol):
         """Hand the letter over; returns the id it has there.
 
         Raises Refused or Postponed, which are about this letter, and Unavailable when no letter would get through:
-        the server does not answer, or does not know us.
+        the server does not answer, or does not know us. A server that goes silent once it was told of the letter has
+        put it off.
         """
 
 

@@ -12,6 +12,7 @@ from vemetric.model.letter import Letter
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
+CONNECT_SECONDS_MAX = 10.0
 URL = "https://api.postmarkapp.com"
 PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
 # An answer is a few lines: an endless one would be held in memory.
@@ -45,9 +46,10 @@ class PostmarkMailer:
         """See Mailer."""
         import aiohttp
 
+        timeout = aiohttp.ClientTimeout(SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS_MAX), auto_decompress=False) as session,
+                aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
                 session.post(
                     f"{self._url}/email",
                     json=self._body(letter),
@@ -56,8 +58,11 @@ class PostmarkMailer:
                 ) as response,
             ):
                 status, body = response.status, await _bytes_of(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise errors.Unavailable(f"Postmark does not answer: {error}.") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # It may have been taken: others shall not wait for it, nor it be sent again and again.
+            raise Postponed(f"Postmark did not answer about this letter: {error}.") from error
         return _read(status, body)
 
     def _body(self, letter: Letter) -> dict[str, Any]:
@@ -78,7 +83,7 @@ async def _bytes_of(response: "ClientResponse") -> bytes:
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > ANSWER_BYTES_MAX:
-            raise errors.Unavailable(f"Postmark sent more than {ANSWER_BYTES_MAX} bytes.")
+            raise Postponed(f"Postmark sent more than {ANSWER_BYTES_MAX} bytes.")
     return bytes(body)
 
 

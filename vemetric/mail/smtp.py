@@ -3,10 +3,14 @@
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
+from typing import TYPE_CHECKING
 
 from vemetric import errors
 from vemetric.mail.mailer import SECONDS_MAX, Postponed, Refused
 from vemetric.model.letter import Letter
+
+if TYPE_CHECKING:
+    from aiosmtplib import SMTP
 
 # Names that people chose stand in subjects. What looks like an encoded word would be decoded while the mail is written,
 # line breaks and all: the rest of it would be headers.
@@ -30,31 +34,52 @@ class SmtpMailer:
         import aiosmtplib
 
         message = message_of(letter, self._sender)
-        try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                use_tls=self._tls == "tls",
-                start_tls=self._tls == "starttls",
-                username=self._user or None,
-                password=self._password or None,
-                timeout=SECONDS_MAX,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            raise _refusal(error.recipients[0].code, error.recipients[0].message) from error
-        except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPConnectError, aiosmtplib.SMTPSenderRefused) as error:
-            raise errors.Unavailable(f"The mail server does not take our letters: {error}.") from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise _refusal(error.code, error.message) from error
-        except aiosmtplib.SMTPNotSupported as error:
-            if letter.address.isascii():
-                # It lacks what our settings ask for: TLS, or a password.
-                raise errors.Unavailable(f"The mail server is not as the settings say: {error}.") from error
-            raise Refused(f"The mail server cannot carry letters to such an address: {error}.") from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise errors.Unavailable(f"The mail server does not answer: {error}.") from error
+        client = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            use_tls=self._tls == "tls",
+            start_tls=self._tls == "starttls",
+            username=self._user or None,
+            password=self._password or None,
+            timeout=SECONDS_MAX,
+        )
+        await _connect(client)
+        async with client:
+            await _hand_over(client, message, letter.address)
         return str(message["Message-ID"])
+
+
+async def _connect(client: "SMTP") -> None:
+    """As far as the server knows of no letter: what fails is no letter's fault."""
+    import aiosmtplib
+
+    try:
+        await client.connect()
+    except aiosmtplib.SMTPNotSupported as error:
+        # It lacks what our settings ask for: TLS, or a password.
+        raise errors.Unavailable(f"The mail server is not as the settings say: {error}.") from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise errors.Unavailable(f"The mail server does not take our letters: {error}.") from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise errors.Unavailable(f"The mail server does not answer: {error}.") from error
+
+
+async def _hand_over(client: "SMTP", message: EmailMessage, address: str) -> None:
+    import aiosmtplib
+
+    try:
+        await client.send_message(message)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        raise _refusal(error.recipients[0].code, error.recipients[0].message) from error
+    except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
+        raise errors.Unavailable(f"The mail server does not take our letters: {error}.") from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise _refusal(error.code, error.message) from error
+    except aiosmtplib.SMTPNotSupported as error:
+        raise Refused(f"The mail server cannot carry letters to {address}: {error}.") from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        # Others shall not wait for this letter, nor it be taken again and again by a server that never says so.
+        raise Postponed(f"The mail server went silent at this letter: {error}.") from error
 
 
 def message_of(letter: Letter, sender: str) -> EmailMessage:

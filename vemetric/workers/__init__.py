@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from vemetric import errors
-from vemetric.accounts import errands
+from vemetric.accounts import errands, post
 from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
 from vemetric.model.meters import OfQueue
@@ -52,12 +52,13 @@ def handlers(services: Services) -> dict[str, Handler]:
 # How often workers that wait for the analytics store look whether it is back.
 SETTLE_PAUSE_SECONDS = 2.0
 
-# Letters take seconds each, and a mail server that puts one off wants to be left alone for a while.
+# Letters take seconds each, and a mail server that puts one off wants to be left alone for a while: a batch would be
+# tried again in halves at once. A letter that was put off too often ends by itself, before its job is buried.
 EMAIL = {
-    "batch_jobs_max": 20,
+    "batch_jobs_max": 1,
     "lease_seconds": 900,
     "linger_seconds": 0.0,
-    "attempts_max": 9,
+    "attempts_max": post.ATTEMPTS_MAX + 1,
     "backoff_base_seconds": 60.0,
 }
 

@@ -27,7 +27,7 @@ class EmailWorker:
         services = self._services
         match errand:
             case errands.Deliver():
-                await services.post.deliver(errand.letter_id)
+                await self._deliver(errand.letter_id)
             case errands.Verify():
                 await verification.write_code(services.database, services.clock, services.post, errand.email)
             case errands.Reset():
@@ -36,6 +36,13 @@ class EmailWorker:
                 await services.tips.write(errand)
             case errands.ForgetPicture():
                 await self._forget_picture(errand.name)
+
+    async def _deliver(self, letter_id: str) -> None:
+        try:
+            await self._services.post.deliver(letter_id)
+        except errors.Unavailable as error:
+            # A mail server is given more rest than our own queue: one that does not know us would lock us out.
+            raise errors.StoreBusy(error.message) from error
 
     async def _forget_picture(self, name: str) -> None:
         try:
