@@ -15,6 +15,7 @@ from tests.workers.test_pipeline import rows
 from vemetric import commands, errors
 from vemetric.clock import FrozenClock
 from vemetric.ingest import batch
+from vemetric.ingest.live_session import KEY_PREFIX
 from vemetric.model.project import Project
 from vemetric.queues.job import Write
 from vemetric.services import Services
@@ -270,6 +271,32 @@ async def test_a_visitor_with_cookies_gets_one(client: Client) -> None:
     await visits.settle(client.services)
     [[user_id]] = await client.stored("DISTINCT userId")
     assert f"_vuid={user_id};" in (answer.header("set-cookie") or "")
+
+
+async def test_a_batch_of_now_loses_no_visit_of_the_past(
+    client: Client, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for no turn: what another one notes of the past while it is written must stay."""
+    services, now_ms = client.services, clock.now_ms()
+    await client.taken(*(event("Early", timestamp=now_ms - ago * MINUTE_MS) for ago in (40, 20)))
+    # As on another hub whose live visits have just been lost.
+    [(name, _)] = await services.keys.scan(KEY_PREFIX, 2)
+    await services.keys.delete(name)
+    services.sessions._cache.clear()
+    put, others = services.queue.put, [event("Older", timestamp=now_ms - 5 * HOUR_MS)]
+
+    async def put_after_another(write: Write) -> None:
+        while others:
+            await client.send([others.pop()])
+        await put(write)
+
+    monkeypatch.setattr(services.queue, "put", put_after_another)
+    await client.taken(event("Now"))
+    await client.taken(event("Oldest", timestamp=now_ms - 5 * HOUR_MS + 10 * MINUTE_MS))
+    visits_of = dict(await client.stored("name, sessionId"))
+    assert visits_of["Now"] == visits_of["Early"]
+    assert visits_of["Oldest"] == visits_of["Older"]
+    assert len(set(visits_of.values())) == 2
 
 
 async def test_batches_of_the_same_past_share_its_visits(client: Client, clock: FrozenClock) -> None:

@@ -92,13 +92,14 @@ class Batches:
         """
         past_ms = self._clock.now_ms() - BEGUN_MEANWHILE_MS_MAX
         if not any(each.client_id or each.at_ms < past_ms for each in dated):
-            return await self._take(dated, of)
+            return await self._take(dated, of, past_ms)
         async with self._turns.hold(f"{BATCH_TURN_PREFIX}{of.project.id}", TURN_SECONDS_MAX) as is_ours:
             if not is_ours:
                 raise errors.Unavailable("Another process takes a batch of this project.")
-            return await self._take(dated, of)
+            return await self._take(dated, of, past_ms)
 
-    async def _take(self, dated: Sequence[Dated], of: OfSender) -> Taken:
+    async def _take(self, dated: Sequence[Dated], of: OfSender, past_ms: int) -> Taken:
+        """past_ms: what is older changes the past visits, for which the project's turn is needed."""
         names = {each.client_id: _id_key(of.project.id, each.client_id) for each in dated if each.client_id}
         known = await self._keys.get_many(list(names.values()))
         # By its id, or by its place, which is never equal to an id.
@@ -106,11 +107,14 @@ class Batches:
         for number, each in enumerate(dated):
             if names.get(each.client_id) not in known:
                 fresh.setdefault(each.client_id or number, each)
-        return await self._put(list(fresh.values()), names, of, len(dated) - len(fresh))
+        visits = Visits(self._keys, self._idle_ms, past_ms)
+        return await self._put(list(fresh.values()), names, of, len(dated) - len(fresh), visits)
 
-    async def _put(self, fresh: Sequence[Dated], names: dict[str, str], of: OfSender, repeated: int) -> Taken:
+    async def _put(
+        self, fresh: Sequence[Dated], names: dict[str, str], of: OfSender, repeated: int, visits: "Visits"
+    ) -> Taken:
         now_ms = self._clock.now_ms()
-        write, opened, visits = Write(jobs=[], keys=[], counters={}), [], Visits(self._keys, self._idle_ms)
+        write, opened = Write(jobs=[], keys=[], counters={}), []
         sender, new_cookie_user_id = of.sender, None
         for each in sorted(fresh, key=lambda each: each.at_ms):
             sender_of_hit = _sender_of(each.hit, sender)
@@ -151,9 +155,14 @@ class Batches:
             # A hit may have begun one meanwhile.
             known = self._sessions.known(who.key, at_ms)
             session = None if known is UNREAD else known
-        if session is not None and session.started_ms <= at_ms + BEGUN_MEANWHILE_MS_MAX:
+        is_past = at_ms < visits.past_ms
+        if session is not None and (session.started_ms <= at_ms + BEGUN_MEANWHILE_MS_MAX or not is_past):
             return self._sessions.extend(who.key, session, at_ms)
         await visits.load(who.key)
+        if not is_past:
+            # It goes on in a visit of the past that reaches so far, as any hit would; only the live one is prolonged.
+            session = visits.at(who.key, at_ms) or await self._sessions.open(who.key, at_ms)
+            return self._sessions.extend(who.key, session, at_ms)
         if session is None and at_ms + self._idle_ms > now_ms and visits.at(who.key, at_ms) is None:
             return self._sessions.extend(who.key, await self._sessions.open(who.key, at_ms), at_ms)
         extended = visits.extend(who.key, at_ms)
@@ -164,16 +173,20 @@ class Batches:
 
 
 class Visits:
-    """Visits of the past that only batches know of: of this one and, as far as they are kept, of those before it."""
+    """Visits of the past that only batches know of: of this one and, as far as they are kept, of those before it.
 
-    def __init__(self, keys: Keys, idle_ms: int) -> None:
+    past_ms: events before that time change them, by who has the project's turn; later ones only look.
+    """
+
+    def __init__(self, keys: Keys, idle_ms: int, past_ms: int) -> None:
+        self.past_ms = past_ms
         self._keys = keys
         self._idle_ms = idle_ms
         self._by_key: dict[str, list[LiveSession]] = {}
         self._changed: set[str] = set()
 
     async def load(self, key: str) -> None:
-        """Learn of the visits that earlier batches have opened. Have the project's turn."""
+        """Learn of the visits that earlier batches have opened."""
         if key not in self._by_key:
             stored = await self._keys.get(_past_key(key))
             self._by_key[key] = [] if stored is None else _past.decode(stored)
