@@ -1,5 +1,7 @@
 """The canary through the real pipe: it arrives, nobody sees it, and it leaves nothing behind."""
 
+from datetime import UTC, datetime
+
 from tests.kit import visits
 from vemetric import commands
 from vemetric.clickhouse import eraser
@@ -26,15 +28,27 @@ async def test_one_is_sent_a_minute_whoever_asks(services_at_noon: Services) -> 
     assert await visits.while_working(services, flying.fly(services)) is not None
 
 
-async def test_old_ones_are_removed(services_at_noon: Services) -> None:
+async def test_old_ones_are_removed_and_nothing_is_written_anew_for_it(services_at_noon: Services) -> None:
     services = services_at_noon
+    for _ in range(flying.KEPT_DAYS + 1):
+        await visits.while_working(services, flying.fly(services))
+        services.clock.advance(flying.DAY_MS)
     await visits.while_working(services, flying.fly(services))
-    services.clock.advance(3 * flying.DAY_MS)
-    await visits.while_working(services, flying.fly(services))
+    [[changes]] = await services.engine.lookup("SELECT count() FROM system.mutations")
     await flying.sweep(services)
+    assert await services.engine.lookup("SELECT count() FROM system.mutations") == [[changes]]
     for table in eraser.TABLES:
         statement = f"SELECT count() FROM {table} FINAL WHERE projectId = {canary.PROJECT_ID}"
-        assert (await services.engine.lookup(statement))[0][0] <= 1, table
+        assert (await services.engine.lookup(statement))[0][0] <= flying.KEPT_DAYS, table
+
+
+def test_a_day_has_a_month_that_no_event_of_anybody_lies_in() -> None:
+    days = [day * flying.DAY_MS for day in range(20_000, 20_400)]
+    for now_ms in days:
+        stored = datetime.fromtimestamp(flying.as_stored_ms(now_ms + 5_000) / 1000, UTC)
+        assert (stored.year, stored.month, stored.second) == (flying.YEAR, flying.month_of(now_ms), 5)
+        neighbours = {flying.month_of(now_ms + days_on * flying.DAY_MS) for days_on in range(12)}
+        assert len(neighbours) == len(flying.MONTHS)
 
 
 def test_a_start_is_given_time_and_silence_is_told() -> None:

@@ -85,13 +85,6 @@ async def erase_users(engine: Engine, project_id: int, user_ids: Sequence[int], 
         await _erase(engine, table, condition, parameters)
 
 
-async def erase_until(engine: Engine, project_id: int, until_ms: int) -> None:
-    """Erase every row of the project that tells of what was before that time, as erase_project."""
-    for table, (_, since) in TABLES.items():
-        condition = f"projectId = {{project:UInt64}} AND {since} {BEFORE}"
-        await _erase(engine, table, condition, {"project": project_id, "until": until_ms})
-
-
 async def _erase(engine: Engine, table: str, condition: str, parameters: dict[str, object]) -> None:
     # Not the lighter DELETE, which only hides rows until a merge happens upon them.
     await engine.command(f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2", parameters)

@@ -4,11 +4,12 @@ processes one sends. Health and the operator's pages read what it found from Key
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 import msgspec
 
 from vemetric import errors
-from vemetric.clickhouse import eraser
+from vemetric.clickhouse import expirer
 from vemetric.ingest import accept, jobs
 from vemetric.ingest.hit import decode_event
 from vemetric.ingest.live_session import LiveSession
@@ -22,13 +23,18 @@ from vemetric.services import Services
 LOOK_SECONDS = 0.25
 TURN_KEY = "canary:turn"
 DAY_MS = 86_400_000
+# Rows of a day lie in a month of their own, long before anybody's: a month is dropped at once, while removing rows from
+# among others writes all of those anew. Not at the times at which a machine's clock begins (1970, 1980, 2000).
+YEAR = 1987
+MONTHS = range(1, 13)
+DAY_OF_MONTH = 15
 KEPT_DAYS = 2
 
 PROJECT = Project(canary.PROJECT_ID, "", "Canary", "canary.invalid", "")
 SENDER = Sender(canary.PROJECT_ID, "", None, None, None, None, allow_cookies=False)
 STORED = """
 SELECT count() FROM event WHERE projectId = {project:UInt64} AND id = {id:String}
-    AND createdAt >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+    AND createdAt = fromUnixTimestamp64Milli({created:Int64}, 'UTC')
 """
 
 log = logging.getLogger(__name__)
@@ -62,9 +68,9 @@ async def fly(services: Services) -> Flight | None:
         return None
     last = await last_flight(services)
     await _note(services, Flight(now_ms, last.arrived_ms, last.latency_ms) if last else Flight(now_ms))
-    event_id = ids.random_id()
-    await services.queue.put(Write([_job(event_id, now_ms)]))
-    asked = {"project": canary.PROJECT_ID, "since": now_ms, "id": event_id}
+    event_id, created_ms = ids.random_id(), as_stored_ms(now_ms)
+    await services.queue.put(Write([_job(event_id, created_ms)]))
+    asked = {"project": canary.PROJECT_ID, "created": created_ms, "id": event_id}
     while True:
         [[count]] = await services.engine.lookup(STORED, asked)
         if count:
@@ -84,18 +90,31 @@ async def last_flight(services: Services) -> Flight | None:
 
 async def sweep(services: Services) -> None:
     """Remove those of earlier days."""
-    until_ms = services.clock.now_ms() - KEPT_DAYS * DAY_MS
+    now_ms = services.clock.now_ms()
+    kept = {month_of(now_ms - days * DAY_MS) for days in range(KEPT_DAYS)}
     async with services.gate.passing():
-        await eraser.erase_until(services.engine, canary.PROJECT_ID, until_ms)
+        for month in MONTHS:
+            for table in expirer.BY_MONTH if month not in kept else ():
+                await expirer.drop_month(services.engine, table, YEAR * 100 + month)
 
 
-def _job(event_id: str, now_ms: int) -> NewJob:
+def month_of(now_ms: int) -> int:
+    """The month, of the year that is ours, in which a day's are stored: the next day's is another."""
+    return MONTHS[now_ms // DAY_MS % len(MONTHS)]
+
+
+def as_stored_ms(now_ms: int) -> int:
+    """The time under which one is stored: that of the day it is, in the day's month."""
+    return int(datetime(YEAR, month_of(now_ms), DAY_OF_MONTH, tzinfo=UTC).timestamp() * 1000) + now_ms % DAY_MS
+
+
+def _job(event_id: str, created_ms: int) -> NewJob:
     """As the hub makes them, but counted for nobody. A visit lasts a day."""
-    day_ms = now_ms - now_ms % DAY_MS
-    session = LiveSession(f"canary-{day_ms // DAY_MS}", day_ms, now_ms)
+    day_ms = created_ms - created_ms % DAY_MS
+    session = LiveSession(f"canary-{day_ms // DAY_MS}", day_ms, created_ms)
     who = Who(canary.USER_ID, "", session)
     hit = decode_event(msgspec.json.encode({"name": canary.EVENT_NAME}))
-    job = accept.event_job(hit, PROJECT, SENDER, {}, geo.UNKNOWN, who, session, event_id, now_ms)
+    job = accept.event_job(hit, PROJECT, SENDER, {}, geo.UNKNOWN, who, session, event_id, created_ms)
     return NewJob(jobs.EVENT_QUEUE, jobs.encode(job))
 
 
