@@ -17,7 +17,7 @@ from vemetric.accounts.oauth import Provider
 from vemetric.accounts.paddle import Paddle
 from vemetric.accounts.post import Post
 from vemetric.accounts.tips import Tips
-from vemetric.backup import before
+from vemetric.backup import before, stage
 from vemetric.clickhouse import admission, directory, loader, migrate, user_merges
 from vemetric.clickhouse.admission import Admission
 from vemetric.clickhouse.embedded import EmbeddedEngine
@@ -200,6 +200,7 @@ async def open_or_go_back(
 ) -> "tuple[Measured, Database, SqliteQueue | RedisQueue]":
     """All stores, brought up to this version; where that fails those in files are as they were before."""
     way_back = None if given else await asyncio.to_thread(before.prepare, config)
+    await asyncio.to_thread(stage.clear, config.data_dir.resolve())
     try:
         engine, database = await open_measured(config, clock, stack, given)
         queue = await open_queue(config, clock, stack)

@@ -3,6 +3,7 @@ directory itself, the analytics by links to the same bytes; the command line tak
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import shutil
@@ -27,8 +28,8 @@ from vemetric.queues.gate import Gate
 
 # Letters and underscores only: the engine writes other characters of a name in its own way.
 PREFIX = "backup_stage_"
-# Left by a command that was killed.
-LEFT_SECONDS = 86_400
+# A stage that nobody holds by then was left by a command that was killed; holding it is the first that a command does.
+HANDOVER_SECONDS = 10
 # Of the engine's directory, what is no part of a copy: what it freezes, works on, or has set aside.
 SHADOW = "shadow"
 LEFT_OUT = {SHADOW, "tmp", "detached", "status", "lock"}
@@ -56,7 +57,7 @@ async def take(config: Config, stores: Stores) -> dict[str, Any]:
     Raises Unavailable when a batch does not end, or the disk is full.
     """
     data_dir = config.data_dir.resolve()
-    await asyncio.to_thread(_clear, data_dir)
+    await asyncio.to_thread(clear, data_dir)
     name = PREFIX + ids.random_id(8)
     stage = data_dir / name
     stage.mkdir(mode=0o700)
@@ -159,9 +160,32 @@ def _add_the_rest(data_dir: Path, stage: Path) -> None:
         shutil.copytree(data_dir / PICTURES_NAME, stage / PICTURES_NAME, copy_function=os.link)
 
 
-def _clear(data_dir: Path) -> None:
-    """Remove stages that nobody takes any more."""
+def hold(folder: Path) -> int:
+    """Have a stage left alone until the descriptor is closed, or this process ends however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def clear(data_dir: Path) -> None:
+    """Remove stages that nobody takes any more. Called before another is made, and at every start."""
     for folder in [*data_dir.glob(f"{PREFIX}*"), *(data_dir / ANALYTICS_NAME / "store" / SHADOW).glob(f"{PREFIX}*")]:
-        if time.time() - folder.stat().st_mtime > LEFT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-            log.warning("Removed %s, left by a backup that was ended.", folder)
+        try:
+            if abs(time.time() - folder.stat().st_mtime) <= HANDOVER_SECONDS or _is_held(folder):
+                continue
+        except FileNotFoundError:
+            # Its command has come to its end just now.
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        log.warning("Removed %s, left by a backup that was ended.", folder)
+
+
+def _is_held(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

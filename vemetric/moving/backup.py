@@ -5,6 +5,7 @@ of its time.
 """
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vemetric import errors
-from vemetric.backup import manifest, trial
+from vemetric.backup import manifest, stage, trial
 from vemetric.backup.manifest import DATA_NAME, Manifest
 from vemetric.config import Config
 
@@ -35,6 +36,7 @@ def take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
     started_at = time.time()
     staged = do(STAGE_COMMAND, {})
     source = Path(staged["stage"])
+    held = stage.hold(source)
     try:
         (folder / DATA_NAME).mkdir(mode=0o700)
         files, links = manifest.copy(source, folder / DATA_NAME)
@@ -50,6 +52,7 @@ def take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
         raise
     finally:
         shutil.rmtree(source, ignore_errors=True)
+        os.close(held)
     return {
         "folder": str(folder),
         "files": len(files),
