@@ -1,12 +1,15 @@
 """Merging users: killed anywhere, run again, late events, chains and crosses, against a plain model."""
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+import vemetric
 from tests.kit import visits
 from vemetric import config, errors, workers
 from vemetric import services as opening
@@ -347,13 +350,16 @@ async def test_what_comes_after_a_merge_is_somebody_of_his_own(world: World) -> 
 
 
 async def test_readers_see_what_comes_after_a_merge_at_every_step_of_it(world: World, probe: Probe) -> None:
-    """Events of the next one at the same browser were gone from every number, and missing to verify, meanwhile."""
+    """Events of the next one at the same browser, and the name, were gone from every number and list meanwhile."""
     step, seen = 0, set()
     while True:
         step += 1
         one = World(world.services, await visits.a_project(world.services), world.now_ms)
         await one.store(one.event(A, "a", 30), one.event(A, "a", 10), one.event(A, "next", 5), one.event(B, "b", 200))
+        named = jobs.CreateUserJob(one.project.id, A, "next", one.now_ms - 6 * MINUTE_MS, geo.UNKNOWN, "", "")
+        await one.store(jobs.create_job(named))
         was_killed = await killed_at(one, probe, step, [one.merge(A, B, 20)])
+        assert await one.rows("user", "id, identifier", "deleted = 0") == [[A, "next"]]
         users = {at: user for user, at in await one.rows("event", "userId, createdAt", "sign = 1")}
         seen.add(tuple(users.get(timestamp(one.now_ms - minutes * MINUTE_MS)) for minutes in (30, 10, 5)))
         await MergeUserWorker(one.services).recover()
@@ -361,6 +367,13 @@ async def test_readers_see_what_comes_after_a_merge_at_every_step_of_it(world: W
         if not was_killed:
             break
     assert seen == {(A, A, A), (B, A, A)}
+
+
+def test_no_number_is_read_from_the_devices() -> None:
+    """Those of a user of whom something stays are hidden whole while a merge is under way."""
+    texts = [path for path in Path(vemetric.__file__).parent.rglob("*") if path.suffix in {".py", ".sql"}]
+    reading = {path.parent.name for path in texts if re.search(r"\b(FROM|JOIN)\s+device\b", path.read_text())}
+    assert reading == {"clickhouse"}
 
 
 # Some of them also put at once, so that one batch holds them all.

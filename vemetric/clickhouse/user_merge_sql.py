@@ -11,6 +11,8 @@ COMMAND_SECONDS_MAX = 120
 COPIES: Final = "copies"
 FROM: Final = "from"
 SESSION: Final = "session"
+# Stands for a session with users whose rows of the table of users stay.
+NAMED: Final = "named"
 PLAN_COLUMNS: Final = (
     "mergeId", "step", "projectId", "userId", "sessionId", "otherId", "startedAt", "replacedAt", "hidden", "version",
 )  # fmt: skip
@@ -143,10 +145,10 @@ HIDDEN = "SELECT {columns} FROM user_merge FINAL WHERE step = '{step}' AND hidde
 COPIED = f"mergeId NOT IN ({HIDDEN.format(columns='mergeId', step=COPIES)})"
 # The set of single values is asked first: it is much quicker, and nearly nothing is in it.
 STAYS = (
-    f"({{column}} NOT IN ({HIDDEN.format(columns='userId', step=FROM)}) "
-    f"OR (projectId, {{column}}) NOT IN ({HIDDEN.format(columns='projectId, userId', step=FROM)}))"
+    f"({{column}} NOT IN ({HIDDEN.format(columns='userId', step=FROM)}{{of}}) "
+    f"OR (projectId, {{column}}) NOT IN ({HIDDEN.format(columns='projectId, userId', step=FROM)}{{of}}))"
 )
-OF_USER_WHO_STAYS = STAYS.format(column="userId")
+OF_USER_WHO_STAYS = STAYS.format(column="userId", of="")
 USER = "cityHash64(projectId, userId)"
 # Whoever goes on after the merge keeps what comes then. A shard that has not heard of the merge hides that too, for it
 # is told by the others that the user is hidden. A plan of an older program does not say until when it holds.
@@ -166,5 +168,5 @@ READER_FILTERS: Final = {
     "event": f"{COPIED} AND ({OF_USER_WHO_STAYS} OR {CAME_AFTERWARDS})",
     "session": f"{COPIED} AND {NOT_REPLACED}",
     "device": OF_USER_WHO_STAYS,
-    "user": STAYS.format(column="id"),
+    "user": STAYS.format(column="id", of=f" AND sessionId != '{NAMED}'"),
 }

@@ -13,7 +13,7 @@ import msgspec
 from vemetric.clickhouse import user_merge_sql as sql
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
-from vemetric.clickhouse.user_merge_sql import COPIES, FROM, PLAN_COLUMNS, READER_FILTERS, SESSION
+from vemetric.clickhouse.user_merge_sql import COPIES, FROM, NAMED, PLAN_COLUMNS, READER_FILTERS, SESSION
 
 EVENTS_PER_PAGE = 200_000
 SESSIONS_PER_PAGE = 2_000
@@ -36,7 +36,10 @@ class Replaced(NamedTuple):
 
 
 class Plan(msgspec.Struct):
-    """What one merge writes. users: by old user id. moved: the new session id by (old user id, session id)."""
+    """What one merge writes. users: by old user id. moved: the new session id by (old user id, session id).
+
+    named: those of the old users who have a name: whatever becomes of their history, readers see their rows.
+    """
 
     merge_id: int
     project_id: int
@@ -47,6 +50,7 @@ class Plan(msgspec.Struct):
     events: int
     first_ms: int
     last_ms: int
+    named: Collection[int] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -281,7 +285,15 @@ def _plan_rows(plan: Plan, *, is_switched: bool) -> list[list[Any]]:
     return [
         row(COPIES, 1 - hidden, 0, "", 0, timestamp(plan.first_ms), timestamp(plan.last_ms)),
         *(
-            row(FROM, hidden, user_id, "", target.user_id, never, timestamp(target.until_ms))
+            row(
+                FROM,
+                hidden,
+                user_id,
+                NAMED if user_id in plan.named else "",
+                target.user_id,
+                never,
+                timestamp(target.until_ms),
+            )
             for user_id, target in plan.users.items()
         ),
         *(row(SESSION, hidden, old.userId, old.id, old.mergeId, old.startedAt, at) for old, at in plan.replaced),

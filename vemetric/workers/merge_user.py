@@ -83,8 +83,8 @@ class MergeUserWorker:
         await self._settle([plan for plan in await self._store.unfinished() if plan.project_id == project_id])
         for _ in range(ATTEMPTS_MAX):
             plan = await self._plan(project_id, await self._targets(some))
-            named = await self._named(project_id, plan.users)
-            if plan.is_empty and not await self._store.has_leftovers(project_id, plan.users, named):
+            plan.named = await self._named(project_id, plan.users)
+            if plan.is_empty and not await self._store.has_leftovers(project_id, plan.users, plan.named):
                 return
             self._engine.leave_out(user_merge_sql.READER_FILTERS)
             if await self._store.copy(plan):
