@@ -16,6 +16,7 @@ from vemetric.web.pages.admin import system
 from vemetric.web.pages.install import CLOSING
 from vemetric.web.pages.organization.usage import USAGE
 from vemetric.web.showcase import Showcase
+from vemetric.web.unfinished import UNFINISHED, Unfinished
 
 
 def make_app(services: Services) -> web.Application:
@@ -32,6 +33,7 @@ def make_app(services: Services) -> web.Application:
     app[CLOSING] = asyncio.Event()
     app[public.SHOWCASE] = Showcase(services.clock)
     app[LIVE] = Live(services.engine, services.clock)
+    app[UNFINISHED] = Unfinished()
     app.on_shutdown.append(_close_streams)
     app.on_response_prepare.append(middleware.keep_begun)
     render.set_up(app)
@@ -45,5 +47,6 @@ def make_bare_app() -> web.Application:
 
 
 async def _close_streams(app: web.Application) -> None:
-    """Pages that watch would otherwise hold up the end of the process."""
+    """Pages that watch, and panels nobody waits for, would otherwise hold up the end of the process."""
     app[CLOSING].set()
+    await app[UNFINISHED].close()

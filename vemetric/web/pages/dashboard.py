@@ -26,6 +26,7 @@ from vemetric.web.filter_bar import Place
 from vemetric.web.live import LIVE, Live
 from vemetric.web.pages import filters, install, shell
 from vemetric.web.showcase import Showcase
+from vemetric.web.unfinished import UNFINISHED, Unfinished
 from vemetric.web.view import View
 
 # How many panels of a page are counted at once; the chart alone takes three statements.
@@ -53,6 +54,7 @@ class Asked(NamedTuple):
     conditions: Conditions
     icons: dict[str, str]
     live: Live
+    unfinished: Unfinished
     showcase: Showcase | None = None
 
     @property
@@ -118,7 +120,8 @@ async def ask(
     range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     icons = await event_icons.of_project(page.services.database, project.id)
     conditions, at = compile_filters(state.filters, known), path or f"/p/{project.id}"
-    return Asked(page, project, at, state, range_, known, conditions, icons, live, showcase)
+    unfinished = request.app[UNFINISHED]
+    return Asked(page, project, at, state, range_, known, conditions, icons, live, unfinished, showcase)
 
 
 async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[str, Any]:
@@ -198,15 +201,18 @@ async def load_funnels(asked: Asked) -> list[Counted] | None:
 
 
 async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found | None]]) -> Found | None:
-    """Count a panel; in Live and in public, once for all who look at the same one."""
+    """Count a panel; in Live and in public, once for all who look at the same one. One that is left while it is counted
+    is had by who asks for it next, which is the page that did not wait.
+    """
     if asked.showcase is not None:
         project = asked.project
         shown = (project.id, project.events_prevent_bounce, asked.range, filter_text.write(asked.state.filters), panel)
         return await asked.showcase.shared(shown, asked.page.ip, count)
+    of, text = (asked.project.id, asked.project.events_prevent_bounce), filter_text.write(asked.state.filters)
     if asked.state.timespan.key != LIVE_KEY:
-        return await count()
-    key = (asked.project.id, asked.range.now_ms, filter_text.write(asked.state.filters), panel)
-    return await asked.live.shared(key, count)
+        left = (*of, asked.project.time_zone, asked.state.timespan, text, panel)
+        return await asked.unfinished.counted(left, count)
+    return await asked.live.shared((*of, asked.range.now_ms, text, panel), count)
 
 
 def chart_values(asked: Asked, loaded: Dashboard | Late | None) -> dict[str, Any]:
