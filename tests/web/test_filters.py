@@ -1,19 +1,55 @@
 """Filters on the dashboard: set by forms and rows, shown as chips, kept under names, all by plain links and forms."""
 
+import asyncio
 import csv
 import io
 import json
 import re
+from collections.abc import Mapping
 from html import unescape
+from typing import Any
 from urllib.parse import unquote_plus
 
+import aiohttp
 import pytest
 
 from tests.web.conftest import Browser, Cast, Page, Site
 from tests.web.test_dashboard_page import alice as alice  # noqa: PLC0414 - a fixture
 from tests.web.test_dashboard_page import path, words
+from vemetric import errors
 from vemetric.accounts import saved_filters
+from vemetric.clickhouse.engine import Engine
 from vemetric.model import filter_text
+from vemetric.stats import cards, events, users
+from vemetric.web.pages import exports
+
+
+class Slow:
+    """A store whose queries do not go on before they may."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.goes_on = asyncio.Event()
+        self.asked: list[tuple[str, str]] = []
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        self.asked.append((sql, str(parameters)))
+        await self.goes_on.wait()
+        return await self._engine.query(sql, parameters)
+
+
+class Failing:
+    """A store that answers so many queries and no more."""
+
+    def __init__(self, engine: Engine, answers: int) -> None:
+        self._engine = engine
+        self._left = answers
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        self._left -= 1
+        if self._left < 0:
+            raise errors.StoreBusy
+        return await self._engine.query(sql, parameters)
 
 
 def tile(page: Page, key: str) -> str:
@@ -191,11 +227,58 @@ async def test_every_panel_is_a_file(alice: Browser, cast: Cast, panel: str) -> 
     assert (await alice.get(path(cast, f"/export/{panel}.exe"))).status == 404
 
 
-async def test_cells_of_a_file_are_no_formulas(alice: Browser, cast: Cast) -> None:
-    from vemetric.web.pages import exports
+def test_cells_of_a_file_are_no_formulas() -> None:
+    body = exports.Csv(["A"]).body([["=1+1"], ["@x"], ["plain"], ["\n=1+1"], ["\uff1d1+1"]])
+    assert body == "'=1+1\r\n'@x\r\nplain\r\n\"'\n=1+1\"\r\n'\uff1d1+1\r\n".encode()
 
-    body = exports.file("csv", "x", ["A"], [["=1+1"], ["@x"], ["plain"], ["\n=1+1"], ["\uff1d1+1"]]).body
-    assert body == "A\r\n'=1+1\r\n'@x\r\nplain\r\n\"'\n=1+1\"\r\n'\uff1d1+1\r\n".encode()
+
+FILES = ("export/pages", "export/sources", "export/users", "events/export")
+
+
+@pytest.mark.parametrize("end", ["csv", "json"])
+async def test_a_file_has_all_rows(alice: Browser, cast: Cast, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended after 100,000 of them, and did not say so."""
+    whole = [(await alice.get(path(cast, f"/{name}.{end}"))).text for name in FILES]
+    for module in (cards, events, users):
+        monkeypatch.setattr(module, "EXPORT_PAGE_ROWS", 2)
+    monkeypatch.setattr(exports, "LINES_AT_ONCE", 1)
+    assert [(await alice.get(path(cast, f"/{name}.{end}"))).text for name in FILES] == whole
+    assert json.loads(whole[0]) if end == "json" else whole[0].count("\r\n") == 10
+    empty = (await alice.get(path(cast, f"/export/pages.{end}?t=custom&sd=2020-01-01"))).text
+    assert empty == ("[]" if end == "json" else "Path,Detail,Users,Views\r\n")
+
+
+async def test_a_file_that_cannot_be_ended_is_broken_off(
+    alice: Browser, cast: Cast, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, "EXPORT_PAGE_ROWS", 2)
+    measured: Any = site.services.engine
+    monkeypatch.setattr(measured, "_engine", Failing(measured._engine, 2))
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await alice.get(path(cast, "/export/users.csv"))
+    monkeypatch.setattr(measured, "_engine", Failing(measured._engine, 0))
+    assert (await alice.get(path(cast, "/export/users.csv"))).status == 503
+
+
+async def test_a_panel_that_is_late_is_counted_once(
+    alice: Browser, cast: Cast, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page gave it up and asked for it again, so that it was counted twice."""
+    from vemetric.web.pages import dashboard
+
+    monkeypatch.setattr(dashboard, "PATIENCE_SECONDS", 0.05)
+    measured: Any = site.services.engine
+    slow = Slow(measured._engine)
+    monkeypatch.setattr(measured, "_engine", slow)
+    page = await alice.get(path(cast))
+    late = re.findall(r'hx-get="([^"]*)" hx-trigger="load"', page.text)
+    assert len(late) == 6
+    slow.goes_on.set()
+    begun = len(slow.asked)
+    panels = [await alice.get(unescape(address)) for address in late]
+    assert "Still counting" not in "".join(panel.text for panel in panels)
+    # What was on its way is not asked again; a page has a few panels counted at a time.
+    assert len(set(slow.asked)) == len(slow.asked) > begun > 0
 
 
 async def test_a_page_does_not_wait_for_slow_panels(

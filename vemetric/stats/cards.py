@@ -1,5 +1,7 @@
 """The rows of the cards, counted. Called by dashboard.py, the cards' fragments and the exports."""
 
+import itertools
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -12,8 +14,8 @@ from vemetric.stats.query import Query, Reader
 
 CARD_ROWS = 7
 CARD_PAGE_MAX = 1_000_000
-# The rows of an export.
-EXPORT_ROWS_MAX = 100_000
+# An export is read in pages of so many rows.
+EXPORT_PAGE_ROWS = 50_000
 SEARCH_CHARACTERS_MAX = 200
 # The cities that a map shows.
 MAP_CITIES_MAX = 60
@@ -48,15 +50,20 @@ async def count_page(reader: Reader, query: Query, card: str, choice: Choice) ->
     )
 
 
-async def count_all(reader: Reader, query: Query, card: str, choice: Choice) -> list[Row]:
-    """Every row of a card in its order, EXPORT_ROWS_MAX at most."""
+async def pages(reader: Reader, query: Query, card: str, choice: Choice) -> AsyncIterator[list[Row]]:
+    """Every row of a card in its order, by pages; at least one, which may be empty."""
     name, dimension = dimensions.find(card, choice.dimension)
-    return _rows(dimension, await _count(reader, query, name, choice, EXPORT_ROWS_MAX, 0))
+    for offset in itertools.count(0, EXPORT_PAGE_ROWS):
+        found = await _count(reader, query, name, choice, EXPORT_PAGE_ROWS, offset)
+        if found or not offset:
+            yield _rows(dimension, found)
+        if len(found) < EXPORT_PAGE_ROWS:
+            return
 
 
 async def count_map(reader: Reader, query: Query) -> Card:
     """The world by users: every country, and the cities that most came from."""
-    rows = await count_all(reader, query, "locations", Choice("countries"))
+    rows = [row async for page in pages(reader, query, "locations", Choice("countries")) for row in page]
     expressions = {"users": query.conditions.users("startedAt"), "kept": query.conditions.rows("location")}
     parameters = query.parameters() | {"limit": MAP_CITIES_MAX}
     found = await reader.rows("city_points", parameters, expressions)

@@ -4,7 +4,7 @@ The chart and the tiles are two statements, a card is one, online users are one;
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
@@ -24,7 +24,7 @@ ONLINE_STEP_MS = 30 * SECOND_MS
 ONLINE_STEPS_BEFORE = 9
 
 
-__all__ = ["CARD_PAGE_MAX", "CARD_ROWS", "Choice", "load", "load_card", "load_chart", "load_map", "load_rows", "online"]
+__all__ = ["CARD_PAGE_MAX", "CARD_ROWS", "Choice", "load", "load_card", "load_chart", "load_map", "online", "pages"]
 
 DEFAULT_CHOICE = Choice()
 
@@ -69,16 +69,16 @@ async def load_map(engine: Engine, project: Project, range_: Range, conditions: 
     return await cards_.count_map(Reader(engine), _query(project, range_, conditions))
 
 
-async def load_rows(
+def pages(
     engine: Engine,
     project: Project,
     range_: Range,
     card: str,
     choice: Choice = DEFAULT_CHOICE,
     conditions: Conditions = filters.NONE,
-) -> list[Row]:
-    """All rows of one card, for an export. Raises as `load`."""
-    return await cards_.count_all(Reader(engine), _query(project, range_, conditions), card, choice)
+) -> AsyncIterator[list[Row]]:
+    """All rows of one card by pages, for an export. Raises as `load`."""
+    return cards_.pages(Reader(engine), _query(project, range_, conditions), card, choice)
 
 
 async def online(engine: Engine, project_id: int, now_ms: int) -> int:

@@ -28,6 +28,11 @@ class Dimension(msgspec.Struct, frozen=True):
     searched: str = "key"
     needs: tuple[str, ...] = ()
 
+    @property
+    def has_detail(self) -> bool:
+        """Whether its rows have something beside their key."""
+        return self.statement == EXITS or self.detail != "''"
+
     def expressions(self) -> dict[str, str]:
         """The statement's markers that this choice fills."""
         markers = {"key": self.key, "detail": self.detail, "part": self.part, "rows": self.rows}

@@ -3,6 +3,7 @@
 A list is read in bounded pages, the latest event first; where one ends, the next begins.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from vemetric.stats.journey import LATEST
 from vemetric.stats.query import Reader
 
 EVENTS_ROWS = 50
+# An export is read in pages of so many events.
+EXPORT_PAGE_ROWS = 5_000
 SEARCH_CHARACTERS_MAX = 200
 # The latest events are looked for in so much time first, then in ever longer pieces of the range.
 FIRST_PIECE_MS = 6 * 3_600_000
@@ -80,6 +83,18 @@ async def load_page(engine: Engine, project: Project, range_: Range, wanted: Wan
     names = await _names(reader, project, sorted({row[2] for row in shown}))
     events = [_sent(row, names) for row in shown]
     return Page(events, (events[-1].at_ms, events[-1].id) if len(rows) > limit else None)
+
+
+async def pages(engine: Engine, project: Project, range_: Range, wanted: Wanted) -> AsyncIterator[list[Sent]]:
+    """All events of a range before a mark, by pages. Raises StoreBusy."""
+    mark = wanted.before
+    while True:
+        asked = msgspec.structs.replace(wanted, before=mark)
+        page = await load_page(engine, project, range_, asked, EXPORT_PAGE_ROWS)
+        yield page.events
+        if page.next is None:
+            return
+        mark = page.next
 
 
 async def _rows(

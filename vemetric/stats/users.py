@@ -3,7 +3,7 @@
 Lists are bounded pages; where one ends, the next begins after a Mark.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -22,8 +22,8 @@ from vemetric.stats.query import Query, Reader
 USERS_ROWS = 50
 SEARCH_CHARACTERS_MAX = 200
 EVENT_CHARACTERS_MAX = 1000
-# The rows of an export.
-EXPORT_ROWS_MAX = 100_000
+# An export is read in pages of so many users.
+EXPORT_PAGE_ROWS = 20_000
 USER_IDS = 1 << 64
 # A user's name, identifier and number, and the values of what a site told about the user, whatever the case.
 FOUND = (
@@ -121,6 +121,19 @@ async def load_page(
         return Page(users, total, None)
     last = found[limit - 1]
     return Page(users, total, Mark(last[7], last[6], last[0]))
+
+
+async def pages(
+    engine: Engine, project: Project, range_: Range, wanted: Wanted, conditions_: Conditions = filters.NONE
+) -> AsyncIterator[list[Listed]]:
+    """All users of a list from its mark on, by pages. Raises StoreBusy."""
+    mark = wanted.after
+    while True:
+        asked = msgspec.structs.replace(wanted, after=mark)
+        page = await load_page(engine, project, range_, asked, conditions_, EXPORT_PAGE_ROWS)
+        yield page.users
+        if (mark := page.next) is None:
+            return
 
 
 async def load_told(engine: Engine, project: Project, ids: Sequence[int]) -> dict[int, tuple[dict[str, Any], str]]:

@@ -4,8 +4,9 @@ Without scripts pages follow one another by links. A script gets the next page, 
 it hears of new events by the stream of live.py, and whoever looks at the same list is answered by one question.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -17,7 +18,7 @@ from vemetric.model.dashboard import Range
 from vemetric.model.project import Project
 from vemetric.model.timespan import Timespan
 from vemetric.stats import events
-from vemetric.stats.events import Page, Wanted
+from vemetric.stats.events import Page, Sent, Wanted
 from vemetric.stats.journey import LATEST
 from vemetric.web import context, event_values, filter_bar, render, timespan_menu, user_values
 from vemetric.web.filter_bar import Place
@@ -27,7 +28,6 @@ from vemetric.web.pages import filters as filter_pages
 
 # Filters that say nothing of a single event that is no page view.
 DISABLED = ("page", "referrer", "referrerUrl", "referrerType", "utmTags", "funnel")
-EXPORT_ROWS_MAX = 100_000
 HEADS = (
     "Time",
     "Event",
@@ -96,7 +96,7 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
-async def export(request: web.Request) -> web.Response:
+async def export(request: web.Request) -> web.StreamResponse:
     """GET /p/<project>/events/export.<csv|json>: the same events in the same order, without pages."""
     project, format_ = await context.project_of(request), request.match_info["format"]
     if format_ not in exports.TYPES:
@@ -106,26 +106,31 @@ async def export(request: web.Request) -> web.Response:
     state = parse(request.query, now_ms, project.time_zone)
     range_ = timespan.resolve(state.timespan, now_ms, project.time_zone)
     wanted = msgspec.structs.replace(state.wanted, before=LATEST)
-    found = await events.load_page(services.engine, project, range_, wanted, EXPORT_ROWS_MAX)
     tz = calendar.zone(project.time_zone)
-    lines = [
-        (
-            calendar.local(event.at_ms, tz).isoformat(timespec="milliseconds"),
-            event.name,
-            str(event.user_id),
-            event.display_name,
-            event.identifier,
-            event.country,
-            event.city,
-            event.browser,
-            event.os,
-            event.device,
-            event.address,
-            msgspec.json.encode(event.data).decode("utf-8", "replace") if format_ == "csv" else event.data,
-        )
-        for event in found.events
-    ]
-    return exports.file(format_, f"{project.domain}-events-{range_.timespan}.{format_}", HEADS, lines)
+
+    async def pages() -> AsyncIterator[exports.Lines]:
+        async for page in events.pages(services.engine, project, range_, wanted):
+            yield [_exported(event, tz, format_) for event in page]
+
+    return await exports.send_file(request, format_, f"{project.domain}-events-{range_.timespan}", HEADS, pages())
+
+
+def _exported(event: Sent, tz: ZoneInfo, format_: str) -> tuple[Any, ...]:
+    """A line of the file, by HEADS."""
+    return (
+        calendar.local(event.at_ms, tz).isoformat(timespec="milliseconds"),
+        event.name,
+        str(event.user_id),
+        event.display_name,
+        event.identifier,
+        event.country,
+        event.city,
+        event.browser,
+        event.os,
+        event.device,
+        event.address,
+        msgspec.json.encode(event.data).decode("utf-8", "replace") if format_ == "csv" else event.data,
+    )
 
 
 def parse(query: Mapping[str, str], now_ms: int, time_zone: str) -> State:

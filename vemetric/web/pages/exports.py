@@ -1,11 +1,12 @@
 """GET /p/<project>/export/<panel>.<csv|json>: every row of a card, or the buckets of the chart, as a file.
 
-The numbers are those of the page: the same query in the same state, without its pages.
+The numbers are those of the page: the same query in the same state. Files are sent as they are read, however long.
 """
 
+import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,8 @@ from vemetric import errors
 from vemetric.model import calendar
 from vemetric.model.dashboard import Dashboard, Row
 from vemetric.stats import dashboard as stats
-from vemetric.web import chart, chart_axes, context, view
+from vemetric.stats import dimensions
+from vemetric.web import chart, chart_axes, context, headers, view
 from vemetric.web.cards import KINDS, Choice
 from vemetric.web.pages import dashboard
 from vemetric.web.pages.dashboard import Asked
@@ -23,9 +25,13 @@ from vemetric.web.pages.dashboard import Asked
 TYPES = {"csv": "text/csv", "json": "application/json"}
 # Tables take a cell that begins with one of these for a formula and would run it: also behind white space, and wide.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# After so many lines others have a turn.
+LINES_AT_ONCE = 1000
+
+Lines = Sequence[Sequence[Any]]
 
 
-async def send(request: web.Request) -> web.Response:
+async def send(request: web.Request) -> web.StreamResponse:
     """The file."""
     project = await context.project_of(request)
     panel, format_ = request.match_info["panel"], request.match_info["format"]
@@ -33,57 +39,119 @@ async def send(request: web.Request) -> web.Response:
         raise errors.NotFound
     now_ms = context.of(request).services.clock.now_ms()
     asked = await dashboard.ask(request, project, view.parse(request.query, now_ms, project.time_zone))
-    heads, lines = await (_buckets(asked) if panel == view.CHART else _rows(asked, panel))
-    name = f"{project.domain}-{panel}-{asked.range.timespan}.{format_}"
-    return file(format_, name, heads, lines)
+    heads, pages = _buckets(asked) if panel == view.CHART else _rows(asked, panel)
+    return await send_file(request, format_, f"{project.domain}-{panel}-{asked.range.timespan}", heads, pages)
 
 
-def file(format_: str, name: str, heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> web.Response:
-    """Lines as a file for download; heads are the columns. format_: a key of TYPES."""
-    body = _json(heads, lines) if format_ == "json" else _csv(heads, lines)
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return web.Response(body=body, content_type=TYPES[format_], charset="utf-8", headers=disposition)
+async def send_file(
+    request: web.Request, format_: str, name: str, heads: Sequence[str], pages: AsyncIterator[Lines]
+) -> web.StreamResponse:
+    """Lines as a file for download, page by page. heads: the columns; format_: a key of TYPES; name: without its end.
+
+    What fails before the first page is raised; later the connection is broken off, so that nobody has half a file.
+    """
+    first = await anext(pages, ())
+    response = web.StreamResponse(
+        headers={
+            **headers.SECURITY,
+            **headers.NO_STORE,
+            "Content-Type": f"{TYPES[format_]}; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{name}.{format_}"',
+        }
+    )
+    await response.prepare(request)
+    if request.method != "HEAD":
+        form = Json(heads) if format_ == "json" else Csv(heads)
+        await response.write(form.head())
+        await _write(response, form, first)
+        async for page in pages:
+            await _write(response, form, page)
+        await response.write(form.foot())
+    await response.write_eof()
+    return response
 
 
-async def _rows(asked: Asked, panel: str) -> tuple[list[str], list[list[Any]]]:
+async def _write(response: web.StreamResponse, form: "Csv | Json", lines: Lines) -> None:
+    for begin in range(0, len(lines), LINES_AT_ONCE):
+        await response.write(form.body(lines[begin : begin + LINES_AT_ONCE]))
+        await asyncio.sleep(0)
+
+
+def _rows(asked: Asked, panel: str) -> tuple[list[str], AsyncIterator[Lines]]:
     kind = KINDS[panel]
     choice = asked.state.choice(kind)
-    rows = await stats.load_rows(
-        asked.page.services.engine, asked.project, asked.range, panel, asked.state.wanted(kind), asked.conditions
-    )
-    has_detail = any(row.detail for row in rows)
+    has_detail = dimensions.find(panel, choice.dimension)[1].has_detail
     heads = [choice.heading] + ["Detail"] * has_detail + ["Users"] + [choice.count_heading] * bool(choice.count_heading)
-    return heads, [_line(choice, row, has_detail) for row in rows]
+
+    async def pages() -> AsyncIterator[Lines]:
+        engine, wanted = asked.page.services.engine, asked.state.wanted(kind)
+        async for rows in stats.pages(engine, asked.project, asked.range, panel, wanted, asked.conditions):
+            yield [_line(choice, row, has_detail) for row in rows]
+
+    return heads, pages()
 
 
 def _line(choice: Choice, row: Row, has_detail: bool) -> list[Any]:
     return [row.key] + [row.detail] * has_detail + [row.users] + [row.count] * bool(choice.count_heading)
 
 
-async def _buckets(asked: Asked) -> tuple[list[str], list[list[Any]]]:
-    loaded: Dashboard = await stats.load_chart(asked.page.services.engine, asked.project, asked.range, asked.conditions)
-    tz = calendar.zone(asked.range.time_zone)
-    heads = ["From", *chart.LABELS.values(), "Users before"]
-    lines = [
-        [
-            calendar.local(bucket.start_ms, tz).isoformat(timespec="seconds"),
-            *(chart_axes.value_of(bucket, key) for key in chart.LABELS),
-            bucket.previous_users,
+def _buckets(asked: Asked) -> tuple[list[str], AsyncIterator[Lines]]:
+    async def pages() -> AsyncIterator[Lines]:
+        engine = asked.page.services.engine
+        loaded: Dashboard = await stats.load_chart(engine, asked.project, asked.range, asked.conditions)
+        tz = calendar.zone(asked.range.time_zone)
+        yield [
+            [
+                calendar.local(bucket.start_ms, tz).isoformat(timespec="seconds"),
+                *(chart_axes.value_of(bucket, key) for key in chart.LABELS),
+                bucket.previous_users,
+            ]
+            for bucket in loaded.buckets
         ]
-        for bucket in loaded.buckets
-    ]
-    return heads, lines
+
+    return ["From", *chart.LABELS.values(), "Users before"], pages()
 
 
-def _json(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> bytes:
-    return msgspec.json.encode([dict(zip(heads, line, strict=True)) for line in lines])
+class Json:
+    """A list of objects, in pieces."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self._heads = heads
+        self._between = b""
+
+    def head(self) -> bytes:
+        return b"["
+
+    def body(self, lines: Lines) -> bytes:
+        """More objects; at least one line."""
+        written = msgspec.json.encode([dict(zip(self._heads, line, strict=True)) for line in lines])
+        between, self._between = self._between, b","
+        return between + written[1:-1]
+
+    def foot(self) -> bytes:
+        return b"]"
 
 
-def _csv(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> bytes:
+class Csv:
+    """A table with its heads, in pieces."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self._heads = heads
+
+    def head(self) -> bytes:
+        return _table([self._heads])
+
+    def body(self, lines: Lines) -> bytes:
+        """More lines."""
+        return _table([[_harmless(cell) for cell in line] for line in lines])
+
+    def foot(self) -> bytes:
+        return b""
+
+
+def _table(lines: Lines) -> bytes:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(heads)
-    writer.writerows([_harmless(cell) for cell in line] for line in lines)
+    csv.writer(out).writerows(lines)
     return out.getvalue().encode("utf-8", "replace")
 
 

@@ -1,6 +1,6 @@
 """GET /p/<project>/funnels and /funnels/<funnel>: how many users get how far, all funnels or one, and as a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -109,7 +109,7 @@ async def show_one(request: web.Request) -> web.Response:
     )
 
 
-async def export(request: web.Request) -> web.Response:
+async def export(request: web.Request) -> web.StreamResponse:
     """GET /p/<project>/export/funnels.<csv|json>: a line per step, of all funnels or of one."""
     project, format_ = await context.project_of(request), request.match_info["format"]
     if format_ not in exports.TYPES:
@@ -120,8 +120,11 @@ async def export(request: web.Request) -> web.Response:
     conditions = compile_filters(state.filters, known)
     range_ = _range(request, project, state)
     counted = await stats.count(context.of(request).services.engine, project, range_, asked, conditions)
-    lines = [line for one in counted for line in _lines(one)]
-    return exports.file(format_, f"{project.domain}-funnels-{range_.timespan}.{format_}", HEADS, lines)
+
+    async def pages() -> AsyncIterator[exports.Lines]:
+        yield [line for one in counted for line in _lines(one)]
+
+    return await exports.send_file(request, format_, f"{project.domain}-funnels-{range_.timespan}", HEADS, pages())
 
 
 def _lines(counted: Counted) -> list[tuple[str | int | float, ...]]:

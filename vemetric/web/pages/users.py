@@ -1,7 +1,8 @@
 """GET /p/<project>/users: who used the site in a timespan, found, ordered and paged; the same as a file."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -71,7 +72,7 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
-async def export(request: web.Request) -> web.Response:
+async def export(request: web.Request) -> web.StreamResponse:
     """GET /p/<project>/export/users.<csv|json>: the same users in the same order, without pages."""
     project, format_ = await context.project_of(request), request.match_info["format"]
     if format_ not in exports.TYPES:
@@ -81,20 +82,19 @@ async def export(request: web.Request) -> web.Response:
     range_ = timespan.resolve(state.timespan, _now_ms(request), project.time_zone)
     conditions = compile_filters(state.filters, await filter_pages.funnels_of(request, project))
     engine = context.of(request).services.engine
-    found = await users.load_page(engine, project, range_, state.wanted, conditions, users.EXPORT_ROWS_MAX)
     tz = calendar.zone(project.time_zone)
-    lines = [
-        (
-            str(user.id),
-            user.display_name,
-            user.identifier,
-            user.country,
-            user.city,
-            calendar.local(user.last_seen_ms, tz).isoformat(timespec="seconds"),
-        )
-        for user in found.users
-    ]
-    return exports.file(format_, f"{project.domain}-users-{range_.timespan}.{format_}", HEADS, lines)
+
+    async def pages() -> AsyncIterator[exports.Lines]:
+        async for page in users.pages(engine, project, range_, state.wanted, conditions):
+            yield [_exported(user, tz) for user in page]
+
+    return await exports.send_file(request, format_, f"{project.domain}-users-{range_.timespan}", HEADS, pages())
+
+
+def _exported(user: Listed, tz: ZoneInfo) -> tuple[str, ...]:
+    """A line of the file, by HEADS."""
+    seen = calendar.local(user.last_seen_ms, tz).isoformat(timespec="seconds")
+    return str(user.id), user.display_name, user.identifier, user.country, user.city, seen
 
 
 async def jump(request: web.Request) -> web.Response:
