@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vemetric import __version__, errors, public_url
-from vemetric.accounts import fields, logins, passwords, projects, removal, setup, signup
+from vemetric.accounts import fields, funnels, logins, passwords, projects, removal, setup, signup
+from vemetric.accounts.funnels import Drawn
 from vemetric.backup import stage
-from vemetric.ingest import demo, jobs
+from vemetric.ingest import demo, demo_funnels, jobs
 from vemetric.ingest.ledger import Books
 from vemetric.model import timespan
 from vemetric.model.account import Account
@@ -212,6 +213,9 @@ async def make_demo(services: Services, arguments: Arguments) -> Result:
         project = await projects.by_domain(services.database, DEMO_DOMAIN)
     except errors.NotFound:
         project = await projects.create_by_operator(services.database, services.clock, "Tea shop (demo)", DEMO_DOMAIN)
+        for made in demo_funnels.FUNNELS:
+            drawn = Drawn(made.name, made.icon, made.window_seconds, made.steps)
+            await funnels.make(services.database, services.clock, project.id, drawn)
     events = await demo.fill(services.queue, services.keys, services.clock, project)
     return {"isRemoved": False, "events": events, "url": f"{public_url.of(services.config)}/p/{project.id}"}
 

@@ -6,10 +6,13 @@ import pytest
 
 from tests.kit import visits
 from vemetric import commands, workers
+from vemetric.accounts import funnels, projects
 from vemetric.clock import FrozenClock
 from vemetric.ingest import demo_visits
-from vemetric.model import erasure
+from vemetric.model import erasure, timespan
+from vemetric.model.timespan import Timespan
 from vemetric.services import Services
+from vemetric.stats import funnels as counted
 from vemetric.workers import demo as demo_worker
 
 DAY_MS = 86_400_000
@@ -58,6 +61,15 @@ async def test_it_is_made_goes_on_and_is_removed(services_at_noon: Services, clo
     shown = await commands.run(services, "stats", {"domain": "tea-shop.example", "timespan": "24hrs"})
     assert shown["pageViews"] > 100
     assert {row["name"] for row in shown["cards"]["countries"]} >= {"DE", "US"}
+    [project] = (await commands.run(services, "project list", {}))["projects"]
+    shop = await projects.by_domain(services.database, "tea-shop.example")
+    known = await funnels.of_project(services.database, shop.id)
+    range_ = timespan.resolve(Timespan("7days"), clock.now_ms(), "UTC")
+    for one in await counted.count(services.engine, shop, range_, known):
+        assert list(one.users) == sorted(one.users, reverse=True)
+        assert 0 < one.users[-1] < one.users[0] / 3, one.funnel.name
+    assert len(known) == 2
+    await funnels.delete(services.database, shop.id, known[0].id)
     for _ in range(30):
         clock.advance(60_000)
         await demo_worker.go_on(services)
@@ -66,8 +78,9 @@ async def test_it_is_made_goes_on_and_is_removed(services_at_noon: Services, clo
     assert (told["difference"], told["accepted"]) == (0, told["stored"])
     assert told["stored"] > made["events"]
     assert (await commands.run(services, "demo", {}))["events"] == 0
+    # Once more does not bring back what was deleted.
+    assert await funnels.of_project(services.database, shop.id) == known[1:]
     sql = "SELECT count() FROM user FINAL WHERE displayName = 'Aiko Tanaka' AND projectId = {project:UInt64}"
-    [project] = (await commands.run(services, "project list", {}))["projects"]
     assert await services.engine.query(sql, {"project": int(project["id"])}) == [[1]]
     assert await commands.run(services, "demo", {"remove": True}) == {"isRemoved": True}
     await visits.settle(services)
@@ -77,6 +90,7 @@ async def test_it_is_made_goes_on_and_is_removed(services_at_noon: Services, clo
     assert await services.engine.query(
         "SELECT count() FROM event WHERE projectId = {project:UInt64}", {"project": int(project["id"])}
     ) == [[0]]
+    assert await funnels.of_project(services.database, shop.id) == []
     # Without a demo nothing goes on.
     await demo_worker.go_on(services)
     assert "demo" in {entry.name for entry in workers.schedule(services)}
