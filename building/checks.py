@@ -3,12 +3,14 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from building import archive, chromium, environment, frontend, servers
 from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, alone, say
 
 SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
+# A long run looks at every page in every width and theme, which takes some tests minutes.
+LONG_TIMEOUT_SECONDS = 1800
 PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.plugins.no_skips")
 
 
@@ -19,7 +21,7 @@ def run_all(arguments: Sequence[str], *, long: bool) -> int:
     if not arguments:
         checks = linters() | checks
     with alone():
-        env = prepare()
+        env = prepare() | ({"VEMETRIC_TEST_LOOKS": "all"} if long else {})
     results = []
     for name, command in checks.items():
         say(f"{name}: {' '.join(command)}")
@@ -43,11 +45,11 @@ def linters() -> dict[str, list[str]]:
 
 def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
     """The short run leaves out what is marked `long`; arguments of the caller come last and win."""
-    which = [] if long else ["-m", "not long"]
+    which = ["-o", f"timeout={LONG_TIMEOUT_SECONDS}"] if long else ["-m", "not long"]
     return ["python", "-m", "pytest", *PYTEST, *which, *arguments]
 
 
-def prepare() -> Mapping[str, str]:
+def prepare() -> dict[str, str]:
     """Install what tests need beside Python packages, and answer the environment that tells them where it is."""
     environment.ensure("build", "runtime", "test")
     frontend.install_packages(TEST_PAGES)

@@ -6,7 +6,7 @@ One window and the data of one project for all: a page is loaded once and looked
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, FloatRect, Page, expect
 
 from tests.browser.conftest import Stage, Watcher, sign_in
 from tests.browser.test_users_pages import pages as pages  # noqa: PLC0414 - a fixture
@@ -126,7 +126,7 @@ async def swap(page: Page, panel: str) -> None:
 
 
 async def zoom(page: Page, stage: Stage) -> None:
-    """The map by buttons, keys, wheel and dragging."""
+    """The map by buttons, keys, wheel, dragging and two fingers."""
     await page.goto(f"{stage.dashboard}?t=7days")
     world = page.locator("svg.map")
     whole = await world.get_attribute("viewBox")
@@ -154,4 +154,31 @@ async def zoom(page: Page, stage: Stage) -> None:
     assert "f=" not in page.url
     await page.get_by_role("button", name="The whole world").click()
     assert await world.get_attribute("viewBox") == whole
+    await pinch(page, box)
+    await expect(world).not_to_have_attribute("viewBox", whole or "")
+    pinched = await world.get_attribute("viewBox")
+    assert width_of(whole) / width_of(pinched) == pytest.approx(3, rel=0.05)
+    # Two fingers are no click on the country under them.
+    assert "f=" not in page.url
+    await pinch(page, box, closes=True)
+    await expect(world).to_have_attribute("viewBox", whole or "")
     await page.get_by_role("button", name="Zoom in").click()
+
+
+def width_of(view_box: str | None) -> float:
+    return float((view_box or "").split()[2])
+
+
+async def pinch(page: Page, box: FloatRect, *, closes: bool = False) -> None:
+    """Two fingers in the middle of a box, which end three times as far apart, or the other way round."""
+    middle_x, middle_y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    apart = [20 + 10 * step for step in range(5)]
+    client = await page.context.new_cdp_session(page)
+    await client.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    for step, half in enumerate(reversed(apart) if closes else apart):
+        points = [{"x": middle_x + side * half, "y": middle_y, "id": number} for number, side in enumerate((-1, 1))]
+        kind = "touchMove" if step else "touchStart"
+        await client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    await client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    await client.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    await client.detach()
