@@ -20,8 +20,8 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_LISTEN": "4000"}, "VEMETRIC_LISTEN is '4000': it must be address:port"),
         ({"VEMETRIC_LISTEN": "0.0.0.0:65536"}, "VEMETRIC_LISTEN is '0.0.0.0:65536'"),
         ({"VEMETRIC_PUBLIC_URL": "stats.example.com"}, "VEMETRIC_PUBLIC_URL is 'stats.example.com'"),
-        ({"VEMETRIC_PUBLIC_URL": "https://a.example/x"}, "with a host and no path"),
-        ({"VEMETRIC_PUBLIC_URL": "https://a.example:port"}, "with a host and no path"),
+        ({"VEMETRIC_PUBLIC_URL": "https://a.example/x?y"}, "http:// or https:// with a host"),
+        ({"VEMETRIC_PUBLIC_URL": "https://a.example:port"}, "http:// or https:// with a host"),
         ({"VEMETRIC_TIME_ZONE": "Vienna"}, "VEMETRIC_TIME_ZONE is 'Vienna'"),
         ({"VEMETRIC_TIME_ZONE": "../etc/passwd"}, "VEMETRIC_TIME_ZONE is"),
         ({"VEMETRIC_SESSION_MINUTES": "0"}, "a whole number of minutes from 1 to 1440"),
@@ -41,8 +41,15 @@ def test_no_setting_is_needed() -> None:
         ({"VEMETRIC_TLS_CERT": "x"}, "did you mean VEMETRIC_TLS_CERTIFICATE?"),
         ({"VEMETRIC_DATA_DIRECTORY": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
         ({"VEMETRIC_PUBLIC_URL": "http://a b"}, "VEMETRIC_PUBLIC_URL is 'http://a b'"),
-        ({"VEMETRIC_PUBLIC_URL": 'http://x"><script>'}, "with a host and no path"),
-        ({"VEMETRIC_PUBLIC_URL": "https://user:pw@stats.example.com"}, "with a host and no path"),
+        ({"VEMETRIC_PUBLIC_URL": 'http://x"><script>'}, "http:// or https:// with a host"),
+        ({"VEMETRIC_PUBLIC_URL": "https://user:pw@stats.example.com"}, "http:// or https:// with a host"),
+        ({"VEMETRIC_PUBLIC_URL": "https://stats.example.com/a/../b"}, "http:// or https:// with a host"),
+        ({"VEMETRIC_BASE_PATH": "stats"}, "a path of letters, digits"),
+        ({"VEMETRIC_BASE_PATH": "/" + "s" * 200}, "a path of letters, digits"),
+        (
+            {"VEMETRIC_BASE_PATH": "/stats", "VEMETRIC_PUBLIC_URL": "https://example.com/numbers"},
+            "VEMETRIC_BASE_PATH is '/stats', but the path of VEMETRIC_PUBLIC_URL is '/numbers': they must be the same",
+        ),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
         ({"VEMETRIC_SMTP_HOST": "x"}, "did you mean SMTP_HOST?"),
         ({"VEMETRIC_SIGN_UP": "maybe"}, "closed, invited or open"),
@@ -64,6 +71,19 @@ def test_a_wrong_setting_stops_with_a_sentence(environ: dict[str, str], sentence
     with pytest.raises(errors.Misconfigured) as caught:
         config.load(environ)
     assert sentence in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"VEMETRIC_BASE_PATH": "/stats/", "VEMETRIC_PUBLIC_URL": "https://example.com"},
+        {"VEMETRIC_PUBLIC_URL": "https://example.com/stats/"},
+        {"VEMETRIC_BASE_PATH": "/stats", "VEMETRIC_PUBLIC_URL": "https://example.com/stats"},
+    ],
+)
+def test_the_base_path_is_said_once_or_twice(environ: dict[str, str]) -> None:
+    settings, _ = config.load(environ)
+    assert (settings.base_path, settings.public_url) == ("/stats", "https://example.com/stats")
 
 
 def test_senders_and_plans_are_read() -> None:

@@ -20,6 +20,8 @@ PREFIX = "VEMETRIC_"
 IGNORED_PREFIX = "VEMETRIC_TEST_"
 # A host name, an IPv4 or a bracketed IPv6 address, and a port: no user, no password, nothing that needs escaping.
 PUBLIC_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+BASE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+BASE_PATH_CHARACTERS_MAX = 200
 # Alike enough (0 to 1) to be taken for a mistyped known name.
 NEARNESS = 0.8
 # So much of a known name is that name cut short, as TLS_CERT is.
@@ -68,6 +70,7 @@ class Config(msgspec.Struct, frozen=True):
     bullboard_password: str
     metrics_token: str
     public_url: str
+    base_path: str
     tls_certificate: Path | None
     tls_key: Path | None
     trusted_proxies: str
@@ -183,12 +186,20 @@ def parse_public_url(text: str) -> str:
     if not text:
         return ""
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or parts.path not in ("", "/") or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ValueError(text)
     if PUBLIC_HOST.fullmatch(parts.netloc) is None:
         raise ValueError(text)
     _ = parts.port  # raises ValueError on a bad port
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}{parse_base_path(parts.path)}"
+
+
+def parse_base_path(text: str) -> str:
+    """A path without a slash at its end; '' for the whole host."""
+    path = text.removesuffix("/")
+    if path and (BASE_PATH.fullmatch(path) is None or len(path) > BASE_PATH_CHARACTERS_MAX):
+        raise ValueError(text)
+    return path
 
 
 def parse_roles(text: str) -> Roles:
@@ -412,8 +423,16 @@ OPTIONS: tuple[Option, ...] = (
         "VEMETRIC_PUBLIC_URL",
         "",
         parse_public_url,
-        "http:// or https:// with a host and no path, such as https://stats.example.com",
+        "http:// or https:// with a host, such as https://stats.example.com, and the base path if there is one",
         "The address people and sites use. Set it behind a proxy; snippets and links are made of it.",
+    ),
+    Option(
+        "VEMETRIC_BASE_PATH",
+        "",
+        parse_base_path,
+        "a path of letters, digits, `-`, `_`, `.` and `~`, such as /stats, or nothing",
+        "The path below which everything is, where the host has other things too. The path of VEMETRIC_PUBLIC_URL says "
+        "the same.",
     ),
     Option(
         "VEMETRIC_TLS_CERTIFICATE",
@@ -793,7 +812,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     """Read the settings. Returns them and warnings, a sentence each; raises Misconfigured with one sentence."""
     warnings = _check_names(environ)
     values = {option.field: _parse(option, environ.get(option.name, "").strip()) for option in OPTIONS}
-    config = Config(**values)
+    config = _with_base_path(Config(**values))
     _check_together(config)
     _check_database(config)
     _check_clickhouse(config)
@@ -805,6 +824,21 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
             f"it must be at least twice VEMETRIC_ENGINE_INSERT_SECONDS ({config.engine_insert_seconds})."
         )
     return config, warnings
+
+
+def _with_base_path(config: Config) -> Config:
+    """The base path and the public address both have the path, whichever of the two says it."""
+    if not config.public_url:
+        return config
+    path = urlsplit(config.public_url).path
+    if path and config.base_path and path != config.base_path:
+        raise errors.Misconfigured(
+            f"VEMETRIC_BASE_PATH is '{config.base_path}', but the path of VEMETRIC_PUBLIC_URL is '{path}': "
+            "they must be the same, or one of them is left out."
+        )
+    base_path = path or config.base_path
+    url = config.public_url.removesuffix(path) + base_path
+    return msgspec.structs.replace(config, base_path=base_path, public_url=url)
 
 
 def _check_together(config: Config) -> None:

@@ -11,13 +11,14 @@ FAR_AWAY = ("192.0.2.1", 9)
 
 
 def of(config: Config, port: int | None = None) -> str:
-    """Scheme, host and port without a path. port: the one that is listened on, where the setting says 0."""
+    """Scheme, host, port and base path, no slash at the end. port: the one listened on, where the setting says 0."""
     if config.public_url:
         return config.public_url
     host = own_address() if config.listen.host in EVERY_INTERFACE else config.listen.host
     shown = Address(host, port or config.listen.port)
     scheme = "http" if config.tls_certificate is None else "https"
-    return f"{scheme}://{str(shown).rpartition(':')[0] if shown.port == USUAL_PORTS[scheme] else shown}"
+    place = str(shown).rpartition(":")[0] if shown.port == USUAL_PORTS[scheme] else shown
+    return f"{scheme}://{place}{config.base_path}"
 
 
 def own_address() -> str:

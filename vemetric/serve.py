@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
-from vemetric.web import app, metrics
+from vemetric.web import app, base_path, handed_sockets, metrics, routes
 from vemetric.web.health import PATHS as health_paths
 from vemetric.web.health import Health
 from vemetric.web.hub import PATHS, Hub
 from vemetric.web.hub_protocol import HubSite
+from vemetric.web.leaving import Leaving
 from vemetric.web.tracker import Tracker
 
 # How long a start waits for a command that has the data, or for a process that finishes its work.
@@ -37,6 +40,8 @@ LAG_SECONDS = 1.0
 # What another process changed is known within a second.
 SALTS_SECONDS = 0.5
 CONNECTIONS_WAITING_MAX = 1024
+# While the process is restarted they wait at the socket; the kernel has its own bound (net.core.somaxconn).
+HANDED_WAITING_MAX = 65_535
 # How long a connection waits for its next request to be there with its whole head, however slowly it comes: an idle one
 # is closed then, and one that keeps a place by sending a byte now and again. Longer than proxies keep theirs.
 KEEP_ALIVE_SECONDS = 75
@@ -60,6 +65,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
     logging.getLogger("aiohttp.server").addFilter(is_our_error)
     calm_collector()
     sys.setswitchinterval(SWITCH_SECONDS)
+    handed = handed_sockets.take(os.environ)
     async with AsyncExitStack() as stack:
         opened = await open_when_free(config, probe, stack, stopping)
         if opened.trusted_proxies.everything:
@@ -73,7 +79,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = services.not
         if not opened.owns_stores:
             await stack.enter_async_context(task(follow_salts(opened)))
         await stack.enter_async_context(control.listening(opened))
-        url = await stack.enter_async_context(site(opened))
+        url = await stack.enter_async_context(site(opened, handed))
         log.info(await ready_line(opened, url))
         await stopping.wait()
         log.info("Stopping: no new requests; finishing what is under way.")
@@ -131,11 +137,15 @@ def warm_up() -> None:
 
 
 @asynccontextmanager
-async def site(opened: Services) -> AsyncIterator[str]:
-    """The listeners, while the block runs, for the roles of this process. Yields the address to show to people."""
-    config = opened.config
+async def site(opened: Services, handed: handed_sockets.Handed | None = None) -> AsyncIterator[str]:
+    """The listeners, while the block runs, for the roles of this process: at sockets that were handed over, else at the
+    settings' addresses. Yields the address to show to people.
+    """
+    config, handed, leaving = opened.config, handed or {}, Leaving()
+    handed_sockets.check(handed, config.hub_listen is not None, config.admin_listen is not None)
+    base_path.check(config.base_path, (*PATHS, *health_paths, *(route.path for route in routes.ROUTES), "/api"))
     context = tls_context(config)
-    hub = Hub(opened, Tracker()) if HUB in config.roles else None
+    hub = Hub(opened, Tracker(config.base_path)) if HUB in config.roles else None
     warm_up()
     async with AsyncExitStack() as stack:
         if context is not None:
@@ -152,15 +162,29 @@ async def site(opened: Services) -> AsyncIterator[str]:
         stack.push_async_callback(pages.cleanup)
         operators = OperatorsPort(asked_for=config.admin_listen is not None)
         put_first(pages, hub, Health(opened), operators)
-        port = await listen(pages, hub, config.listen, "VEMETRIC_LISTEN", context)
+        base_path.receive(server_of(pages), config.base_path)
+        leaving.watch(server_of(pages))
+        port = await listen(
+            pages, hub, config.listen, "VEMETRIC_LISTEN", context, handed.get(handed_sockets.SHARED, ()), leaving
+        )
         if config.admin_listen is not None:
-            operators.port = await listen(pages, hub, config.admin_listen, "VEMETRIC_ADMIN_LISTEN", context)
+            sockets = handed.get(handed_sockets.OPERATORS, ())
+            operators.port = await listen(
+                pages, hub, config.admin_listen, "VEMETRIC_ADMIN_LISTEN", context, sockets, leaving
+            )
+        runners: list[web.BaseRunner] = [pages]
         if config.hub_listen is not None and hub is not None:
             server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
+            base_path.receive(server, config.base_path)
             alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
+            leaving.watch(server)
             await alone.setup()
             stack.push_async_callback(alone.cleanup)
-            await listen(alone, hub, config.hub_listen, "VEMETRIC_HUB_LISTEN", context)
+            runners.append(alone)
+            sockets = handed.get(handed_sockets.HUB, ())
+            await listen(alone, hub, config.hub_listen, "VEMETRIC_HUB_LISTEN", context, sockets, leaving)
+        if handed:
+            stack.push_async_callback(leaving.leave, runners)
         yield public_url.of(config, port)
 
 
@@ -190,9 +214,7 @@ def put_first(pages: web.AppRunner, hub: Hub | None, health: Health, operators: 
     """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are. Then those
     by which machines look whether this process lives.
     """
-    server = pages.server
-    if server is None:
-        raise RuntimeError("the runner is not set up")
+    server = server_of(pages)
     rest, operators = server.request_handler, operators or OperatorsPort()
 
     async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
@@ -210,10 +232,30 @@ def put_first(pages: web.AppRunner, hub: Hub | None, health: Health, operators: 
     server.request_handler = dispatch
 
 
+def server_of(runner: web.BaseRunner) -> web.Server:
+    """What answers the connections of a runner that was set up."""
+    if runner.server is None:
+        raise RuntimeError("the runner is not set up")
+    return runner.server
+
+
 async def listen(
-    runner: web.BaseRunner, hub: Hub | None, address: Address, setting: str, context: ssl.SSLContext | None
+    runner: web.BaseRunner,
+    hub: Hub | None,
+    address: Address,
+    setting: str,
+    context: ssl.SSLContext | None,
+    sockets: Sequence[socket.socket] = (),
+    leaving: Leaving | None = None,
 ) -> int:
-    """Listen, and return the port; Misconfigured says why it cannot be."""
+    """Listen, at the sockets if there are any, and return the port; Misconfigured says why it cannot be."""
+    for one in sockets:
+        await listen_at(runner, hub, one, context, leaving)
+    if sockets:
+        handed_port: int = sockets[0].getsockname()[1]
+        if handed_port != address.port:
+            log.warning("%s is '%s', but the socket that was handed over has port %d.", setting, address, handed_port)
+        return handed_port
     # Every IPv6 interface means every interface: a socket for IPv4 too, so that the address shown can be opened.
     host = None if address.host == "::" else address.host
     options: dict[str, Any] = {"ssl_context": context, "backlog": CONNECTIONS_WAITING_MAX}
@@ -221,7 +263,7 @@ async def listen(
     if hub is None:
         where = web.TCPSite(runner, host, address.port, **options)
     else:
-        where = HubSite(runner, hub, host, address.port, **options)
+        where = HubSite(runner, hub, host, address.port, leaving=leaving, **options)
     try:
         await where.start()
     except OSError as error:
@@ -229,6 +271,22 @@ async def listen(
         raise errors.Misconfigured(f"{setting} is '{address}': nothing can listen there ({reason}).") from error
     port: int = runner.addresses[-1][1]
     return port
+
+
+async def listen_at(
+    runner: web.BaseRunner,
+    hub: Hub | None,
+    handed: socket.socket,
+    context: ssl.SSLContext | None,
+    leaving: Leaving | None,
+) -> None:
+    """Take over a socket that listens already, with as many connections waiting as the kernel lets it have."""
+    options: dict[str, Any] = {"ssl_context": context, "backlog": HANDED_WAITING_MAX}
+    if hub is None:
+        await web.SockSite(runner, handed, **options).start()
+    else:
+        host, port = handed.getsockname()[:2]
+        await HubSite(runner, hub, host, port, sock=handed, leaving=leaving, **options).start()
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

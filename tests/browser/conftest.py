@@ -20,7 +20,7 @@ from vemetric.database import projects as stored_projects
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.services import Services
-from vemetric.web import app
+from vemetric.web import app, base_path
 from vemetric.web.health import Health
 from vemetric.web.hub import Hub
 from vemetric.web.tracker import Tracker
@@ -52,7 +52,7 @@ class Watcher:
     """Notes what a page must not do: errors, breaches of its policy, requests to others."""
 
     def __init__(self, url: str) -> None:
-        self._host = urlsplit(url).netloc
+        self._host, self._base_path = urlsplit(url).netloc, urlsplit(url).path
         self.problems: list[str] = []
 
     def watch(self, page: Page) -> None:
@@ -64,7 +64,9 @@ class Watcher:
         parts = urlsplit(url)
         if parts.netloc != self._host and parts.scheme not in ("data", "about", "blob"):
             self.problems.append(f"asked another host: {url}")
-        if parts.path == "/csp-report":
+        elif parts.netloc == self._host and not parts.path.startswith(f"{self._base_path}/"):
+            self.problems.append(f"left the base path: {url}")
+        if parts.path.endswith("/csp-report"):
             self.problems.append("broke its own policy")
 
 
@@ -86,9 +88,11 @@ async def url(services_at_noon: Services) -> AsyncIterator[str]:
     """The address of the site over empty stores, the hub before it as in the real process."""
     runner = web.AppRunner(app.make_app(services_at_noon))
     await runner.setup()
-    serve.put_first(runner, Hub(services_at_noon, Tracker()), Health(services_at_noon))
+    below = services_at_noon.config.base_path
+    serve.put_first(runner, Hub(services_at_noon, Tracker(below)), Health(services_at_noon))
+    base_path.receive(serve.server_of(runner), below)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}{below}"
     await runner.cleanup()
 
 
@@ -141,7 +145,7 @@ async def sign_in(page: Page, url: str) -> None:
     await page.goto(f"{url}/login")
     await page.fill("#email", EMAIL)
     await page.fill("#password", PASSWORD)
-    await page.click("form[action='/login'] button")
+    await page.click("form[action$='/login'] button")
     await page.wait_for_url(re.compile("/(o|p)/"))
 
 

@@ -144,7 +144,7 @@ def ask(url: str, path: str) -> Answer:
             parts.hostname or "", parts.port or 443, timeout=SECONDS_MAX, context=context
         )
     try:
-        connection.request("GET", path)
+        connection.request("GET", parts.path + path)
         response = connection.getresponse()
         body = response.read(4_096)
     except http.client.HTTPException as error:

@@ -7,7 +7,7 @@ from aiohttp import web
 from vemetric.clickhouse.sizes import Measure
 from vemetric.services import Services
 from vemetric.stats.usage import Usage
-from vemetric.web import forms, middleware, render, routes
+from vemetric.web import base_path, forms, middleware, render, routes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
 from vemetric.web.live import LIVE, Live
@@ -36,6 +36,7 @@ def make_app(services: Services) -> web.Application:
     app[UNFINISHED] = Unfinished()
     app.on_shutdown.append(_close_streams)
     app.on_response_prepare.append(middleware.keep_begun)
+    base_path.send(app, services.config.base_path)
     render.set_up(app)
     routes.add_to(app)
     return app

@@ -22,7 +22,7 @@ THEMES = ("light", "dark")
 class Context:
     """One request, as pages see it.
 
-    origin: scheme, host and port that people and sites use, without a path. forms_key: see forms.py.
+    origin: scheme, host, port and base path that people and sites use, no slash at the end. forms_key: see forms.py.
     is_fragment: asked for by a script that swaps a part of the page. theme: `light`, `dark` or '' for the system's.
     login_token: of the login's cookie. new_forms_secret: what a new browser has yet to be given, '' for others.
     """

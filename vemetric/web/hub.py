@@ -55,6 +55,8 @@ class Hub:
     """The handlers of the hub's paths."""
 
     def __init__(self, services: Services, tracker: Tracker) -> None:
+        # Of the requests that are read before the HTTP library has: it takes the base path off its own.
+        self.base_path = services.config.base_path
         self._services = services
         self._tracker = tracker
         self._cookies = Cookies(services.trusted_proxies, services.clock)

@@ -152,7 +152,7 @@ def _context(request: web.Request) -> Context:
     scheme, host = client.scheme_and_host(
         request.remote, request.headers, services.trusted_proxies, request.scheme, request.host
     )
-    origin = services.config.public_url or f"{scheme}://{host}"
+    origin = services.config.public_url or f"{scheme}://{host}{services.config.base_path}"
     theme = request.cookies.get(cookies.THEME, "")
     return Context(
         services=services,

@@ -1,5 +1,6 @@
 """Templates: the environment they share, and answers made of them. A page and its fragment use the same file."""
 
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import CodeType
@@ -13,9 +14,9 @@ from jinja2.bccache import Bucket
 
 from vemetric import errors
 from vemetric.model import calendar
-from vemetric.web import figures
+from vemetric.web import base_path, figures
 from vemetric.web.assets import ASSETS, Assets
-from vemetric.web.context import CONTEXT, of
+from vemetric.web.context import CONTEXT, SERVICES, of
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN_FLAG = "flags/xx.svg"
@@ -67,8 +68,10 @@ def set_up(app: web.Application) -> None:
         lstrip_blocks=True,
         auto_reload=False,
         bytecode_cache=COMPILED,
+        extensions=[base_path.Links],
     )
     assets = app[ASSETS]
+    environment.globals[base_path.FUNCTION] = partial(base_path.before, app[SERVICES].config.base_path)
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
     environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour, day=day)
     environment.filters.update(renewed=renewed)

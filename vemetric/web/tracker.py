@@ -7,14 +7,16 @@ from pathlib import Path
 from aiohttp import web
 
 CACHE_SECONDS = 3600
+# Stands in the script for the path below which the hub is.
+BASE_PATH_MARK = b"@BASE_PATH@"
 PATH = Path(__file__).parents[1] / "static" / "dist" / "tracker" / "main.js"
 
 
 class Tracker:
     """The script, read once, plain and compressed."""
 
-    def __init__(self, path: Path = PATH) -> None:
-        self._plain = path.read_bytes()
+    def __init__(self, base_path: str = "", path: Path = PATH) -> None:
+        self._plain = path.read_bytes().replace(BASE_PATH_MARK, base_path.encode())
         self._gzip = gzip.compress(self._plain, mtime=0)
         self._etag = hashlib.sha256(self._plain).hexdigest()[:16]
 

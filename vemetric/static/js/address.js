@@ -11,7 +11,7 @@ export function startAddress() {
     // The form of a filter leads back to the page as it is now.
     const url = new URL(event.detail.path, location.href);
     if (!url.searchParams.has("back")) return;
-    url.searchParams.set("back", here());
+    leadHere(url);
     event.detail.path = url.pathname + url.search;
   });
 }
@@ -28,7 +28,7 @@ function update() {
   }
   for (const link of document.querySelectorAll("[data-state] a[href*='back=']")) {
     const url = new URL(link.href);
-    url.searchParams.set("back", here());
+    leadHere(url);
     link.href = url.pathname + url.search;
   }
 }
@@ -59,6 +59,8 @@ function keep(form) {
   }
 }
 
-function here() {
-  return location.pathname + location.search;
+// The way back leads to the page as it is now. Its path is as the server names it, without the base path of the host.
+function leadHere(url) {
+  const [path] = url.searchParams.get("back").split("?");
+  url.searchParams.set("back", path + location.search);
 }

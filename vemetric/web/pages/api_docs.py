@@ -34,7 +34,8 @@ async def show(request: web.Request) -> web.Response:
 
 async def document(request: web.Request) -> web.Response:
     """The document; anybody may read it."""
-    public_url = request.app[SERVICES].config.public_url or f"{request.scheme}://{request.host}"
+    config = request.app[SERVICES].config
+    public_url = config.public_url or f"{request.scheme}://{request.host}{config.base_path}"
     body = msgspec.json.encode(openapi.document(public_url))
     return web.Response(body=body, content_type="application/json", headers=headers.NO_STORE)
 

@@ -2,6 +2,9 @@
 
 from aiohttp import web
 
+from vemetric.web.context import SERVICES
+
 
 async def show(request: web.Request) -> web.Response:
-    return web.Response(text="User-agent: *\nDisallow: /\nAllow: /public/\nAllow: /static/\n")
+    below = request.app[SERVICES].config.base_path
+    return web.Response(text=f"User-agent: *\nDisallow: {below}/\nAllow: {below}/public/\nAllow: {below}/static/\n")
