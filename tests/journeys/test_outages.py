@@ -178,9 +178,8 @@ def test_every_store_goes_and_comes_back(tmp_path: Path, processes: ExitStack, s
         time.sleep(plan.between_seconds)
     assert seen["queue"][0] > 0, "nobody was refused while the queue was away"
     refused, acknowledged = seen["analytics"]
-    # A machine that stands still for a while makes a put time out; that is not refused for the store that is away.
-    assert refused < acknowledged / 20, "hits were refused while only the analytics store was away"
-    assert acknowledged > plan.outage_seconds * plan.per_second / 10
+    assert refused == 0, "hits were refused while only the analytics store was away"
+    assert acknowledged > plan.outage_seconds * plan.per_second / 2
     check(workers[0], shared, sending)
     for each in (*hubs, workers[0]):
         each.end()
