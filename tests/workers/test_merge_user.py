@@ -103,8 +103,8 @@ class World:
         self.given.append(one)
         job = jobs.EventJob(
             self.project.id, self.project.domain, user_id, session, started_ms, one.id, at_ms, one.name,
-            f"https://{self.project.domain}{one.path}", "", "", "", one.data, {"user-agent": visits.CHROME},
-            geo.UNKNOWN,
+            f"https://{self.project.domain}{one.path}", "", "", "", one.data,
+            jobs.pack_headers({"user-agent": visits.CHROME}), geo.UNKNOWN,
         )  # fmt: skip
         return NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=f"{user_id}:{session}" if opens else None)
 

@@ -30,6 +30,7 @@ EVENT_CREATED_AT = EVENT_COLUMNS.index("createdAt")
 # The events of a batch lie within few seconds.
 SECONDS_REMEMBERED = 4096
 
+SECOND_CHARACTERS = len("YYYY-MM-DD HH:MM:SS")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,8 +47,13 @@ def _second(seconds: int) -> str:
 
 def milliseconds(timestamp: str) -> int:
     """The inverse of `timestamp`."""
-    since = datetime.fromisoformat(timestamp + "+00:00") - EPOCH
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    return _whole_seconds(timestamp[:SECOND_CHARACTERS]) * 1000 + int(timestamp[SECOND_CHARACTERS + 1 :])
+
+
+@lru_cache(SECONDS_REMEMBERED)
+def _whole_seconds(second: str) -> int:
+    since = datetime.fromisoformat(second + "+00:00") - EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 class SessionRow(msgspec.Struct, gc=False):

@@ -217,14 +217,17 @@ class Sink:
         """Write devices, in the order of DEVICE_COLUMNS. A device written twice is one device."""
         await self._insert("device", row_columns.DEVICE_COLUMNS, rows, may_insert)
 
-    async def users(self, keys: Iterable[UserKey]) -> dict[UserKey, KnownUser]:
-        """What is known of those users that have a row; anonymous users have none."""
+    async def users(self, keys: Iterable[tuple[int, int]]) -> dict[UserKey, KnownUser]:
+        """What is known of those users, (project, user), that have a row; anonymous users have none."""
         known: dict[UserKey, KnownUser] = {}
         for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
             wanted = set(chunk)
             for project_id, user_id, *values, has_source in await self._engine.lookup(
                 USERS,
-                {"projects": sorted({key.project_id for key in chunk}), "users": [key.id for key in chunk]},
+                {
+                    "projects": sorted({project_id for project_id, _ in chunk}),
+                    "users": [user_id for _, user_id in chunk],
+                },
             ):
                 key = UserKey(project_id, user_id)
                 if key in wanted:

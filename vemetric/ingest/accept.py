@@ -169,7 +169,7 @@ def event_job(
         identifier=sender.user_identifier or sender.identifier or "",
         display_name=_text_or_none(hit.display_name) or "",
         custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
-        headers=headers,
+        headers=jobs.pack_headers(headers),
         geo=geo,
     )
 

@@ -99,7 +99,7 @@ def _job(project: Project, one: Happening) -> NewJob:
         identifier=one.person.identifier,
         display_name=one.person.name,
         custom_data=msgspec.json.encode(one.data).decode() if one.data else "",
-        headers=headers,
+        headers=jobs.pack_headers(headers),
         geo=one.person.place,
     )
     return NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=one.session_id if one.opens else None)

@@ -3,6 +3,7 @@
 import zlib
 
 import msgspec
+from msgspec import Raw
 
 from vemetric.model.geo import Geo
 from vemetric.queues.job import NewJob
@@ -35,7 +36,8 @@ REFUSED_PREFIX = "refused:"
 class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
     """One accepted event. session_started_ms is fixed by the hub when it opens the session; times are ms since 1970.
 
-    domain: the project's at the time of the hit. headers: the kept ones, lower-case. custom_data: JSON text or ''.
+    domain: the project's at the time of the hit. headers: the kept ones, lower-case, as `pack_headers` makes them: many
+    hits have the same, and who has read their bytes once need not again. custom_data: JSON text or ''.
     identifier: what the sender called the user, whom a row of the store may know better.
     """
 
@@ -52,7 +54,7 @@ class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
     identifier: str
     display_name: str
     custom_data: str
-    headers: dict[str, str]
+    headers: Raw
     geo: Geo
 
 
@@ -219,6 +221,7 @@ class MergeUserJob(msgspec.Struct, tag="m", array_like=True, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
+_headers_decoder = msgspec.msgpack.Decoder(dict[str, str])
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
 _head_decoder: msgspec.msgpack.Decoder[EventHead | LeaveHead] = msgspec.msgpack.Decoder(EventHead | LeaveHead)
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
@@ -233,6 +236,16 @@ OfUser = CreateUserJob | UpdateUserJob | EnrichUserJob | MergeUserJob
 
 def encode(payload: EventJob | LeaveJob | list[SessionPart] | list[SeenDevice] | OfUser) -> bytes:
     return _encoder.encode(payload)
+
+
+def pack_headers(headers: dict[str, str]) -> Raw:
+    """Headers as they stand in an event's job."""
+    return Raw(_encoder.encode(headers))
+
+
+def decode_headers(packed: bytes) -> dict[str, str]:
+    """The headers of an event's job."""
+    return _headers_decoder.decode(packed)
 
 
 def decode_event(payload: bytes) -> EventJob | LeaveJob:

@@ -1,5 +1,6 @@
 """From an event's job to its row, and to what it says about its session and device. Pure; used by workers/event.py."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -7,12 +8,18 @@ import msgspec
 from vemetric.clickhouse.rows import timestamp
 from vemetric.clickhouse.sink import KnownUser
 from vemetric.enrich import page, referrer, user_agent
+from vemetric.ingest import jobs
 from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionAttributes, SessionPart
 from vemetric.model import ids
+from vemetric.model.device import Device
 from vemetric.model.geo import Geo
+from vemetric.model.page import Page, Referrer
 
 SERVER = "server"
+# Clients, and pages with their sources, that were read before; longer ones are rare, mostly unique, and not kept.
+REMEMBERED_MAX = 8_192
+REMEMBERED_BYTES_MAX = 2_048
 
 _json = msgspec.json.Encoder()
 
@@ -25,6 +32,23 @@ class Enriched(NamedTuple):
     device: SeenDevice
 
 
+class Client(NamedTuple):
+    """What the headers of a hit say. device_columns: its names, in every table's order; text: the headers' JSON."""
+
+    device: Device
+    device_columns: tuple[str, ...]
+    agent: str
+    referrer: str | None
+    text: str
+
+
+class Visited(NamedTuple):
+    """The page of a hit and where its visitor came from."""
+
+    page: Page
+    source: Referrer
+
+
 def enrich(job: EventJob, user: KnownUser | None, *, opens: bool) -> Enriched:
     """Parse browser, address and source once, and lay the columns out.
 
@@ -33,25 +57,24 @@ def enrich(job: EventJob, user: KnownUser | None, *, opens: bool) -> Enriched:
     The identity of a known user stands above what the sender claimed; a display name sent with the event above the
     stored one.
     """
-    device = user_agent.device(job.headers)
+    client = client_of(bytes(job.headers))
+    device, agent = client.device, client.agent
+    url, source = visited(job.domain, client.referrer, job.url)
     place = place_of(job.geo, user if device.client_type == SERVER else None)
-    url = page.parse(job.url)
-    source = referrer.classify(job.domain, job.headers.get("v-referrer"), job.url)
+    country_code, city, latitude, longitude = place.country_code, place.city, place.latitude, place.longitude
     device_id = ids.device_id(job.project_id, job.user_id, device)
     identifier = user.identifier if user is not None else job.identifier
     display_name = job.display_name or (user.display_name if user is not None else "")
-    agent = job.headers.get("user-agent", "")
     is_page_view = 1 if job.name == PAGE_VIEW else 0
     row = (
         1, job.project_id, job.user_id, job.session_id, job.context_id, device_id, job.event_id, job.name,
-        timestamp(job.created_ms), is_page_view, place.country_code, place.city, device.os_name, device.os_version,
-        device.client_name, device.client_version, device.client_type, device.device_type, identifier, display_name,
+        timestamp(job.created_ms), is_page_view, country_code, city, *client.device_columns, identifier, display_name,
         agent, source.name, url.origin, url.pathname, url.query_params, url.url_hash, url.utm_source, url.utm_medium,
-        url.utm_campaign, url.utm_content, url.utm_term, job.custom_data, source.url, place.latitude, place.longitude,
-        source.type, _json.encode(job.headers).decode(), "",
+        url.utm_campaign, url.utm_content, url.utm_term, job.custom_data, source.url, latitude, longitude,
+        source.type, client.text, "",
     )  # fmt: skip
     attributes = SessionAttributes(
-        identifier, display_name, place.country_code, place.city, place.latitude, place.longitude, agent, source.name,
+        identifier, display_name, country_code, city, latitude, longitude, agent, source.name,
         source.url, source.type, url.origin, url.pathname, url.query_params, url.url_hash, url.utm_source,
         url.utm_medium, url.utm_campaign, url.utm_content, url.utm_term,
     )  # fmt: skip
@@ -59,8 +82,35 @@ def enrich(job: EventJob, user: KnownUser | None, *, opens: bool) -> Enriched:
         job.project_id, job.user_id, job.session_id, job.session_started_ms, job.created_ms,
         opens, attributes,
     )  # fmt: skip
-    seen = SeenDevice(job.project_id, job.user_id, device_id, job.created_ms, *msgspec.structs.astuple(device))
+    seen = SeenDevice(job.project_id, job.user_id, device_id, job.created_ms, *client.device_columns)
     return Enriched(row, session, seen)
+
+
+def client_of(headers: bytes) -> Client:
+    """The client of a hit, by the headers as they stand in its job: the bytes that most hits have in common."""
+    return _client(headers) if len(headers) > REMEMBERED_BYTES_MAX else _client_remembered(headers)
+
+
+def visited(domain: str, referrer_header: str | None, url: str | None) -> Visited:
+    """The page and the source of a hit. domain: the project's."""
+    if len(url or "") + len(referrer_header or "") > REMEMBERED_BYTES_MAX:
+        return _visited(domain, referrer_header, url)
+    return _visited_remembered(domain, referrer_header, url)
+
+
+def _client(headers: bytes) -> Client:
+    read = jobs.decode_headers(headers)
+    device = user_agent.device(read)
+    text = _json.encode(read).decode()
+    return Client(device, msgspec.structs.astuple(device), read.get("user-agent", ""), read.get("v-referrer"), text)
+
+
+def _visited(domain: str, referrer_header: str | None, url: str | None) -> Visited:
+    return Visited(page.parse(url), referrer.classify(domain, referrer_header, url))
+
+
+_client_remembered = lru_cache(REMEMBERED_MAX)(_client)
+_visited_remembered = lru_cache(REMEMBERED_MAX)(_visited)
 
 
 def session_of_leave(job: LeaveJob) -> SessionPart:

@@ -1,7 +1,7 @@
 """The `session` queue: fold what batches of events say into the sessions' rows."""
 
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
@@ -12,8 +12,11 @@ from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import apart, holding, session_rows, slices
+from vemetric.workers.session_rows import Visit
 
 REMEMBERED_ROWS_MAX = 20_000
+# So many rows are looked for, or remembered, at a time.
+LOOKED_FOR_ITEMS = 400
 
 
 class SessionWorker:
@@ -25,66 +28,81 @@ class SessionWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
-        self._remembered: OrderedDict[SessionKey, SessionRow] = OrderedDict()
+        self._remembered: OrderedDict[Visit, SessionRow] = OrderedDict()
         # The earliest start of a visit this process has seen, by project.
         self._begun_ms: dict[int, int] = {}
         services.merged.on_moved(self._forget)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Read the sessions' rows, fold, and store those that changed with a higher version."""
-        parts = [part async for job in slices.each(claimed, 1) for part in jobs.decode_sessions(job.payload)]
+        parts: list[SessionPart] = []
+        async for some in slices.of(claimed, 1):
+            parts += [part for job in some for part in jobs.decode_sessions(job.payload)]
         # A merge of users reads and writes the same rows, an erasure takes them away.
         async with self._services.merged.session_turn:
             erased = await self._services.erased.among((part.project_id, part.user_id, part.ended_ms) for part in parts)
-            parts = [part for position, part in enumerate(parts) if position not in erased]
-            keys = [session_rows.key_of(part) async for part in slices.each(parts)]
-            refused = await self._fold(keys, parts, lease, may_part=len(claimed) == 1)
+            if erased:
+                parts = [part for position, part in enumerate(parts) if position not in erased]
+            refused = await self._fold(parts, lease, may_part=len(claimed) == 1)
         await self._note_first_events(parts)
         await slices.pause()
         merges = await self._services.merged.again((part.project_id, part.user_id, part.ended_ms) for part in parts)
-        alone = [_alone(part) for key, part in zip(keys, parts, strict=True) if key in refused]
+        alone = [_alone(part) for part in parts if refused and session_rows.visit_of(part) in refused]
+        await slices.drop(parts)
         return Write(jobs=[*alone, *merges])
 
-    async def _fold(
-        self, keys: Sequence[SessionKey], parts: Sequence[SessionPart], lease: Lease, *, may_part: bool
-    ) -> set[SessionKey]:
+    async def _fold(self, parts: Sequence[SessionPart], lease: Lease, *, may_part: bool) -> set[Visit]:
         """Read, fold and write; returns which the store refuses."""
-        rows = await self._rows(keys)
-        changed: dict[SessionKey, SessionRow] = {}
-        async for key, part in slices.each(list(zip(keys, parts, strict=True))):
-            row = session_rows.fold(rows.get(key), part)
-            if row is not None:
-                rows[key] = changed[key] = row
-        await slices.pause()
+        rows = await self._rows(parts)
+        changed: dict[Visit, SessionRow] = {}
+        async for some in slices.of(parts):
+            for part in some:
+                visit = session_rows.visit_of(part)
+                row = session_rows.fold(rows.get(visit), part)
+                if row is not None:
+                    rows[visit] = changed[visit] = row
         refused = await self._insert(changed, lease, may_part=may_part)
-        self._remember({key: row for key, row in changed.items() if key not in refused})
+        await self._remember([(visit, row) for visit, row in changed.items() if visit not in refused])
         return refused
 
-    async def _insert(self, changed: dict[SessionKey, SessionRow], lease: Lease, *, may_part: bool) -> set[SessionKey]:
+    async def _insert(self, changed: dict[Visit, SessionRow], lease: Lease, *, may_part: bool) -> set[Visit]:
         """Write the rows; returns which the store refuses, when those of a single job may part."""
 
-        async def write(some: Sequence[tuple[SessionKey, SessionRow]]) -> None:
+        async def write(some: Sequence[tuple[Visit, SessionRow]]) -> None:
             await self._services.sink.insert_sessions(
                 [row for _, row in some],
                 may_insert=holding.still_held(self._services, lease),
             )
 
-        return {key for key, _ in await apart.insert(write, list(changed.items()), may_part=may_part)}
+        return {visit for visit, _ in await apart.insert(write, list(changed.items()), may_part=may_part)}
 
-    async def _rows(self, keys: Iterable[SessionKey]) -> dict[SessionKey, SessionRow]:
-        rows = {key: self._remembered[key] for key in keys if key in self._remembered}
-        return rows | await self._services.sink.sessions([key for key in keys if key not in rows])
+    async def _rows(self, parts: Sequence[SessionPart]) -> dict[Visit, SessionRow]:
+        """The rows there are: of memory, else of the store."""
+        rows: dict[Visit, SessionRow] = {}
+        unknown: dict[SessionKey, Visit] = {}
+        async for some in slices.of(parts, LOOKED_FOR_ITEMS):
+            for part in some:
+                visit = session_rows.visit_of(part)
+                row = self._remembered.get(visit)
+                if row is not None:
+                    rows[visit] = row
+                else:
+                    unknown[session_rows.key_of(part)] = visit
+        for key, row in (await self._services.sink.sessions(unknown)).items():
+            rows[unknown[key]] = row
+        return rows
 
     def _forget(self, users: Container[tuple[int, int]]) -> None:
         for key in [key for key in self._remembered if key[:2] in users]:
             del self._remembered[key]
 
-    def _remember(self, rows: dict[SessionKey, SessionRow]) -> None:
-        self._remembered |= rows
-        for key in rows:
-            self._remembered.move_to_end(key)
-        while len(self._remembered) > self._remembered_max:
-            self._remembered.popitem(last=False)
+    async def _remember(self, rows: Sequence[tuple[Visit, SessionRow]]) -> None:
+        async for some in slices.of(rows if self._remembered_max else (), LOOKED_FOR_ITEMS):
+            for visit, row in some:
+                self._remembered[visit] = row
+                self._remembered.move_to_end(visit)
+            while len(self._remembered) > self._remembered_max:
+                self._remembered.popitem(last=False)
 
     async def _note_first_events(self, parts: Sequence[SessionPart]) -> None:
         """Tell a project that it has begun, which ends the waiting of its page.

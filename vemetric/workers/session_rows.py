@@ -10,7 +10,14 @@ from vemetric.ingest.jobs import SessionAttributes, SessionPart
 
 # The columns of SessionAttributes by their names in the store, in order.
 COLUMNS = tuple(field.encode_name for field in msgspec.structs.fields(SessionAttributes))
+# (project id, user id, session id, fixed start in ms)
+Visit = tuple[int, int, str, int]
 PLACE_COLUMNS = ("countryCode", "city", "latitude", "longitude")
+
+
+def visit_of(part: SessionPart) -> Visit:
+    """Which visit it is about: the same as `key_of` says, and made at less cost."""
+    return part.project_id, part.user_id, part.session_id, part.started_ms
 
 
 def key_of(part: SessionPart) -> SessionKey:

@@ -41,6 +41,8 @@ def shown(queue: str, payload: bytes) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {name: _plain(one) for name, one in msgspec.structs.asdict(value).items()}
+    if isinstance(value, msgspec.Raw):
+        return _plain(msgspec.msgpack.decode(value))
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
