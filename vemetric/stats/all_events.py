@@ -12,8 +12,11 @@ from vemetric.stats.query import Reader
 
 # A piece is held in memory.
 PIECE_ROWS = 5_000
-# A statement reads so much time at most, that of a piece that is full being read again by the next.
+# A statement reads so much time at first, that of a piece that is full being read again by the next; where little is
+# found, the next one reads more: filters that fit nothing shall not keep anybody waiting for a hundred statements.
 PIECE_MS = 6 * 3_600_000
+PIECE_MS_MAX = 32 * PIECE_MS
+GROWTH = 2
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -44,9 +47,10 @@ async def pieces(
     reader = Reader(engine)
     [[count, first_ms, last_ms]] = await reader.rows("event_span", _bounds(project_id, range_.start_ms, range_.end_ms))
     start_ms, end_ms = first_ms, (last_ms + 1 if count else first_ms)
-    expressions = {"event": conditions.single_events()}
+    expressions, piece_ms = {"event": conditions.single_events()}, PIECE_MS
     while start_ms < end_ms:
-        until_ms, after = min(start_ms + PIECE_MS, end_ms), (0, "")
+        until_ms, after = min(start_ms + piece_ms, end_ms), (0, "")
+        piece_ms = min(piece_ms * GROWTH, PIECE_MS_MAX)
         while True:
             asked = _bounds(project_id, start_ms, until_ms) | conditions.parameters
             asked |= {"afterAt": after[0], "afterId": after[1], "limit": PIECE_ROWS}
@@ -56,6 +60,7 @@ async def pieces(
             if len(found) < PIECE_ROWS:
                 break
             start_ms, after = found[-1].at_ms, (found[-1].at_ms, found[-1].id)
+            until_ms, piece_ms = min(start_ms + PIECE_MS, until_ms), PIECE_MS
         start_ms = until_ms
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,6 +54,25 @@ class TestExport:
             "deviceType": "desktop",
             "data": {"plan": "pro"},
         }
+
+    async def test_reads_further_where_little_is_found(
+        self, ask: Ask, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else filters that fit nothing would take a statement for every few hours, and the head as long as all."""
+        query, asked = site.services.engine.query, list[dict[str, int]]()
+
+        async def noted(sql: str, parameters: Any = None) -> Any:
+            asked.append(parameters)
+            return await query(sql, parameters)
+
+        monkeypatch.setattr(site.services.engine, "query", noted)
+        nothing = {"type": "page", "path": {"value": "/nowhere", "operator": "eq"}}
+        assert (await ask("/v1/events/export", {"dateRange": FULL, "filters": [nothing]})).body == ""
+        _, *pieces = [(one["start"], one["end"]) for one in asked]
+        assert all(end == start for (_, end), (start, _) in pairwise(pieces))
+        assert all(end - start <= all_events.PIECE_MS_MAX for start, end in pieces)
+        # 25 days of six hours each would be a hundred.
+        assert len(pieces) < 10
 
     async def test_as_a_table_of_some(self, ask: Ask) -> None:
         filters = [{"type": "event", "name": {"value": "signup", "operator": "eq"}}]
