@@ -35,6 +35,11 @@ class ClickHouseServer:
         self._tls = ["--certificate", str(certificate), "--key", str(key)] if certificate else []
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str = "") -> str:
         """As CLICKHOUSE_URL names it, credentials and database included."""
         scheme = "https" if self._tls else "http"

@@ -65,6 +65,11 @@ class Server:
             self._process.wait(START_SECONDS)
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def suspend(self) -> None:
         """Let the process hang: its port stays open and nothing answers."""
         assert self._process is not None
@@ -257,6 +262,45 @@ def start_sentinel(name: str, watched: Server, *options: str) -> Server:
 
 def redis_url(server: Server) -> str:
     return f"redis://127.0.0.1:{server.port}/0"
+
+
+# Proxies
+
+
+def start_nginx(site: str) -> Server:
+    """nginx with a site of its own in its settings, which listens on the port that stands in it as `{port}`."""
+    folder, port = new_folder(), free_port()
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    settings = folder / "nginx.conf"
+    settings.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{paths}{site.replace('{port}', str(port))}\n}}\n"
+    )
+    settings.chmod(0o644)
+    command = [_program("nginx"), "-p", folder, "-e", "stderr", "-c", settings]
+    server = Server(command, port, folder, servers.surroundings(), end_by=signal.SIGQUIT)
+    server.start()
+    return server
+
+
+def start_caddy(site: str) -> Server:
+    """Caddy with a site of its own, which listens on the port that stands in it as `{port}`."""
+    folder, port = new_folder(), free_port()
+    settings = folder / "Caddyfile"
+    settings.write_text("{\nadmin off\nauto_https disable_redirects\n}\n" + site.replace("{port}", str(port)))
+    settings.chmod(0o644)
+    command = [_program("caddy"), "run", "--config", settings, "--adapter", "caddyfile"]
+    homes = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    server = Server(command, port, folder, servers.surroundings() | homes)
+    server.start()
+    return server
+
+
+def _program(name: str) -> Path:
+    path = servers.path_of(name)
+    assert path is not None, f"{name} is missing: python3 build.py test fetches it"
+    return path
 
 
 def _valkey_program() -> Path:
