@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 import msgspec
 
+from vemetric.enrich import page
 from vemetric.model.letter import Draft
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -130,7 +131,7 @@ def invitation(organization: str, inviter: str, inviter_email: str, url: str, da
     return Words(
         "invitation",
         f"Join {organization} on Vemetric",
-        (f"{inviter} ({inviter_email}) invites you to {organization}, to look at its web analytics together.",),
+        (f"{inviter} ({_told(inviter_email)}) invites you to {organization}, to look at its web analytics together.",),
         button=Button("See the invitation", url),
         after=(
             f"The invitation is valid for {days} days. {DO_NOT_FORWARD}",
@@ -266,6 +267,16 @@ def draft(words: Words, site_url: str, unsubscribe_url: str = "") -> Draft:
         _templates.get_template("layout.html").render(values),
         unsubscribe_url,
     )
+
+
+def _told(address: str) -> str:
+    """An address that may look like another one, with how it is written in plain letters."""
+    if address.isascii():
+        return address
+    local, _, domain = address.rpartition("@")
+    if not local.isascii():
+        return f"{address}, with letters other than a to z"
+    return f"{address}, which is {local}@{page.normalized_domain(f'https://{domain}')}"
 
 
 def _hours(count: int) -> str:
