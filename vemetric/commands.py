@@ -19,6 +19,8 @@ from vemetric.model.dashboard import Card
 from vemetric.model.letter import Letter
 from vemetric.model.organization import Role
 from vemetric.model.project import DEMO_DOMAIN, Project
+from vemetric.queues import history
+from vemetric.queues.history import History
 from vemetric.queues.job import DeadJob
 from vemetric.services import Services
 from vemetric.stats import dashboard
@@ -172,8 +174,12 @@ async def revive_dead(services: Services, arguments: Arguments) -> Result:
         raise errors.Invalid("Say which dead letters: their numbers as `vemetric dead list` shows them, or --all.")
     if ids and queue is not None:
         raise errors.Invalid("A number already says which dead letter is meant; --queue goes with --all.")
+    told = History(services.keys, services.clock)
     if ids:
-        revived = await services.queue.revive([id_ for id_ in ids if id_ <= JOB_ID_MAX])
+        wanted = [id_ for id_ in ids if id_ <= JOB_ID_MAX]
+        letters = [letter for id_ in wanted for letter in await services.queue.dead(None, 1, id_ + 1)]
+        revived = await services.queue.revive(wanted)
+        await told.note([one for one in letters if one.id in wanted], history.REVIVED, history.COMMAND_LINE)
         count = len(set(ids))
         if not revived:
             raise errors.NotFound("There is no such dead letter, or its work was put anew meanwhile.")
@@ -182,6 +188,7 @@ async def revive_dead(services: Services, arguments: Arguments) -> Result:
     before_id = None
     while page := await services.queue.dead(queue, DEAD_JOBS_PAGE, before_id):
         revived += await services.queue.revive([job.id for job in page])
+        await told.note(page, history.REVIVED, history.COMMAND_LINE)
         count += len(page)
         before_id = page[-1].id
     return {"revived": revived, "left": count - revived}

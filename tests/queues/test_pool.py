@@ -1,6 +1,7 @@
 """The workers of a queue, over the real SQLite queue and the machine's clock."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from vemetric import errors
 from vemetric.clock import SystemClock
+from vemetric.queues.history import History, this_process
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, NewJob, Write
 from vemetric.queues.pool import CLAIM_JOBS_MAX, UNAVAILABLE_SECONDS_MAX, Pool, PoolSpec
 
@@ -235,6 +237,22 @@ async def test_leases_that_are_always_too_short_cause_no_hot_loop(queue, clock, 
     async with running(queue, clock, spec):
         assert await the_end(queue) == ["a"]
     assert pauses == [0.01, 0.02, 0.04]
+
+
+async def test_what_happens_to_a_failing_job_is_noted_with_its_stack(queue, clock, spec, shop, caplog):
+    shop.trouble["a"] = [ValueError("the second"), ValueError("the first")]
+    told = History(queue, clock)
+    await queue.put(Write([NewJob("line", b"a")]))
+    pool = Pool(queue, clock, msgspec.structs.replace(spec, attempts_max=2), told=told)
+    pool.start()
+    await until(lambda: queue.dead("line", 9))
+    await pool.stop(grace_seconds=30)
+    [letter] = await queue.dead("line", 9)
+    happened = await told.of(letter)
+    assert [one.what for one in happened] == ["failed, attempt 1", "buried, attempt 2"]
+    assert [one.error.splitlines()[-1] for one in happened] == ["ValueError: the first", "ValueError: the second"]
+    assert {one.by for one in happened} == {this_process()}
+    assert re.findall(r"Job \d+ of line (failed|is buried)", caplog.text) == ["failed", "is buried"]
 
 
 async def test_the_probe_sees_each_point_in_order(queue, clock, spec, put):

@@ -133,7 +133,9 @@ ROWS = {
     # There is no such job.
     "GET /admin/queues/{queue}/jobs/{job}": Row(OPERATOR_GONE),
     "POST /admin/queues/{queue}/jobs/{job}": Row(OPERATOR_GONE, {"action": "remove"}),
+    "GET /admin/queues/{queue}/jobs/{job}/history": Row(OPERATOR_GONE),
     "GET /admin/queues/{queue}/dead/{job}": Row(OPERATOR_GONE),
+    "GET /admin/queues/{queue}/dead/{job}/history": Row(OPERATOR_GONE),
     "POST /admin/queues/{queue}/dead/{job}": Row(OPERATOR_GONE, {"action": "retry"}),
     "GET /admin/dead": Row(OPERATOR),
     "POST /admin/dead": Row(OPERATOR_CHANGE),

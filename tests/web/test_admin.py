@@ -10,6 +10,7 @@ from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import commands, workers
 from vemetric.mail import letters
 from vemetric.queues import schedule
+from vemetric.queues.history import History
 from vemetric.queues.job import DeadJob, ListedJob, NewJob, State, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.schedule import Schedule
@@ -106,6 +107,27 @@ class TestQueues:
         assert (told["erased"], told["difference"]) == (1, 0)
         for path in (f"/admin/queues/event/jobs/{job.id}", "/admin/queues/event/jobs/9" + 30 * "9"):
             assert (await olga.get(path)).status == 404
+
+    async def test_what_happened_to_a_job_is_told(self, site: Site, olga: Browser) -> None:
+        [number] = await bury(site, b"a")
+        [letter] = await site.services.queue.dead("device", 9)
+        told = History(site.services.keys, site.services.clock)
+        await told.note([letter], "buried, attempt 6", "here:1", "Traceback\n<script>alert(1)</script>")
+        await act(olga, f"/admin/queues/device/dead/{number}", "retry")
+        [job] = await site.services.queue.listed("device", State.READY, 9)
+        page = await olga.get(f"/admin/queues/device/jobs/{job.id}")
+        assert "buried, attempt 6, by here:1" in page.text
+        assert "put back in line, by an operator" in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+        assert "<script>alert" not in page.text
+        file = await olga.get(f"/admin/queues/device/jobs/{job.id}/history")
+        assert file.headers["Content-Type"].startswith("text/plain")
+        assert file.headers["Content-Disposition"] == f'attachment; filename="device-{job.id}.txt"'
+        assert [line.partition("UTC  ")[2] for line in file.text.splitlines() if "UTC" in line] == [
+            "put into device",
+            "buried, attempt 6, by here:1",
+            "put back in line, by an operator",
+        ]
 
     async def test_a_line_is_emptied_after_a_question(self, site: Site, cast: Cast, olga: Browser) -> None:
         services = site.services

@@ -14,7 +14,9 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
+from vemetric.queues import history
 from vemetric.queues.gate import Gate
+from vemetric.queues.history import History
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, Job, Write
 from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
@@ -74,13 +76,22 @@ async def no_probe(point: str, queue: str) -> None:
 
 
 class Pool:
-    """Runs the workers of one queue from `start` to `stop`. gate: what every batch passes, its own without one."""
+    """Runs the workers of one queue from `start` to `stop`. gate: what every batch passes, its own without one. told:
+    where it is noted what happened to jobs that fail.
+    """
 
     def __init__(
-        self, queue: Queue, clock: Clock, spec: PoolSpec, probe: Probe = no_probe, gate: Gate | None = None
+        self,
+        queue: Queue,
+        clock: Clock,
+        spec: PoolSpec,
+        probe: Probe = no_probe,
+        gate: Gate | None = None,
+        told: History | None = None,
     ) -> None:
         self.spec = spec
         self._gate = gate or Gate()
+        self._told = told
         self._queue = queue
         self._clock = clock
         self._probe = probe
@@ -235,13 +246,17 @@ class Pool:
     async def _fail(self, batch: Batch, job: Job, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))[-ERROR_CHARS_MAX:]
         failures = job.failures + 1
+        is_last = failures >= self.spec.attempts_max
+        if self._told is not None:
+            what = f"{history.BURIED if is_last else history.FAILED}, attempt {failures}"
+            await self._told.note([job], what, history.this_process(), text)
         async with batch.changing:
-            if failures >= self.spec.attempts_max:
-                log.error("A job of %s is buried after %d failures: %r", self.spec.queue, failures, error)
+            if is_last:
+                log.error("Job %d of %s is buried after %d failures: %r", job.id, self.spec.queue, failures, error)
                 await _to_the_end(self._queue.bury([job], text))
             else:
                 delay_seconds = min(BACKOFF_SECONDS_MAX, self.spec.backoff_base_seconds * 2**job.failures)
-                log.warning("A job of %s failed, again in %g s: %r", self.spec.queue, delay_seconds, error)
+                log.warning("Job %d of %s failed, again in %g s: %r", job.id, self.spec.queue, delay_seconds, error)
                 await _to_the_end(self._queue.retry([job], delay_seconds, text))
                 if job.order_key is not None:
                     batch.failed_lanes.add(job.order_key)

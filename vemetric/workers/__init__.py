@@ -13,6 +13,7 @@ from vemetric.accounts import errands, post
 from vemetric.ingest import counts, jobs
 from vemetric.model import erasure
 from vemetric.model.meters import OfQueue
+from vemetric.queues.history import History
 from vemetric.queues.job import Job, Write
 from vemetric.queues.lease import Lease
 from vemetric.queues.pool import Pool, PoolSpec
@@ -159,6 +160,6 @@ def _start_pools(services: Services, stack: AsyncExitStack) -> None:
 
         # Letters are nothing that other stores have to agree with, and one may take minutes.
         gate = None if queue == errands.QUEUE else services.gate
-        pool = Pool(services.queue, services.clock, spec, probe, gate)
+        pool = Pool(services.queue, services.clock, spec, probe, gate, History(services.keys, services.clock))
         pool.start()
         stack.push_async_callback(pool.stop, config.drain_seconds)

@@ -4,7 +4,10 @@ import msgspec
 from aiohttp import web
 
 from vemetric import errors
+from vemetric.queues import history
+from vemetric.queues.history import History
 from vemetric.queues.job import DeadJob, ListedJob
+from vemetric.services import Services
 from vemetric.web import context, forms, render
 from vemetric.web.pages.admin import frame, payloads, queues
 from vemetric.web.pages.admin.queues import Change
@@ -23,7 +26,7 @@ class Shown(msgspec.Struct, frozen=True):
 async def show(request: web.Request) -> web.Response:
     """A live job: data, attempts, why it failed."""
     job = await _job(request)
-    return frame.page(request, "job", "queues", job=job, data=payloads.shown(job.queue, job.payload), is_dead=False)
+    return await _page(request, job, is_dead=False)
 
 
 async def change(request: web.Request) -> web.Response:
@@ -32,6 +35,7 @@ async def change(request: web.Request) -> web.Response:
     match (await forms.read(request, Change)).action:
         case "promote":
             is_done, said = await services.queue.promote([job.id]) > 0, "promoted"
+            await _note(services, job, history.PROMOTED if is_done else "")
         case "remove":
             counters = await payloads.counters_of(services, [job])
             is_done, said = bool(await services.queue.discard([job], counters)), "removed"
@@ -42,9 +46,17 @@ async def change(request: web.Request) -> web.Response:
 
 async def show_dead(request: web.Request) -> web.Response:
     """A dead letter: data, attempts, the error that led here."""
-    letter = await _letter(request)
-    data = payloads.shown(letter.queue, letter.payload)
-    return frame.page(request, "job", "queues", job=letter, data=data, is_dead=True)
+    return await _page(request, await _letter(request), is_dead=True)
+
+
+async def show_history(request: web.Request) -> web.Response:
+    """What happened to a live job, as a text."""
+    return await _history(request, await _job(request))
+
+
+async def show_dead_history(request: web.Request) -> web.Response:
+    """What happened to a dead letter, as a text."""
+    return await _history(request, await _letter(request))
 
 
 async def change_dead(request: web.Request) -> web.Response:
@@ -53,6 +65,7 @@ async def change_dead(request: web.Request) -> web.Response:
     match (await forms.read(request, Change)).action:
         case "retry":
             is_done, said = await services.queue.revive([letter.id]) > 0, "retried"
+            await _note(services, letter, history.REVIVED if is_done else "")
         case "remove":
             counters = await payloads.counters_of(services, [letter])
             is_done, said = bool(await services.queue.discard_dead([letter.id], counters)), "removed"
@@ -79,6 +92,30 @@ def headline(error: str) -> str:
     """The last line of a stack: what went wrong."""
     lines = error.strip().splitlines()
     return lines[-1][:200] if lines else ""
+
+
+async def _page(request: web.Request, job: ListedJob | DeadJob, *, is_dead: bool) -> web.Response:
+    services = context.of(request).services
+    happened = await History(services.keys, services.clock).of(job)
+    data = payloads.shown(job.queue, job.payload)
+    return frame.page(request, "job", "queues", job=job, data=data, is_dead=is_dead, happened=happened)
+
+
+async def _history(request: web.Request, job: ListedJob | DeadJob) -> web.Response:
+    services = context.of(request).services
+    happened = await History(services.keys, services.clock).of(job)
+    lines = [f"{frame.time_of(job.put_at_ms)}  put into {job.queue}"]
+    for one in happened:
+        lines.append(f"{frame.time_of(one.at_ms)}  {one.what}, by {one.by}")
+        lines += [f"    {line}" for line in one.error.splitlines()]
+    name = f"{job.queue}-{job.id}.txt"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return web.Response(text="\n".join(lines) + "\n", headers=headers)
+
+
+async def _note(services: Services, job: ListedJob | DeadJob, what: str) -> None:
+    if what:
+        await History(services.keys, services.clock).note([job], what, history.OPERATOR)
 
 
 async def _job(request: web.Request) -> ListedJob:

@@ -9,6 +9,8 @@ from aiohttp import web
 from vemetric import errors
 from vemetric.model import report
 from vemetric.model.report import Rate, Report
+from vemetric.queues import history
+from vemetric.queues.history import History
 from vemetric.queues.job import QueueStats, State
 from vemetric.queues.queue import Queue
 from vemetric.services import Services
@@ -165,6 +167,7 @@ async def retry_all(request: web.Request, queue: str | None) -> None:
     services, before_id = context.of(request).services, None
     while page := await services.queue.dead(queue, STEP_JOBS_MAX, before_id):
         await services.queue.revive([letter.id for letter in page])
+        await History(services.keys, services.clock).note(page, history.REVIVED, history.OPERATOR)
         before_id = page[-1].id
 
 
