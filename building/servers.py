@@ -1,4 +1,5 @@
-"""Redis and PgBouncer for the tests, unpacked from Debian's packages and never installed: nothing starts by itself.
+"""Redis, PgBouncer, nginx, Caddy and an ACME server (Pebble) for the tests, unpacked from Debian's packages and never
+installed: nothing starts by itself.
 
 PostgreSQL and Valkey come with the Python packages of the test group; tests/kit/servers.py starts all of them.
 """
@@ -9,16 +10,24 @@ from pathlib import Path
 
 from building.paths import WORK, BuildError, run, say, works
 
-PACKAGES = ("redis-tools", "pgbouncer")
+PACKAGES = ("redis-tools", "pgbouncer", "nginx", "caddy", "pebble")
 UNPACKED = WORK / "servers"
 LIBRARIES = UNPACKED / "usr" / "lib" / "x86_64-linux-gnu"
 # Debian's Redis is one program that does what the name says by which it is called.
-PROGRAMS = {"redis-server": UNPACKED / "usr" / "bin" / "redis-server", "pgbouncer": UNPACKED / "usr/sbin/pgbouncer"}
+PROGRAMS = {
+    "redis-server": UNPACKED / "usr/bin/redis-server",
+    "pgbouncer": UNPACKED / "usr/sbin/pgbouncer",
+    "nginx": UNPACKED / "usr/sbin/nginx",
+    "caddy": UNPACKED / "usr/bin/caddy",
+    "pebble": UNPACKED / "usr/bin/pebble",
+}
+# What a program is asked to see whether it starts here.
+QUESTIONS = {"nginx": "-v", "caddy": "version", "pebble": "-h"}
 
 
 def find() -> dict[str, Path]:
     """The programs that start here, unpacking them if needed; where one cannot be had, its tests are left out."""
-    if not all(_starts(path) for path in PROGRAMS.values()):
+    if not all(_starts(name) for name in PROGRAMS):
         try:
             _unpack()
         except BuildError as error:
@@ -28,7 +37,7 @@ def find() -> dict[str, Path]:
 
 def path_of(name: str) -> Path | None:
     """Where a program is: unpacked here, or installed on this machine."""
-    if _starts(PROGRAMS[name]):
+    if _starts(name):
         return PROGRAMS[name]
     installed = shutil.which(name)
     return Path(installed) if installed else None
@@ -39,15 +48,16 @@ def surroundings() -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": f"{LIBRARIES}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
 
 
-def _starts(path: Path) -> bool:
-    return path.exists() and works(["env", f"LD_LIBRARY_PATH={LIBRARIES}", path, "--version"])
+def _starts(name: str) -> bool:
+    path, question = PROGRAMS[name], QUESTIONS.get(name, "--version")
+    return path.exists() and works(["env", f"LD_LIBRARY_PATH={LIBRARIES}", path, question])
 
 
 def _unpack() -> None:
     apt = shutil.which("apt-get")
     if not apt or os.getuid() != 0:
-        raise BuildError("Redis and PgBouncer are not installed, and only root may fetch them with apt-get")
-    say("fetching Redis and PgBouncer for the tests with apt-get")
+        raise BuildError("Redis, nginx and others are not installed, and only root may fetch them with apt-get")
+    say("fetching Redis, PgBouncer, nginx, Caddy and Pebble for the tests with apt-get")
     shutil.rmtree(UNPACKED, ignore_errors=True)
     archives = UNPACKED / "archives"
     (archives / "partial").mkdir(parents=True)
