@@ -67,6 +67,14 @@ def benchmarks() -> list[str]:
     return [file.stem for file in files if f"build.py bench {file.stem}" in file.read_text(encoding="utf-8")]
 
 
+def take_screenshot(_arguments: Sequence[str]) -> int:
+    """Photograph the demo's dashboard for README."""
+    archive.build()
+    with alone():
+        python = environment.ensure("build", "runtime", "test")
+    return subprocess.call([python, "-m", "building.screenshot"], cwd=ROOT, env=checks.surroundings())
+
+
 def make_locks(arguments: Sequence[str]) -> int:
     with alone():
         environment.write_locks(upgrade="--upgrade" in arguments)
@@ -89,6 +97,7 @@ COMMANDS = {
     ),
     "assets": Command("", "gather the front-end parts in vemetric/static/dist/", make_assets),
     "bench": Command("[name [argument ...]]", "run one benchmark of benchmarks/, or all", run_benchmarks),
+    "screenshot": Command("", "make README's picture, docs/dashboard.png, of the demo", take_screenshot),
     "lock": Command("[--upgrade]", "write requirements*.lock from pyproject.toml", make_locks),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from building import archive, commands, environment, frontend, pythons
+from building import archive, commands, environment, frontend, pythons, screenshot
 from building.paths import EXECUTABLE, PACKAGE, ROOT, STATIC_DIST, files_below
 from vemetric import cli, config
 
@@ -272,3 +272,10 @@ def test_main_template_is_plain_enough_for_an_old_python() -> None:
     before_the_check = text.partition("from importlib")[0]
     assert not re.search(r"\bf[\"']|print|->|:=", before_the_check)
     assert sys.version_info[:2] == tuple(int(part) for part in environment._minor().split("."))
+
+
+def test_readmes_picture_is_there_and_small() -> None:
+    [name] = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert ROOT / name == screenshot.PICTURE
+    assert screenshot.PICTURE.read_bytes().startswith(b"\x89PNG")
+    assert screenshot.PICTURE.stat().st_size < screenshot.BYTES_MAX
