@@ -100,7 +100,7 @@ async def decorate(stage: Stage) -> dict[str, str]:
     [[user]] = await services.engine.query(sql, {"project": project.id})
     await project_settings.publish(database, clock, project.id, True)
     await profile.rename(database, clock, account.id, text)
-    event = EventFilter(Text(value=ATTACKS[0]), (Property(text, Text(value=ATTACKS[1])),))
+    event = EventFilter(Text(value=ATTACKS[0]), (Property(text, value=ATTACKS[1]),))
     page = PageFilter(Text(value=f"/{ATTACKS[2]}"))
     await saved_filters.keep(database, clock, project.id, text, "", Group(filters=(event, page)))
     steps = (Step("a", text, page), Step("b", "", event))
