@@ -35,7 +35,7 @@ FILTERS = (
     "",
     "page(path:contains:docs)",
     "or(user(anonymous);os(os:oneOf:macOS))",
-    "and(event(name:is:PlanSelected);country(country:oneOf:US))",
+    "and(event(name:is:PlanSelected);location(country:oneOf:US))",
 )
 # What a page fetches by itself once it is shown: panels that were not counted in time.
 LATE = re.compile(r'hx-get="([^"]+)" hx-trigger="load"')
