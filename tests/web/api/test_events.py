@@ -168,6 +168,9 @@ class TestSending:
         assert await fields({"events": []}) == ["events"]
         assert await fields({"events": [{"name": "x"}] * 501}) == ["events"]
         assert await fields({"events": [{"name": ""}]}) == ["events.0.name", "events.0.userIdentifier"]
+        for timestamp in ("", "now", "2026-02-17", "2026-02-17T10:00:00", "2026-02-30T10:00:00Z", "1771279200"):
+            event = {"name": "x", "userIdentifier": "a", "timestamp": timestamp}
+            assert await fields({"events": [event]}) == ["events.0.timestamp"], timestamp
         assert await fields({"events": [{"name": "x", "userIdentifier": "a", "customData": []}]}) == [
             "events.0.customData"
         ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -62,6 +63,17 @@ async def test_examples_are_answered(ask: Ask) -> None:
             key = WRITE_KEY if endpoint.scope == "write" else KEY
             query = "?id=3" if endpoint.query else ""
             assert (await ask(f"/v1{endpoint.path}{query}", endpoint.example, key=key)).status == 200, endpoint.path
+
+
+def test_examples_are_as_their_schemas_say() -> None:
+    for operations in openapi.document("https://stats.example.com")["paths"].values():
+        for operation in operations.values():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if body is not None:
+                jsonschema_rs.validator_for(body["schema"], validate_formats=True).validate(body["example"])
+            for parameter in operation["parameters"]:
+                if "example" in parameter:
+                    jsonschema_rs.validator_for(parameter["schema"]).validate(parameter["example"])
 
 
 @pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(EXAMPLES_LONG, marks=pytest.mark.long)])

@@ -36,6 +36,14 @@ def second_ms(text: str) -> int | None:
     return round(second.timestamp()) * SECOND_MS
 
 
+def has_offset(text: str) -> bool:
+    """Whether a text is an instant of ISO 8601 that says its offset, or Z."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def in_seconds(at_ms: int) -> str:
     """An instant, cut to its second, of UTC."""
     return _utc(at_ms).isoformat(timespec="seconds").replace("+00:00", "Z")

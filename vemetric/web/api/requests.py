@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from vemetric.web.api import instants
 from vemetric.web.api.types import (
     LIMIT_DEFAULT,
     METRICS_MAX,
@@ -200,6 +201,7 @@ class SentEvent(msgspec.Struct, frozen=True, rename="camel"):
             Meta(
                 max_length=40,
                 description="When it happened, within the last 72 hours, as ISO 8601 with an offset. Now by default.",
+                extra={"check": instants.has_offset, "message": "Use ISO 8601 with an offset"},
                 extra_json_schema={"format": "date-time"},
             ),
         ]
