@@ -20,9 +20,10 @@ PROGRAMS = {
     "nginx": UNPACKED / "usr/sbin/nginx",
     "caddy": UNPACKED / "usr/bin/caddy",
     "pebble": UNPACKED / "usr/bin/pebble",
+    "pebble-challtestsrv": UNPACKED / "usr/bin/pebble-challtestsrv",
 }
 # What a program is asked to see whether it starts here.
-QUESTIONS = {"nginx": "-v", "caddy": "version", "pebble": "-h"}
+QUESTIONS = {"nginx": "-v", "caddy": "version", "pebble": "-h", "pebble-challtestsrv": "-h"}
 
 
 def find() -> dict[str, Path]:

@@ -50,6 +50,18 @@ def test_no_setting_is_needed() -> None:
             {"VEMETRIC_BASE_PATH": "/stats", "VEMETRIC_PUBLIC_URL": "https://example.com/numbers"},
             "VEMETRIC_BASE_PATH is '/stats', but the path of VEMETRIC_PUBLIC_URL is '/numbers': they must be the same",
         ),
+        ({"VEMETRIC_ACME_DOMAINS": "stats.example.com"}, "VEMETRIC_ACME_DOMAINS needs VEMETRIC_ACME_AGREE=yes"),
+        ({"VEMETRIC_ACME_DOMAINS": "*.example.com"}, "a comma list of at most 20 host names"),
+        ({"VEMETRIC_ACME_DOMAINS": "203.0.113"}, "a comma list of at most 20 host names"),
+        ({"VEMETRIC_ACME_DOMAINS": ",".join(f"a{n}.example.com" for n in range(21))}, "at most 20 host names"),
+        (
+            {
+                "VEMETRIC_ACME_DOMAINS": "a.example.com",
+                "VEMETRIC_TLS_CERTIFICATE": __file__,
+                "VEMETRIC_TLS_KEY": __file__,
+            },
+            "VEMETRIC_ACME_DOMAINS and VEMETRIC_TLS_CERTIFICATE are not allowed together.",
+        ),
         ({"VEMETRIC_DATADIR": "x"}, "did you mean VEMETRIC_DATA_DIR?"),
         ({"VEMETRIC_SMTP_HOST": "x"}, "did you mean SMTP_HOST?"),
         ({"VEMETRIC_SIGN_UP": "maybe"}, "closed, invited or open"),
@@ -84,6 +96,13 @@ def test_a_wrong_setting_stops_with_a_sentence(environ: dict[str, str], sentence
 def test_the_base_path_is_said_once_or_twice(environ: dict[str, str]) -> None:
     settings, _ = config.load(environ)
     assert (settings.base_path, settings.public_url) == ("/stats", "https://example.com/stats")
+
+
+def test_names_of_a_certificate_switch_https_on_and_are_the_address() -> None:
+    environ = {"VEMETRIC_ACME_DOMAINS": "Stats.example.com, b.example.com", "VEMETRIC_ACME_AGREE": "yes"}
+    settings, _ = config.load(environ)
+    assert (settings.is_tls, settings.public_url) == (True, "https://stats.example.com")
+    assert settings.acme_domains == ("stats.example.com", "b.example.com")
 
 
 def test_senders_and_plans_are_read() -> None:

@@ -200,7 +200,7 @@ def _healthcheck(settings: "Config") -> Result:
     from vemetric import errors
 
     host = OF_EVERY_INTERFACE.get(settings.listen.host, settings.listen.host)
-    scheme = "http" if settings.tls_certificate is None else "https"
+    scheme = "https" if settings.is_tls else "http"
     url = f"{scheme}://{settings.listen._replace(host=host)}{HEALTH_PATH}"
     connection = http.client.HTTPConnection(host, settings.listen.port, timeout=HEALTH_SECONDS_MAX)
     if scheme == "https":

@@ -22,6 +22,8 @@ IGNORED_PREFIX = "VEMETRIC_TEST_"
 PUBLIC_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 BASE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 BASE_PATH_CHARACTERS_MAX = 200
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+HOST_NAMES_MAX = 20
 # Alike enough (0 to 1) to be taken for a mistyped known name.
 NEARNESS = 0.8
 # So much of a known name is that name cut short, as TLS_CERT is.
@@ -73,6 +75,12 @@ class Config(msgspec.Struct, frozen=True):
     base_path: str
     tls_certificate: Path | None
     tls_key: Path | None
+    acme_domains: tuple[str, ...]
+    acme_agree: bool
+    acme_email: str
+    acme_directory: str
+    acme_ca: Path | None
+    acme_listen: Address
     trusted_proxies: str
     log_level: str
     log_format: str
@@ -144,6 +152,11 @@ class Config(msgspec.Struct, frozen=True):
     paddle_environment: str
 
     @property
+    def is_tls(self) -> bool:
+        """Whether the listeners speak TLS."""
+        return self.tls_certificate is not None or bool(self.acme_domains)
+
+    @property
     def clickhouse(self) -> ClickHouseUrl | None:
         """The ClickHouse server, however it was named; None for the engine in the process."""
         if self.clickhouse_host is None:
@@ -192,6 +205,13 @@ def parse_public_url(text: str) -> str:
         raise ValueError(text)
     _ = parts.port  # raises ValueError on a bad port
     return f"{parts.scheme}://{parts.netloc}{parse_base_path(parts.path)}"
+
+
+def parse_host_names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if len(names) > HOST_NAMES_MAX or not all(HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError(text)
+    return names
 
 
 def parse_base_path(text: str) -> str:
@@ -447,6 +467,49 @@ OPTIONS: tuple[Option, ...] = (
         parse_existing_path,
         "the path of a PEM file that exists",
         "The private key of the certificate, in PEM form.",
+    ),
+    Option(
+        "VEMETRIC_ACME_DOMAINS",
+        "",
+        parse_host_names,
+        f"a comma list of at most {HOST_NAMES_MAX} host names, such as stats.example.com",
+        "Gets a certificate for these names from an ACME service, renews it, and switches HTTPS on. Port 80 of the "
+        "names must lead to VEMETRIC_ACME_LISTEN.",
+    ),
+    Option(
+        "VEMETRIC_ACME_AGREE",
+        "no",
+        lambda text: one_of("yes", "no")(text) == "yes",
+        "yes or no",
+        "Whether you agree to the terms of the ACME service; without that it gives nothing.",
+    ),
+    Option(
+        "VEMETRIC_ACME_EMAIL",
+        "",
+        parse_mailbox,
+        "an e-mail address, or nothing",
+        "Where the ACME service writes to about the account.",
+    ),
+    Option(
+        "VEMETRIC_ACME_DIRECTORY",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        parse_server_url,
+        "an http or https address",
+        "The ACME service, by default Let's Encrypt.",
+    ),
+    Option(
+        "VEMETRIC_ACME_CA",
+        "",
+        parse_existing_path,
+        "the path of a PEM file that exists",
+        "Who vouches for the ACME service itself, where that is a private one.",
+    ),
+    Option(
+        "VEMETRIC_ACME_LISTEN",
+        "0.0.0.0:80",
+        parse_address,
+        "address:port, such as 0.0.0.0:80",
+        "Where the ACME service looks for its challenges; everybody else is sent from there to https.",
     ),
     Option(
         "VEMETRIC_TRUSTED_PROXIES",
@@ -812,7 +875,7 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     """Read the settings. Returns them and warnings, a sentence each; raises Misconfigured with one sentence."""
     warnings = _check_names(environ)
     values = {option.field: _parse(option, environ.get(option.name, "").strip()) for option in OPTIONS}
-    config = _with_base_path(Config(**values))
+    config = _with_public_url(Config(**values))
     _check_together(config)
     _check_database(config)
     _check_clickhouse(config)
@@ -826,10 +889,13 @@ def load(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
     return config, warnings
 
 
-def _with_base_path(config: Config) -> Config:
-    """The base path and the public address both have the path, whichever of the two says it."""
+def _with_public_url(config: Config) -> Config:
+    """The base path and the public address both have the path, whichever of the two says it. Without an address it is
+    that of the certificate.
+    """
     if not config.public_url:
-        return config
+        url = f"https://{config.acme_domains[0]}{config.base_path}" if config.acme_domains else ""
+        return msgspec.structs.replace(config, public_url=url)
     path = urlsplit(config.public_url).path
     if path and config.base_path and path != config.base_path:
         raise errors.Misconfigured(
@@ -847,6 +913,13 @@ def _check_together(config: Config) -> None:
         if len({bool(getattr(config, fields[name])) for name in names}) > 1:
             listed = f"{', '.join(names[:-1])} and {names[-1]}"
             raise errors.Misconfigured(f"{listed} are only allowed together.")
+    if config.acme_domains and config.tls_certificate is not None:
+        raise errors.Misconfigured("VEMETRIC_ACME_DOMAINS and VEMETRIC_TLS_CERTIFICATE are not allowed together.")
+    if config.acme_domains and not config.acme_agree:
+        raise errors.Misconfigured(
+            "VEMETRIC_ACME_DOMAINS needs VEMETRIC_ACME_AGREE=yes: that you agree to the terms of the service at "
+            f"{config.acme_directory}."
+        )
     if config.paddle_api_key and not config.paddle_webhook_secret_key:
         raise errors.Misconfigured(
             "PADDLE_API_KEY needs PADDLE_WEBHOOK_SECRET_KEY: what was bought is told by notices."

@@ -16,7 +16,7 @@ def of(config: Config, port: int | None = None) -> str:
         return config.public_url
     host = own_address() if config.listen.host in EVERY_INTERFACE else config.listen.host
     shown = Address(host, port or config.listen.port)
-    scheme = "http" if config.tls_certificate is None else "https"
+    scheme = "https" if config.is_tls else "http"
     place = str(shown).rpartition(":")[0] if shown.port == USUAL_PORTS[scheme] else shown
     return f"{scheme}://{place}{config.base_path}"
 

@@ -10,20 +10,24 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from vemetric import control, errors, public_url, services, workers
 from vemetric.accounts import setup
+from vemetric.acme.keeper import Keeper
 from vemetric.clock import SystemClock
 from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
 from vemetric.web import app, base_path, handed_sockets, metrics, routes
+from vemetric.web.challenges import Challenges
 from vemetric.web.health import PATHS as health_paths
 from vemetric.web.health import Health
 from vemetric.web.hub import PATHS, Hub
@@ -144,11 +148,17 @@ async def site(opened: Services, handed: handed_sockets.Handed | None = None) ->
     config, handed, leaving = opened.config, handed or {}, Leaving()
     handed_sockets.check(handed, config.hub_listen is not None, config.admin_listen is not None)
     base_path.check(config.base_path, (*PATHS, *health_paths, *(route.path for route in routes.ROUTES), "/api"))
-    context = tls_context(config)
+    context, keeper = tls_context(config), None
+    if config.acme_domains:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        keeper = Keeper(config, opened.clock, partial(load_pair, context))
+        load_pair(context, keeper.prepare())
     hub = Hub(opened, Tracker(config.base_path)) if HUB in config.roles else None
     warm_up()
     async with AsyncExitStack() as stack:
-        if context is not None:
+        if keeper is not None:
+            await stack.enter_async_context(keeping(keeper, config))
+        elif context is not None:
             await stack.enter_async_context(task(reload_certificate(context, config)))
         await stack.enter_async_context(task(flush_tap(opened)))
         await stack.enter_async_context(task(measure_lag(opened)))
@@ -309,6 +319,26 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> N
             f"VEMETRIC_TLS_CERTIFICATE is {str(certificate)!r}: it cannot be used with {str(key)!r} ({error}); "
             "both must be PEM files that belong together."
         ) from error
+
+
+def load_pair(context: ssl.SSLContext, both: Path) -> None:
+    """Let the context use a file that holds key and chain."""
+    load_certificate(context, both, both)
+
+
+@asynccontextmanager
+async def keeping(keeper: Keeper, config: Config) -> AsyncIterator[None]:
+    """Keep the certificate while the block runs, and show the service on a port of its own what it looks for."""
+    origin = urlsplit(config.public_url)
+    challenges = Challenges(keeper.challenges, f"https://{origin.netloc}")
+    runner = web.ServerRunner(web.Server(challenges.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS))
+    await runner.setup()
+    try:
+        await listen(runner, None, config.acme_listen, "VEMETRIC_ACME_LISTEN", None)
+        async with task(keeper.run()):
+            yield
+    finally:
+        await runner.cleanup()
 
 
 async def reload_certificate(context: ssl.SSLContext, config: Config) -> None:

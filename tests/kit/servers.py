@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import functools
 import importlib.util
+import json
 import os
 import platform
 import pwd
@@ -19,6 +20,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import trustme
 
 from building import servers
 
@@ -104,12 +108,12 @@ def new_folder() -> Path:
     return folder
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for_port(port: int, process: "subprocess.Popen[bytes] | None", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        if process.poll() is not None or time.monotonic() > deadline:
+        if (process is not None and process.poll() is not None) or time.monotonic() > deadline:
             raise AssertionError(f"a server did not start: {log.read_text(errors='replace')[-2_000:]}")
         time.sleep(0.01)
 
@@ -295,6 +299,52 @@ def start_caddy(site: str) -> Server:
     server = Server(command, port, folder, servers.surroundings() | homes)
     server.start()
     return server
+
+
+# Certificates
+
+
+class Acme(NamedTuple):
+    """An ACME service that believes every name to be on this machine. ca: who vouches for the service itself; roots:
+    where it says who vouches for what it issues.
+    """
+
+    server: Server
+    directory: str
+    ca: Path
+    roots: str
+
+
+def start_pebble(http_port: int, seconds: int = 0) -> Acme:
+    """Pebble, which looks for challenges at a port and refuses many nonces. seconds: how long certificates last."""
+    folder, port, management, dns = new_folder(), free_port(), free_port(), free_port()
+    ca = trustme.CA()
+    issued, chain, key, vouching = ca.issue_cert("127.0.0.1"), folder / "chain", folder / "key", folder / "ca.pem"
+    chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    vouching.write_bytes(ca.cert_pem.bytes())
+    settings = {
+        "listenAddress": f"127.0.0.1:{port}",
+        "managementListenAddress": f"127.0.0.1:{management}",
+        "certificate": str(chain),
+        "privateKey": str(key),
+        "httpPort": http_port,
+        "tlsPort": free_port(),
+        **({"certificateValidityPeriod": seconds} if seconds else {}),
+    }
+    (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    # It tells where every name is: here.
+    command = [_program("pebble-challtestsrv"), "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{free_port()}"]
+    command += [*("-defaultIPv4", "127.0.0.1"), "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""]
+    Server(command, dns, new_folder()).start()
+    env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "30"}
+    command = [_program("pebble"), "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{dns}"]
+    server = Server(command, port, folder, env)
+    server.start()
+    wait_for_port(management, None, folder / "log")
+    return Acme(server, f"https://127.0.0.1:{port}/dir", vouching, f"https://127.0.0.1:{management}/roots/0")
 
 
 def _program(name: str) -> Path:

@@ -159,7 +159,7 @@ def _proxy_before(config: Config, machine: Machine) -> str:
     """Who answers at the public address, where that is not who answers on the listener; '' where it is."""
     if not config.public_url or machine.running is None:
         return ""
-    scheme = "http" if config.tls_certificate is None else "https"
+    scheme = "https" if config.is_tls else "http"
     host = ON_EVERY_INTERFACE.get(config.listen.host, config.listen.host)
     try:
         public = ask(config.public_url, PATH)
