@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from tests.kit.clickhouse_server import ClickHouseServer
@@ -34,7 +35,7 @@ class PerCall:
     """Opens the engine anew for every call."""
 
     def __init__(self, engine: ServerEngine) -> None:
-        self._at = engine.at
+        self._open = partial(type(engine).open, engine.at, is_needed=False, cluster=engine.cluster)
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
         async with self._opened() as engine:
@@ -57,7 +58,7 @@ class PerCall:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[ServerEngine]:
-        engine = await ServerEngine.open(self._at)
+        engine = await self._open()
         try:
             yield engine
         finally:

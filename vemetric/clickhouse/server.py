@@ -162,7 +162,7 @@ class ServerEngine:
     ) -> None:
         self.at = at
         self._session = session
-        self._cluster = cluster
+        self.cluster = cluster
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(list[Any])
         more = cluster.settings if cluster else {}
@@ -228,7 +228,7 @@ class ServerEngine:
     async def prepare(self) -> None:
         """See Engine.prepare. Misconfigured when the server is too old or refuses us, Unavailable when it is away."""
         client = Client(self._session, self.at._replace(database=""), CONNECT_SECONDS_MAX)
-        await _prepare(client, self.at, self._cluster)
+        await _prepare(client, self.at, self.cluster)
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """See Engine.query. StoreBusy when too many queries wait, one waits or runs too long, or the server is away."""
@@ -241,7 +241,7 @@ class ServerEngine:
     def leave_out(self, conditions: Mapping[str, str]) -> None:
         """See Engine.leave_out."""
         self._reads.client.params["additional_table_filters"] = left_out_setting(
-            self._cluster.left_out(conditions) if self._cluster else conditions
+            self.cluster.left_out(conditions) if self.cluster else conditions
         )
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -257,7 +257,7 @@ class ServerEngine:
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """See Engine.command. Without a time limit."""
         values = as_texts(parameters)
-        for statement in self._cluster.statements(sql) if self._cluster else [sql]:
+        for statement in self.cluster.statements(sql) if self.cluster else [sql]:
             await self._commands.read(statement, values)
 
     async def close(self) -> None:
