@@ -1,9 +1,11 @@
 """Rows go when their project no longer keeps them, and only those; every one that goes is counted."""
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,20 +15,22 @@ from tests.kit import visits
 from vemetric import commands, config, workers
 from vemetric import services as opening
 from vemetric.accounts import project_settings
+from vemetric.clickhouse import expirer
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import identities
-from vemetric.ingest import jobs
+from vemetric.ingest import expired, jobs
 from vemetric.ingest.hit import IdentifyHit
 from vemetric.model import geo
 from vemetric.model.project import Project
 from vemetric.queues.job import Job
+from vemetric.queues.keys import Keys
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import retention
 
 DAY_MS = 86_400_000
-WEEKS = 12
+WEEKS = 8
 FIRST_MS = int(datetime(2025, 11, 3, 9, tzinfo=UTC).timestamp() * 1000)
 
 
@@ -163,6 +167,38 @@ async def stored_unheard(services: Services, project: Project, names: list[str])
     claimed = await services.queue.claim(jobs.EVENT_QUEUE, 10, 60)
     await workers.handlers(services)[jobs.EVENT_QUEUE](claimed, Lease(services.clock, claimed[0].lease_until_ms))
     return claimed
+
+
+async def test_where_others_store_too_they_are_waited_for_between_the_line_and_the_count(
+    services_at_noon: Services, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = dataclasses.replace(services_at_noon, owns_stores=False)
+    project = await visits.a_project(services)
+    await project_settings.keep(services.database, clock, project.id, "7")
+    await visits.event(services, project)
+    await visits.settle(services)
+    clock.advance(9 * DAY_MS)
+    steps = []
+
+    def wait_seconds(insert_seconds: float) -> float:
+        steps.append("wait")
+        return 0.0
+
+    async def draw(keys: Keys, lines: Mapping[int, int]) -> None:
+        steps.append("draw")
+        await drawn(keys, lines)
+
+    async def count(engine: Engine, cutoffs: Mapping[int, int]) -> dict[int, int]:
+        steps.append("count")
+        return await counted(engine, cutoffs)
+
+    drawn, counted = expired.draw, expirer.count_events
+    monkeypatch.setattr(services.erased, "wait_seconds", wait_seconds)
+    monkeypatch.setattr(expired, "draw", draw)
+    monkeypatch.setattr(expirer, "count_events", count)
+    await retention.run(services)
+    assert steps == ["draw", "wait", "count"]
+    assert await verified(services, project) == (1, 0, 1, 0)
 
 
 async def test_a_line_drawn_by_a_clock_ahead_expires_nothing_that_is_new(
