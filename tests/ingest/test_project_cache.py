@@ -49,6 +49,20 @@ async def test_many_hits_at_once_are_one_look_up_a_second(database: Watched, clo
         clock.advance(CACHE_SECONDS * 1000)
 
 
+async def test_a_project_is_read_again_before_its_entry_is_old(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    database.reads, cache = 0, ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_SECONDS * 600)
+    for _ in range(3):
+        assert cache.at_once(shop.token) is not None
+    await asyncio.gather(*cache._renewing.values())
+    clock.advance(CACHE_SECONDS * 600)
+    assert cache.at_once(shop.token) is not None
+    assert database.reads == 2
+    await asyncio.gather(*cache._renewing.values())
+
+
 async def test_what_was_read_before_a_change_is_not_believed_after_it(database: Watched, clock: FrozenClock) -> None:
     cache = ProjectCache(database, clock)
     database.then = cache.forget

@@ -9,6 +9,7 @@ from tests.queues.conftest import open_sqlite
 from vemetric.queues import sqlite_schema
 from vemetric.queues.job import NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
+from vemetric.queues.sqlite_bundles import Claimed, Fresh
 
 
 @pytest.fixture
@@ -115,3 +116,14 @@ async def test_live_jobs_of_the_schema_without_bundles_are_done_in_their_order(t
     clock.advance(60_001)
     assert names_of(await queue.claim("line", 10, 60)) == "be"
     await queue.close()
+
+
+def test_what_was_put_last_is_remembered_within_a_bound_and_only_as_it_is_now() -> None:
+    fresh = Fresh(bytes_max=8)
+    for bundle, payload in enumerate((b"aaaa", b"bbbb", b"cccc"), 1):
+        fresh.put(bundle, [payload], 4)
+    assert fresh.take(Claimed(1, 0, 1, 0, 1)) is None
+    assert fresh.take(Claimed(2, 0, 1, 0, 1)) == [b"bbbb"]
+    assert fresh.take(Claimed(2, 0, 1, 0, 1)) is None
+    # Its first job was taken out of it.
+    assert fresh.take(Claimed(3, 1, 1, 0, 1)) is None

@@ -1,6 +1,7 @@
 """Projects by token, as every hit needs them: a bounded cache over the relational store."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 
 import msgspec
@@ -13,7 +14,11 @@ from vemetric.model.project import Project
 CACHED_TOKENS_MAX = 10_000
 # Changes made in this process drop the entry at once; this bounds how long one made elsewhere can go unseen.
 CACHE_SECONDS = 1
+# An entry with less than this share of its time left is renewed while it is still believed.
+RENEWED_SHARE = 1 / 2
 TOKEN_LENGTH_MAX = 64
+
+log = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct):
@@ -36,6 +41,7 @@ class ProjectCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._turn_of_known = asyncio.Lock()
         self._turn_of_strangers = asyncio.Lock()
+        self._renewing: dict[str, asyncio.Task[None]] = {}
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none."""
@@ -47,10 +53,19 @@ class ProjectCache:
         return None if entry is None else entry.project
 
     def at_once(self, token: object) -> Entry | None:
-        """What is known of a token without reading, None if nothing is."""
+        """What is known of a token without reading, None if nothing is.
+
+        What a project's hits ask for is read again before it is old, so that none of them has to wait for it.
+        """
         if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_LENGTH_MAX:
             return NO_TOKEN
-        return self._fresh(token)
+        entry, now_ms = self._entries.get(token), self._clock.now_ms()
+        if entry is None or entry.fresh_until_ms <= now_ms:
+            return None
+        is_ageing = entry.fresh_until_ms - now_ms < self._cache_ms * RENEWED_SHARE
+        if is_ageing and entry.project is not None and token not in self._renewing:
+            self._renewing[token] = asyncio.create_task(self._renew(token))
+        return entry
 
     def forget(self) -> None:
         """Believe nothing any more: a project was made or changed."""
@@ -65,6 +80,15 @@ class ProjectCache:
     def _fresh(self, token: str) -> Entry | None:
         entry = self._entries.get(token)
         return entry if entry is not None and entry.fresh_until_ms > self._clock.now_ms() else None
+
+    async def _renew(self, token: str) -> None:
+        try:
+            await self._read(token)
+        except Exception as error:
+            # Whoever asks once the entry is too old reads it, and is told.
+            log.debug("A project could not be read again: %s", error)
+        finally:
+            del self._renewing[token]
 
     async def _read(self, token: str) -> Entry:
         entries, fresh_until_ms = self._entries, self._clock.now_ms() + self._cache_ms

@@ -5,6 +5,7 @@ win it back from a loop that is busy answering. Used by sqlite_jobs.py, in the w
 """
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ BUNDLE_BYTES_MAX = 262_144
 # A job of a bundle has the id `bundle * JOB_IDS_PER_ROW + place`; a row of the job table has one of these too, so that
 # a job keeps its id when its bundle is taken apart.
 JOB_IDS_PER_ROW = 4_096
+# What was put last is claimed next, as long as the workers keep up: some seconds of a crowd.
+FRESH_BYTES_MAX = 16 * 1024 * 1024
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -31,10 +34,11 @@ _CLAIM = """
 UPDATE bundle SET state = 1, deliveries = deliveries + 1, lease = ?, lease_until_ms = ?
 WHERE id IN (SELECT value FROM json_each(?))
 """
-_READ = """
-SELECT id, queue, place, put_at_ms, deliveries, lease, lease_until_ms, body FROM bundle
-WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
+_CLAIMED = """
+SELECT json_group_array(json_array(id, place, jobs, put_at_ms, deliveries)) FROM (
+    SELECT id, place, jobs, put_at_ms, deliveries FROM bundle WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id)
 """
+_BODIES = "SELECT id, body FROM bundle WHERE id IN (SELECT value FROM json_each(?))"
 # Of the bundles with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
 _HELD = "id IN (SELECT value FROM json_each(?1)) AND state = 1 AND lease = ?2 AND lease_until_ms > ?3"
 _PLACES = f"SELECT json_group_array(json_array(id, place, jobs)) FROM bundle WHERE {_HELD}"  # noqa: S608 - text of ours
@@ -64,6 +68,43 @@ class Ready(NamedTuple):
     place: int
     jobs: int
     bytes: int
+
+
+class Claimed(NamedTuple):
+    """A bundle that was claimed just now."""
+
+    id: int
+    place: int
+    jobs: int
+    put_at_ms: int
+    deliveries: int
+
+
+class Fresh:
+    """The payloads of the bundles put last: whoever claims them need not read what was written a moment ago.
+
+    A memory that may forget at any time. What it says of a bundle that was changed since is not believed.
+    """
+
+    def __init__(self, bytes_max: int = FRESH_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._payloads: OrderedDict[int, tuple[list[bytes], int]] = OrderedDict()
+
+    def put(self, bundle: int, payloads: list[bytes], size: int) -> None:
+        """Remember a bundle as it was written. size: the bytes of its payloads."""
+        self._payloads[bundle] = payloads, size
+        self._bytes += size
+        while self._bytes > self._bytes_max:
+            _, (_, forgotten) = self._payloads.popitem(last=False)
+            self._bytes -= forgotten
+
+    def take(self, bundle: Claimed) -> list[bytes] | None:
+        """The payloads of a bundle, which is forgotten with that; None if they have to be read."""
+        payloads, size = self._payloads.pop(bundle.id, (None, 0))
+        self._bytes -= size
+        # One that was taken apart in part has lost its first jobs.
+        return payloads if payloads is not None and not bundle.place and len(payloads) == bundle.jobs else None
 
 
 class Ids:
@@ -112,16 +153,22 @@ def ready(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> list[R
     return msgspec.json.decode(found, type=list[Ready])
 
 
-def claim(db: sqlite3.Connection, ids: Sequence[int], lease: int, lease_until_ms: int) -> list[Job]:
-    """Claim whole bundles; their jobs in order."""
+def claim(
+    db: sqlite3.Connection, queue: str, ids: Sequence[int], lease: int, lease_until_ms: int, fresh: Fresh
+) -> list[Job]:
+    """Claim whole bundles of a queue; their jobs in order."""
     if not ids:
         return []
     text = as_json(ids)
     db.execute(_CLAIM, (lease, lease_until_ms, text))
+    claimed = msgspec.json.decode(db.execute(_CLAIMED, (text,)).fetchone()[0], type=list[Claimed])
+    known = {bundle.id: payloads for bundle in claimed if (payloads := fresh.take(bundle)) is not None}
+    if unknown := [bundle.id for bundle in claimed if bundle.id not in known]:
+        known |= {id_: _decode(body) for id_, body in db.execute(_BODIES, (as_json(unknown),)).fetchall()}
     return [
-        Job(bundle * JOB_IDS_PER_ROW + place, queue, payload, None, None, put_at_ms, deliveries, 0, lease, until_ms)
-        for bundle, queue, first, put_at_ms, deliveries, lease, until_ms, body in db.execute(_READ, (text,)).fetchall()
-        for place, payload in enumerate(_decode(body), first)
+        Job(id_, queue, payload, None, None, bundle.put_at_ms, bundle.deliveries, 0, lease, lease_until_ms)
+        for bundle in claimed
+        for id_, payload in enumerate(known[bundle.id], bundle.id * JOB_IDS_PER_ROW + bundle.place)
     ]
 
 

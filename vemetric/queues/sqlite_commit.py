@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from vemetric.queues.job import NewJob
-from vemetric.queues.sqlite_bundles import BUNDLE_BYTES_MAX, BUNDLE_JOBS_MAX, Ids
+from vemetric.queues.sqlite_bundles import BUNDLE_BYTES_MAX, BUNDLE_JOBS_MAX, Fresh, Ids
 
 # A view that nothing is ever read from: what is inserted into it is what the trigger makes of it. `singles` is a JSON
 # array of [id, key, after, waits, offset, length], the last two of the payload within `payloads`.
@@ -64,8 +64,13 @@ def parts(jobs: Sequence[NewJob], now_ms: int) -> Parts | None:
     return Parts(queue, plain, size, singles)
 
 
-def commit(db: sqlite3.Connection, jobs: Parts, now_ms: int, ids: Ids, log_id: int | None, log: bytes | None) -> int:
-    """Write jobs and the log of keys durably. Returns how many jobs were inserted: those with a live key are not."""
+def commit(
+    db: sqlite3.Connection, jobs: Parts, now_ms: int, ids: Ids, fresh: Fresh, log_id: int | None, log: bytes | None
+) -> int:
+    """Write jobs and the log of keys durably. Returns how many jobs were inserted: those with a live key are not.
+
+    fresh: what is told of the bundle, for whoever claims it next.
+    """
     before = db.total_changes
     bundle = ids.take() if jobs.plain else None
     # Ids rise in the order of the line, but for those of one commit: nothing waits for a job of its bundle.
@@ -93,5 +98,7 @@ def commit(db: sqlite3.Connection, jobs: Parts, now_ms: int, ids: Ids, log_id: i
             log,
         ),
     )
+    if bundle is not None:
+        fresh.put(bundle, jobs.plain, jobs.bytes - offset)
     rows = db.total_changes - before - (bundle is not None) - (log is not None)
     return len(jobs.plain) + rows

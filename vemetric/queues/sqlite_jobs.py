@@ -15,7 +15,7 @@ import msgspec
 from vemetric import errors
 from vemetric.queues import sqlite_bundles
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, DeadJob, Job, NewJob, QueueStats
-from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, Held, Ids, as_json
+from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, Fresh, Held, Ids, as_json
 
 ERROR_CHARS_MAX = 10_000
 # Delayed jobs that became due and leases that ran out are made ready in portions, so that no claim takes long.
@@ -154,8 +154,11 @@ def _is_plain(job: NewJob, now_ms: int) -> bool:
     )
 
 
-def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int) -> list[Job]:
-    """Claim up to `limit` jobs that fit CLAIM_BYTES_MAX, oldest first, after making ready what time made runnable."""
+def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, now_ms: int, fresh: Fresh) -> list[Job]:
+    """Claim up to `limit` jobs that fit CLAIM_BYTES_MAX, oldest first, after making ready what time made runnable.
+
+    fresh: what is still known of the bundles put last.
+    """
     if db.execute("SELECT 1 FROM paused WHERE queue = ?", (queue,)).fetchone():
         return []
     db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
@@ -167,7 +170,7 @@ def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, 
         return [Job(*row) for row in db.execute(_CLAIM, (lease, until_ms, as_json(ids))).fetchall()] if ids else []
 
     heads = _heads(db, queue, max(0, limit), now_ms)
-    found = sqlite_bundles.claim(db, heads.bundles, lease, until_ms) + take(heads.jobs)
+    found = sqlite_bundles.claim(db, queue, heads.bundles, lease, until_ms, fresh) + take(heads.jobs)
     if len(found) < limit and any(job.order_key is not None for job in found):
         bytes_left = CLAIM_BYTES_MAX - sum(len(job.payload) for job in found)
         followers = db.execute(_FOLLOWERS, (queue, lease, ID_LAST, limit - len(found)))

@@ -30,6 +30,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, _Int64]], dict[str, _Int64]]).decode
 
+# Looked at and deleted without a row coming out: each row is a step of the engine, and gives the interpreter away.
+_PORTION = "SELECT max(key), count(*) FROM (SELECT key FROM key WHERE key > ? ORDER BY key LIMIT ?)"
+_PURGE = "DELETE FROM key WHERE key > ? AND key <= ? AND expires_ms > 0 AND expires_ms <= ?"
 _UPSERT_COUNTER = """
 INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value
 """
@@ -174,14 +177,13 @@ class KeyLog:
 
     def purge(self, now_ms: int) -> int:
         """Delete expired rows of the next portion of the table, in key order and around; within a transaction."""
-        rows = self._db.execute(
-            "SELECT key, expires_ms FROM key WHERE key > ? ORDER BY key LIMIT ?", (self._purge_from, PURGE_PORTION_KEYS)
-        ).fetchall()
-        self._purge_from = rows[-1][0] if len(rows) == PURGE_PORTION_KEYS else ""
-        expired = [(key,) for key, expires_ms in rows if expires_ms and expires_ms <= now_ms]
-        if expired:
-            self._db.executemany("DELETE FROM key WHERE key = ?", expired)
-        return len(expired)
+        last, found = self._db.execute(_PORTION, (self._purge_from, PURGE_PORTION_KEYS)).fetchone()
+        if last is None:
+            self._purge_from = ""
+            return 0
+        purged = self._db.execute(_PURGE, (self._purge_from, last, now_ms)).rowcount
+        self._purge_from = last if found == PURGE_PORTION_KEYS else ""
+        return purged
 
     # From any thread
 

@@ -17,7 +17,7 @@ from vemetric.clock import Clock
 from vemetric.queues import sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
-from vemetric.queues.sqlite_bundles import Ids
+from vemetric.queues.sqlite_bundles import Fresh, Ids
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_checkpoint import Checkpointer
 from vemetric.queues.sqlite_keys import PURGE_PORTION_KEYS, KeyLog
@@ -50,6 +50,7 @@ class Writer:
         self.keys.recover(clock.now_ms())
         self.jobs = sqlite_jobs.live_count(db)
         self._ids = Ids(db)
+        self._fresh = Fresh()
         self._names = sqlite_jobs.queue_names(db)
         self._kept_up_at = time.monotonic()
         self._upkeep_seconds = UPKEEP_SECONDS
@@ -114,7 +115,7 @@ class Writer:
     # The calls
 
     def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
-        return sqlite_jobs.claim(self._db, queue, limit, lease_seconds, self._clock.now_ms())
+        return sqlite_jobs.claim(self._db, queue, limit, lease_seconds, self._clock.now_ms(), self._fresh)
 
     def ack(self, jobs: Sequence[Job], write: Write) -> None:
         self._jobs_added -= sqlite_jobs.remove(self._db, jobs, self._clock.now_ms())
@@ -212,7 +213,9 @@ class Writer:
         for write, _ in requests:
             self._take_keys(write)
         try:
-            self._jobs_added = sqlite_commit.commit(self._db, parts, now_ms, self._ids, *self.keys.logged())
+            self._jobs_added = sqlite_commit.commit(
+                self._db, parts, now_ms, self._ids, self._fresh, *self.keys.logged()
+            )
         except Exception as error:
             self.keys.forget()
             if sqlite_failures.is_storage_failure(error):
