@@ -95,7 +95,8 @@ def port(config: Config, machine: Machine) -> Iterator[Finding]:
                 "port",
                 PROBLEM,
                 f"{setting} is {address}: nothing can listen there ({reason}).",
-                f"Stop who listens there (ss -ltnp 'sport = :{address.port}' names it), or choose another port.",
+                f"Stop who listens there (ss -ltnp 'sport = :{address.port}' names it), or choose another port. "
+                "Where systemd holds the socket for Vemetric, all is well.",
             )
 
 
