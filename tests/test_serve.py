@@ -20,6 +20,7 @@ from vemetric.accounts import exclusions
 from vemetric.clickhouse import directory
 from vemetric.model import data_directory
 from vemetric.services import Services
+from vemetric.web import tls
 
 ORIGIN = ("Origin", "https://www.example.com")
 
@@ -259,13 +260,13 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(tmp_path: P
             "VEMETRIC_TLS_KEY": str(tmp_path / "key.pem"),
         }
     )
-    context = serve.tls_context(settings)
+    context = tls.context_of(settings)
     assert context is not None
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     assert await greeting(port, first, "stats.example.com")
     second = certificate(tmp_path, "stats.example.com")
-    serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+    tls.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
     assert await greeting(port, second, "stats.example.com")
     assert not await greeting(port, first, "stats.example.com")
     key = (tmp_path / "key.pem").read_bytes()
@@ -273,11 +274,11 @@ async def test_a_renewed_certificate_is_used_and_a_broken_one_is_not(tmp_path: P
     certificate(tmp_path, "stats.example.com")
     (tmp_path / "key.pem").write_bytes(key)
     with pytest.raises(errors.Misconfigured, match="must be PEM files that belong together"):
-        serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+        tls.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
     assert await greeting(port, second, "stats.example.com")
     (tmp_path / "certificate.pem").write_text("broken")
     with pytest.raises(errors.Misconfigured, match="must be PEM files that belong together"):
-        serve.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
+        tls.load_certificate(context, tmp_path / "certificate.pem", tmp_path / "key.pem")
     assert await greeting(port, second, "stats.example.com")
     server.close()
     await server.wait_closed()

@@ -26,7 +26,7 @@ from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
-from vemetric.web import app, base_path, handed_sockets, metrics, routes
+from vemetric.web import app, base_path, handed_sockets, metrics, routes, tls
 from vemetric.web.challenges import Challenges
 from vemetric.web.health import PATHS as health_paths
 from vemetric.web.health import Health
@@ -38,7 +38,6 @@ from vemetric.web.tracker import Tracker
 # How long a start waits for a command that has the data, or for a process that finishes its work.
 BUSY_SECONDS_MAX = 15
 BUSY_LOOK_SECONDS = 0.25
-TLS_CHECK_SECONDS = 5
 TAP_FLUSH_SECONDS = 0.5
 LAG_SECONDS = 1.0
 # What another process changed is known within a second.
@@ -148,18 +147,18 @@ async def site(opened: Services, handed: handed_sockets.Handed | None = None) ->
     config, handed, leaving = opened.config, handed or {}, Leaving()
     handed_sockets.check(handed, config.hub_listen is not None, config.admin_listen is not None)
     base_path.check(config.base_path, (*PATHS, *health_paths, *(route.path for route in routes.ROUTES), "/api"))
-    context, keeper = tls_context(config), None
+    context, keeper = tls.context_of(config), None
     if config.acme_domains:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        keeper = Keeper(config, opened.clock, partial(load_pair, context))
-        load_pair(context, keeper.prepare())
+        keeper = Keeper(config, opened.clock, partial(tls.load_pair, context))
+        tls.load_pair(context, keeper.prepare())
     hub = Hub(opened, Tracker(config.base_path)) if HUB in config.roles else None
     warm_up()
     async with AsyncExitStack() as stack:
         if keeper is not None:
             await stack.enter_async_context(keeping(keeper, config))
         elif context is not None:
-            await stack.enter_async_context(task(reload_certificate(context, config)))
+            await stack.enter_async_context(task(tls.reload(context, config)))
         await stack.enter_async_context(task(flush_tap(opened)))
         await stack.enter_async_context(task(measure_lag(opened)))
         pages = web.AppRunner(
@@ -299,33 +298,6 @@ async def listen_at(
         await HubSite(runner, hub, host, port, sock=handed, leaving=leaving, **options).start()
 
 
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """TLS with the configured certificate, None without one."""
-    if config.tls_certificate is None or config.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    load_certificate(context, config.tls_certificate, config.tls_key)
-    return context
-
-
-def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Let the context use these files; as it is when they cannot be used."""
-    try:
-        # A certificate without its key would already have taken the place of the one in use.
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise errors.Misconfigured(
-            f"VEMETRIC_TLS_CERTIFICATE is {str(certificate)!r}: it cannot be used with {str(key)!r} ({error}); "
-            "both must be PEM files that belong together."
-        ) from error
-
-
-def load_pair(context: ssl.SSLContext, both: Path) -> None:
-    """Let the context use a file that holds key and chain."""
-    load_certificate(context, both, both)
-
-
 @asynccontextmanager
 async def keeping(keeper: Keeper, config: Config) -> AsyncIterator[None]:
     """Keep the certificate while the block runs, and show the service on a port of its own what it looks for."""
@@ -339,36 +311,6 @@ async def keeping(keeper: Keeper, config: Config) -> AsyncIterator[None]:
             yield
     finally:
         await runner.cleanup()
-
-
-async def reload_certificate(context: ssl.SSLContext, config: Config) -> None:
-    """Take a renewed certificate without a restart; a broken one is told and the old one kept."""
-    certificate, key = config.tls_certificate, config.tls_key
-    if certificate is None or key is None:
-        return
-    seen = modified(certificate, key)
-    while True:
-        await asyncio.sleep(TLS_CHECK_SECONDS)
-        now = modified(certificate, key)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            load_certificate(context, certificate, key)
-            log.info("The renewed certificate is in use.")
-        except errors.Misconfigured as error:
-            log.error("%s The previous certificate stays in use.", error.message)
-
-
-def modified(*paths: Path) -> tuple[int, ...]:
-    """When each was written last, 0 while there is no such file."""
-    times = []
-    for path in paths:
-        try:
-            times.append(path.stat().st_mtime_ns)
-        except OSError:
-            times.append(0)
-    return tuple(times)
 
 
 async def follow_salts(opened: Services) -> None:
