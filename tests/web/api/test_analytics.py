@@ -166,6 +166,8 @@ async def test_filters_pick_users_and_rows(ask: Ask) -> None:
     assert rows(
         await good(ask, dateRange="30days", metrics=["events"], groupBy=["event:prop:plan"], filters=[PRO])
     ) == {"pro": (1,)}
+    latest = {"dateRange": "30days", "metrics": ["users", "events"], "groupBy": ["event:prop:plan"], "filters": [PRO]}
+    assert rows(await good(ask, **latest)) == {"pro": (1, 1)}
     assert rows(await good(ask, dateRange="30days", metrics=["events"], groupBy=["country"], filters=[PRO])) == {
         "US": (1,)
     }

@@ -203,6 +203,8 @@ class TestRate:
         over = await ask("/v1/nothing")
         assert (over.status, over.code, over.headers["X-RateLimit-Remaining"]) == (429, "RATE_LIMIT_EXCEEDED", "0")
         assert over.headers["Retry-After"] == "1"
+        words = "At most 3 requests a minute; please wait 1 s."
+        assert over.body == {"error": {"code": "RATE_LIMIT_EXCEEDED", "message": words}}
         # To write is counted apart; whoever has no key is not counted.
         assert (await ask("/v1/nothing", key=WRITE_KEY)).status == 404
         assert (await ask("/v1/nothing", key=UNKNOWN_KEY)).status == 401

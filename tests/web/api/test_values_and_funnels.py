@@ -112,8 +112,12 @@ class TestValues:
 
 
 class TestFunnels:
-    async def test_are_listed(self, ask: Ask) -> None:
+    async def test_are_listed(self, ask: Ask, other: Project) -> None:
         assert (await ask("/v1/funnels")).body == {"funnels": [FUNNEL]}
+        # Those of another project are not there, under their address neither, whatever plan there is.
+        assert (await ask("/v1/funnels", key=OTHER_KEY)).body == {"funnels": []}
+        foreign = await ask(f"/v1/funnels/{fixture.FUNNEL_ID}", {"dateRange": "1year"}, key=OTHER_KEY)
+        assert (foreign.status, foreign.code) == (404, "FUNNEL_NOT_FOUND")
 
     async def test_are_counted(self, ask: Ask) -> None:
         path = f"/v1/funnels/{fixture.FUNNEL_ID}"
