@@ -282,6 +282,7 @@ def test_funnels_count_what_the_oracle_counts(engine, seed):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_funnels_count_what_the_oracle_counts_for_long(engine, seed):

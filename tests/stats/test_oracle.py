@@ -308,6 +308,7 @@ def test_the_store_counts_like_the_oracle(engine, seed, chosen, zone):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
 def test_the_store_counts_like_the_oracle_for_long(engine, seed, chosen, zone):
