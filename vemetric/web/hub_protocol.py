@@ -28,6 +28,10 @@ HEAD_BYTES_MAX = 8_000
 # Header lines that were read before are known by their bytes: browsers, origins and SDKs repeat themselves.
 FIELDS_REMEMBERED_MAX = 8_192
 FIELD_BYTES_REMEMBERED_MAX = 512
+# Visitors have these to themselves: remembered, they would push out what all of them share.
+VISITORS_OWN_NAMES = frozenset(
+    ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "fly-client-ip", "true-client-ip", "cookie")
+)
 # What came while a hit was being written waits here; who sends more than this is read no further until then.
 HELD_BYTES_MAX = 65_536
 FIELD = re.compile(
@@ -265,7 +269,7 @@ def read_field(line: bytes) -> Field | None:
     if name in UNPLAIN_NAMES or (name == "connection" and value.lower() != "keep-alive"):
         return None
     field = Field((name, value), None if kept_name(name) is None else (name, latin1_text(value)))
-    if len(line) <= FIELD_BYTES_REMEMBERED_MAX:
+    if len(line) <= FIELD_BYTES_REMEMBERED_MAX and name not in VISITORS_OWN_NAMES:
         if len(_fields) >= FIELDS_REMEMBERED_MAX:
             _fields.clear()
         _fields[line] = field
