@@ -11,7 +11,14 @@ from vemetric.web.api.failures import Code
 from vemetric.web.context import SERVICES
 
 DEPTH_MAX = 6
-BOUNDS = {"minimum": "at least", "maximum": "at most", "minItems": "at least", "maxItems": "at most"}
+BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minItems": "at least {}",
+    "maxItems": "at most {}",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+}
 
 
 class Field(NamedTuple):
@@ -125,7 +132,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _allowed(schema: dict[str, Any]) -> str:
     """The words or numbers that a field may be, or those of a list in it."""
-    bounds = [f"{words} {schema[name]}" for name, words in BOUNDS.items() if name in schema]
+    bounds = [words.format(schema[name]) for name, words in BOUNDS.items() if name in schema]
     return ", ".join((*_words(schema), *bounds))
 
 
