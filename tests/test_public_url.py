@@ -27,6 +27,11 @@ def test_a_setting_is_believed() -> None:
     assert of(PUBLIC_URL="https://stats.example.com/", LISTEN="127.0.0.1:4000") == "https://stats.example.com"
 
 
+def test_the_base_path_is_part_of_it() -> None:
+    assert of(LISTEN="127.0.0.1:80", BASE_PATH="/stats") == "http://127.0.0.1/stats"
+    assert of(PUBLIC_URL="https://example.com", BASE_PATH="/stats") == "https://example.com/stats"
+
+
 def test_a_port_chosen_by_the_system_is_told() -> None:
     assert of(51234, LISTEN="127.0.0.1:0") == "http://127.0.0.1:51234"
 
