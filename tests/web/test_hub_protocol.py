@@ -200,6 +200,10 @@ async def test_the_lines_that_are_remembered_are_bounded(listeners: Listeners) -
     for number in range(FIELDS_REMEMBERED_MAX + 5):
         hub_protocol.read_field(b"X-Number: %d" % number)
     assert len(hub_protocol._fields) <= FIELDS_REMEMBERED_MAX
+    shared = b"X-Number: %d" % number
+    for number in range(FIELDS_REMEMBERED_MAX):
+        hub_protocol.read_field(b"X-Forwarded-For: 198.51.100.%d" % number)
+    assert shared in hub_protocol._fields
     assert await answers(listeners.short, [hit()], 1) == [200]
 
 
@@ -208,10 +212,14 @@ async def test_much_at_once_is_read_in_portions_and_answered_in_full(listeners: 
     assert await answers(listeners.short, [hit() * count], count) == [200] * count
 
 
-async def test_a_full_queue_is_told_and_the_session_is_not_begun(listeners: Listeners) -> None:
+async def test_a_full_queue_is_told_and_the_session_is_not_begun(
+    listeners: Listeners, caplog: pytest.LogCaptureFixture
+) -> None:
     queue, bound = listeners.services.queue, listeners.services.queue.jobs_max
     queue.jobs_max = 0
-    refused = await http.send_and_stay(listeners.short, hit())
+    for _ in range(3):
+        refused = await http.send_and_stay(listeners.short, hit())
+    assert [record.message.startswith("Hits are refused: ") for record in caplog.records] == [True]
     assert (refused.status, refused.header("retry-after"), refused.header("vemetric-refused")) == (503, "5", "busy")
     queue.jobs_max = bound
     leave = hit(line=b"POST /l HTTP/1.1", body=b"{}")

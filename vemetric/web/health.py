@@ -102,6 +102,6 @@ async def _answers(name: str, check: Check) -> bool:
         async with asyncio.timeout(CHECK_SECONDS_MAX):
             await check()
     except Exception as error:
-        log.warning("Not ready: the %s does not answer: %s", name, error)
+        log.warning("Not ready: the %s does not answer: %s", name, str(error) or f"{CHECK_SECONDS_MAX:g} s passed")
         return False
     return True

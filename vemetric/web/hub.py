@@ -37,6 +37,8 @@ PATHS = (EVENT_PATH, LEAVE_PATH, IDENTIFY_PATH, UPDATE_PATH, RESET_PATH, BATCH_P
 
 BODY_SECONDS_MAX = 15
 RETRY_SECONDS = 5
+# Why hits are refused is told no more often than this.
+BUSY_TOLD_MS = 10_000
 LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Hub:
         # Of the requests that are read before the HTTP library has: it takes the base path off its own.
         self.base_path = services.config.base_path
         self._services = services
+        self._busy_told_ms = -BUSY_TOLD_MS
         self._tracker = tracker
         self._cookies = Cookies(services.trusted_proxies, services.clock)
         users = UserPaths(services, self._cookies)
@@ -228,6 +231,10 @@ class Hub:
 
     def _failure(self, ask: Ask, error: BaseException) -> Answer:
         if isinstance(error, errors.Unavailable):
+            now_ms = self._services.clock.now_ms()
+            if not 0 <= now_ms - self._busy_told_ms < BUSY_TOLD_MS:
+                self._busy_told_ms = now_ms
+                log.warning("Hits are refused: %s", error)
             self._services.tap.refused(NO_PROJECT, Refusal.BUSY)
             return answer(ask.headers, 503, "Service Unavailable", refusal=Refusal.BUSY, retry_seconds=RETRY_SECONDS)
         # Told here, without the visitor's address: the HTTP library would log it.
