@@ -53,6 +53,8 @@ def test_https_comes_by_itself_and_stays(tmp_path: Path) -> None:
 
 def shown_by(port: int, trusted: ssl.SSLContext) -> dict[str, Any]:
     """The certificate at a port, which must be one for NAME by somebody trusted."""
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        with trusted.wrap_socket(plain, server_hostname=NAME) as secured:
-            return dict(secured.getpeercert() or {})
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        trusted.wrap_socket(plain, server_hostname=NAME) as secured,
+    ):
+        return dict(secured.getpeercert() or {})
