@@ -24,6 +24,17 @@ UNNAMED = """() => [...document.querySelectorAll("a, button, summary, input:not(
     .map((one) => one.outerHTML.slice(0, 120))"""
 
 
+# Titles in two lines, and what filters are set but out of sight where there is room for them.
+CUT = """() => [...document.querySelectorAll(".card__head:has(> .card__tools) > h2")]
+    .filter((one) => one.offsetHeight > 1.9 * parseFloat(getComputedStyle(one).lineHeight))
+    .concat([...document.querySelectorAll(".tools__chips")].filter((one) => one.scrollWidth > one.clientWidth))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+
+
+# How far a menu is from the sides of the window.
+SIDES = """(one) => [one.getBoundingClientRect().left, innerWidth - one.getBoundingClientRect().right]"""
+
+
 def the_pages(stage: Stage, of_users: dict[str, str]) -> dict[str, str]:
     """A name and a path of every page, and of the states that look different."""
     project, organization = f"/p/{stage.project.id}", stage.project.organization_id
@@ -60,6 +71,8 @@ async def test_every_page(
             await page.locator("summary.feed__row, summary.ev").first.click()
         assert await page.locator("h1").count() == 1, name
         assert await page.evaluate(UNNAMED) == [], f"{name}: controls without a name"
+        await resize(page, "wide")
+        assert await page.evaluate(CUT) == [], name
         await look_at(page, name, screenshots)
     access = await public_access.change(
         stage.services.database, stage.project.id, needs_link=True, needs_password=True, password=PASSWORD
@@ -107,7 +120,11 @@ async def open_menus(page: Page, place: str) -> None:
         await summary.press("Enter")
         menu = summary.locator("xpath=..")
         await expect(menu).to_have_attribute("open", "")
-        await fits(page, f"{await summary.inner_text()} on {place}")
+        where = f"{await summary.inner_text()} on {place}"
+        await fits(page, where)
+        sides = await menu.locator(".pop").first.evaluate(SIDES)
+        assert sides[0] >= 0, f"{where}: out of sight at the left"
+        assert sides[1] >= 0, f"{where}: out of sight at the right"
         await page.keyboard.press("Escape")
         await expect(menu).not_to_have_attribute("open", "")
         assert await summary.evaluate("one => one === document.activeElement"), place
