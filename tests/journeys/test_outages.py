@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -182,6 +184,32 @@ def test_every_store_goes_and_comes_back(tmp_path: Path, processes: ExitStack, s
     assert acknowledged > plan.outage_seconds * plan.per_second / 2
     check(workers[0], shared, sending)
     for each in (*hubs, workers[0]):
+        each.end()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("shared", PROGRAMS, indirect=True)
+def test_a_worker_that_stood_still_longer_than_its_lease_doubles_nothing(
+    tmp_path: Path, processes: ExitStack, shared: Stores
+) -> None:
+    roles = ("hub", "hub", "worker", "worker")
+    started = [process(processes, tmp_path / f"{at}", shared, role, SHORT) for at, role in enumerate(roles)]
+    hubs, workers = started[:2], started[2:]
+    token = workers[0].run("project", "create", "--name", "Shop", "--domain", TOKEN_DOMAIN)["token"]
+    for each in started:
+        each.start()
+    with Load(hubs, token, SHORT.per_second) as sending:
+        for standing in (*workers, *workers):
+            time.sleep(SHORT.between_seconds)
+            os.kill(standing.pid, signal.SIGSTOP)
+            # The other one gets its jobs meanwhile.
+            time.sleep(SHORT.lease_seconds * 2)
+            os.kill(standing.pid, signal.SIGCONT)
+    assert any("outlived their lease" in line for worker in workers for line in worker.log)
+    assert sending.refused == 0
+    check(workers[0], shared, sending)
+    for each in started:
         each.end()
 
 
