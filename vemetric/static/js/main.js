@@ -33,4 +33,5 @@ startEvents();
 startLive();
 startWaiting(startPart);
 startPart(document);
-document.addEventListener("htmx:load", (event) => startPart(event.detail.elt));
+// When the page is there htmx may tell of its whole body, after or before this: a map started twice zooms twice as far.
+document.addEventListener("htmx:load", (event) => event.detail.elt !== document.body && startPart(event.detail.elt));
