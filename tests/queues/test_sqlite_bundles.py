@@ -9,7 +9,7 @@ from tests.queues.conftest import open_sqlite
 from vemetric.queues import sqlite_schema
 from vemetric.queues.job import NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
-from vemetric.queues.sqlite_bundles import Claimed, Fresh
+from vemetric.queues.sqlite_bundles import Fresh, Ready
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ def test_what_was_put_last_is_remembered_within_a_bound_and_only_as_it_is_now() 
     fresh = Fresh(bytes_max=8)
     for bundle, payload in enumerate((b"aaaa", b"bbbb", b"cccc"), 1):
         fresh.put(bundle, [payload], 4)
-    assert fresh.take(Claimed(1, 0, 1, 0, 1)) is None
-    assert fresh.take(Claimed(2, 0, 1, 0, 1)) == [b"bbbb"]
-    assert fresh.take(Claimed(2, 0, 1, 0, 1)) is None
+    assert fresh.take(Ready(1, 0, 1, 4, 0, 0)) is None
+    assert fresh.take(Ready(2, 0, 1, 4, 0, 0)) == [b"bbbb"]
+    assert fresh.take(Ready(2, 0, 1, 4, 0, 0)) is None
     # Its first job was taken out of it.
-    assert fresh.take(Claimed(3, 1, 1, 0, 1)) is None
+    assert fresh.take(Ready(3, 1, 1, 4, 0, 0)) is None

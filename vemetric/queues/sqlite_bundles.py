@@ -26,17 +26,14 @@ _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 _INSERT = "INSERT INTO bundle (id, queue, state, place, jobs, bytes, put_at_ms, body) VALUES (?, ?, 0, 0, ?, ?, ?, ?)"
 _READY = """
-SELECT json_group_array(json_array(id, place, jobs, bytes)) FROM (
-    SELECT id, place, jobs, bytes FROM bundle WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
+SELECT json_group_array(json_array(id, place, jobs, bytes, put_at_ms, deliveries)) FROM (
+    SELECT id, place, jobs, bytes, put_at_ms, deliveries FROM bundle
+    WHERE queue = ? AND state = 0 ORDER BY id LIMIT ?)
 """
 _END_LEASES = "UPDATE bundle SET state = 0 WHERE queue = ? AND state = 1 AND lease_until_ms <= ?"
 _CLAIM = """
 UPDATE bundle SET state = 1, deliveries = deliveries + 1, lease = ?, lease_until_ms = ?
 WHERE id IN (SELECT value FROM json_each(?))
-"""
-_CLAIMED = """
-SELECT json_group_array(json_array(id, place, jobs, put_at_ms, deliveries)) FROM (
-    SELECT id, place, jobs, put_at_ms, deliveries FROM bundle WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id)
 """
 _BODIES = "SELECT id, body FROM bundle WHERE id IN (SELECT value FROM json_each(?))"
 # Of the bundles with the ids of the JSON array ?1, those that the lease ?2 still holds at the time ?3.
@@ -62,20 +59,12 @@ class Held(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A bundle that can be claimed."""
+    """A bundle that can be claimed. deliveries: before that."""
 
     id: int
     place: int
     jobs: int
     bytes: int
-
-
-class Claimed(NamedTuple):
-    """A bundle that was claimed just now."""
-
-    id: int
-    place: int
-    jobs: int
     put_at_ms: int
     deliveries: int
 
@@ -99,7 +88,7 @@ class Fresh:
             _, (_, forgotten) = self._payloads.popitem(last=False)
             self._bytes -= forgotten
 
-    def take(self, bundle: Claimed) -> list[bytes] | None:
+    def take(self, bundle: Ready) -> list[bytes] | None:
         """The payloads of a bundle, which is forgotten with that; None if they have to be read."""
         payloads, size = self._payloads.pop(bundle.id, (None, 0))
         self._bytes -= size
@@ -146,28 +135,30 @@ def put(db: sqlite3.Connection, jobs: Iterable[NewJob], now_ms: int, ids: Ids) -
     return count
 
 
-def ready(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> list[Ready]:
-    """The oldest bundles that can be claimed, those included whose leases are over."""
+def end_leases(db: sqlite3.Connection, queue: str, now_ms: int) -> None:
+    """Let others claim the bundles whose leases are over."""
     db.execute(_END_LEASES, (queue, now_ms))
+
+
+def ready(db: sqlite3.Connection, queue: str, limit: int) -> list[Ready]:
+    """The oldest bundles that can be claimed."""
     found = db.execute(_READY, (queue, limit)).fetchone()[0]
     return msgspec.json.decode(found, type=list[Ready])
 
 
 def claim(
-    db: sqlite3.Connection, queue: str, ids: Sequence[int], lease: int, lease_until_ms: int, fresh: Fresh
+    db: sqlite3.Connection, queue: str, bundles: Sequence[Ready], lease: int, lease_until_ms: int, fresh: Fresh
 ) -> list[Job]:
     """Claim whole bundles of a queue; their jobs in order."""
-    if not ids:
+    if not bundles:
         return []
-    text = as_json(ids)
-    db.execute(_CLAIM, (lease, lease_until_ms, text))
-    claimed = msgspec.json.decode(db.execute(_CLAIMED, (text,)).fetchone()[0], type=list[Claimed])
-    known = {bundle.id: payloads for bundle in claimed if (payloads := fresh.take(bundle)) is not None}
-    if unknown := [bundle.id for bundle in claimed if bundle.id not in known]:
+    db.execute(_CLAIM, (lease, lease_until_ms, as_json([bundle.id for bundle in bundles])))
+    known = {bundle.id: payloads for bundle in bundles if (payloads := fresh.take(bundle)) is not None}
+    if unknown := [bundle.id for bundle in bundles if bundle.id not in known]:
         known |= {id_: _decode(body) for id_, body in db.execute(_BODIES, (as_json(unknown),)).fetchall()}
     return [
-        Job(id_, queue, payload, None, None, bundle.put_at_ms, bundle.deliveries, 0, lease, lease_until_ms)
-        for bundle in claimed
+        Job(id_, queue, payload, None, None, bundle.put_at_ms, bundle.deliveries + 1, 0, lease, lease_until_ms)
+        for bundle in bundles
         for id_, payload in enumerate(known[bundle.id], bundle.id * JOB_IDS_PER_ROW + bundle.place)
     ]
 

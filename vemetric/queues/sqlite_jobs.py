@@ -15,7 +15,7 @@ import msgspec
 from vemetric import errors
 from vemetric.queues import sqlite_bundles
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, DeadJob, Job, NewJob, QueueStats
-from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, Fresh, Held, Ids, as_json
+from vemetric.queues.sqlite_bundles import JOB_IDS_PER_ROW, Fresh, Held, Ids, Ready, as_json
 
 ERROR_CHARS_MAX = 10_000
 # Delayed jobs that became due and leases that ran out are made ready in portions, so that no claim takes long.
@@ -43,6 +43,14 @@ WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 2 AND run_at_ms <= ?
 _END_LEASES = """
 UPDATE job SET state = CASE WHEN order_key IS NULL THEN 0 ELSE 4 END, run_at_ms = 0
 WHERE id IN (SELECT id FROM job WHERE queue = ? AND state = 1 AND lease_until_ms <= ? ORDER BY lease_until_ms LIMIT ?)
+"""
+# Whether the queue is paused, and whether time has made anything runnable: nearly always it is neither, and the three
+# statements that would see to it are spared.
+_DUE = """
+SELECT EXISTS (SELECT 1 FROM paused WHERE queue = ?1),
+    EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2)
+    OR EXISTS (SELECT 1 FROM job WHERE queue = ?1 AND state = 2 AND run_at_ms <= ?2)
+    OR EXISTS (SELECT 1 FROM bundle WHERE queue = ?1 AND state = 1 AND lease_until_ms <= ?2)
 """
 _HEADS = """
 SELECT json_group_array(json_array(id, size)) FROM (
@@ -159,17 +167,20 @@ def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, 
 
     fresh: what is still known of the bundles put last.
     """
-    if db.execute("SELECT 1 FROM paused WHERE queue = ?", (queue,)).fetchone():
+    is_paused, is_due = db.execute(_DUE, (queue, now_ms)).fetchone()
+    if is_paused:
         return []
-    db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
-    db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
+    if is_due:
+        db.execute(_END_LEASES, (queue, now_ms, DUE_JOBS_MAX))
+        db.execute(_END_DELAYS, (queue, now_ms, DUE_JOBS_MAX))
+        sqlite_bundles.end_leases(db, queue, now_ms)
     lease = random.getrandbits(LEASE_BITS)
     until_ms = now_ms + int(lease_seconds * 1000)
 
     def take(ids: Sequence[int]) -> list[Job]:
         return [Job(*row) for row in db.execute(_CLAIM, (lease, until_ms, as_json(ids))).fetchall()] if ids else []
 
-    heads = _heads(db, queue, max(0, limit), now_ms)
+    heads = _heads(db, queue, max(0, limit))
     found = sqlite_bundles.claim(db, queue, heads.bundles, lease, until_ms, fresh) + take(heads.jobs)
     if len(found) < limit and any(job.order_key is not None for job in found):
         bytes_left = CLAIM_BYTES_MAX - sum(len(job.payload) for job in found)
@@ -180,13 +191,13 @@ def claim(db: sqlite3.Connection, queue: str, limit: int, lease_seconds: float, 
 
 
 class Heads(NamedTuple):
-    """Ids of what a claim takes first."""
+    """What a claim takes first: bundles, and the ids of single jobs."""
 
-    bundles: list[int]
+    bundles: list[Ready]
     jobs: list[int]
 
 
-def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads:
+def _heads(db: sqlite3.Connection, queue: str, limit: int) -> Heads:
     """The oldest jobs, in bundles and alone, as many as were asked for and fit together.
 
     A bundle is taken whole. One that holds more than are still asked for waits for the next claim, unless this one
@@ -194,29 +205,32 @@ def _heads(db: sqlite3.Connection, queue: str, limit: int, now_ms: int) -> Heads
     """
     heads = Heads([], [])
     alone = msgspec.json.decode(db.execute(_HEADS, (queue, limit)).fetchone()[0], type=list[tuple[int, int]])
-    candidates = [(id_, 1, size, 0) for id_, size in alone] + [
-        (bundle.id * JOB_IDS_PER_ROW + bundle.place, bundle.jobs, bundle.bytes, bundle.id)
-        for bundle in sqlite_bundles.ready(db, queue, limit, now_ms)
-    ]
+    candidates: list[tuple[int, int, int, Ready | None]] = [(id_, 1, size, None) for id_, size in alone]
+    for bundle in sqlite_bundles.ready(db, queue, limit):
+        candidates.append((bundle.id * JOB_IDS_PER_ROW + bundle.place, bundle.jobs, bundle.bytes, bundle))
     size, half = 0, limit // 2
-    for id_, jobs, bytes_, bundle in sorted(candidates):
+    for id_, jobs, bytes_, of in sorted(candidates, key=_first):
         size += bytes_
         if not limit or size > CLAIM_BYTES_MAX:
             break
-        if not bundle:
+        if of is None:
             heads.jobs.append(id_)
         elif jobs <= limit:
-            heads.bundles.append(bundle)
+            heads.bundles.append(of)
         elif limit <= half:
             break
         else:
-            heads.jobs.extend(sqlite_bundles.take_apart(db, bundle, limit))
+            heads.jobs.extend(sqlite_bundles.take_apart(db, of.id, limit))
         limit -= min(jobs, limit)
     return heads
 
 
 def _id(job: Job) -> int:
     return job.id
+
+
+def _first(candidate: tuple[int, int, int, Ready | None]) -> int:
+    return candidate[0]
 
 
 def _fitting(candidates: Iterable[tuple[int, int]], bytes_max: int) -> list[int]:
