@@ -27,6 +27,9 @@ def main(port: str, name: str, *command: str) -> int:
     while True:
         child = start(listening, name, command)
         number = signal.sigwait(asked)
+        while number == signal.SIGCHLD and child.poll() is None:
+            # It was stopped, or goes on.
+            number = signal.sigwait(asked)
         if number != signal.SIGCHLD:
             child.send_signal(signal.SIGTERM)
         code = child.wait()
