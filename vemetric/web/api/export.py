@@ -1,14 +1,13 @@
 """POST /v1/events/export: all events of a period as lines, sent while they are read, however many they are."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from aiohttp import ClientConnectionResetError, web
 
 from vemetric.stats import all_events
 from vemetric.stats.all_events import Happened
+from vemetric.web import csv_table
 from vemetric.web.api import filters, instants, periods
 from vemetric.web.api.answers import ExportedEvent
 from vemetric.web.api.call import Call
@@ -18,8 +17,6 @@ from vemetric.web.headers import NO_STORE, SECURITY
 
 TYPES = {Format.LINES: "application/x-ndjson", Format.TABLE: "text/csv"}
 HEADS = [field.encode_name for field in msgspec.structs.fields(ExportedEvent)]
-# What a spreadsheet would take for a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _encoder = msgspec.json.Encoder()
 
 
@@ -37,7 +34,7 @@ async def send(call: Call) -> web.StreamResponse:
     await response.prepare(call.request)
     try:
         if body.format is Format.TABLE:
-            await response.write(_table([HEADS]))
+            await response.write(csv_table.written([HEADS]))
         if first is not None:
             await response.write(_written(first, body.format))
             async for piece in pieces:
@@ -56,7 +53,7 @@ def _written(piece: Sequence[Happened], format_: Format) -> bytes:
     lines = [_line(event) for event in piece]
     if format_ is Format.LINES:
         return _encoder.encode_lines(lines)
-    return _table([_harmless(cell) for cell in msgspec.structs.astuple(line)] for line in lines)
+    return csv_table.written(msgspec.structs.astuple(line) for line in lines)
 
 
 def _line(event: Happened) -> ExportedEvent:
@@ -78,17 +75,3 @@ def _line(event: Happened) -> ExportedEvent:
         device_type=event.device or None,
         data=event.data,
     )
-
-
-def _table(lines: Iterable[Sequence[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(lines)
-    return out.getvalue().encode("utf-8", "replace")
-
-
-def _harmless(cell: object) -> object:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, dict):
-        cell = _encoder.encode(cell).decode()
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell

@@ -4,8 +4,6 @@ The numbers are those of the page: the same query in the same state. Files are s
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -17,14 +15,12 @@ from vemetric.model import calendar
 from vemetric.model.dashboard import Dashboard, Row
 from vemetric.stats import dashboard as stats
 from vemetric.stats import dimensions
-from vemetric.web import chart, chart_axes, context, headers, view
+from vemetric.web import chart, chart_axes, context, csv_table, headers, view
 from vemetric.web.cards import KINDS, Choice
 from vemetric.web.pages import dashboard
 from vemetric.web.pages.dashboard import Asked
 
 TYPES = {"csv": "text/csv", "json": "application/json"}
-# Tables take a cell that begins with one of these for a formula and would run it: also behind white space, and wide.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # After so many lines others have a turn.
 LINES_AT_ONCE = 1000
 
@@ -139,21 +135,11 @@ class Csv:
         self._heads = heads
 
     def head(self) -> bytes:
-        return _table([self._heads])
+        return csv_table.written([self._heads])
 
     def body(self, lines: Lines) -> bytes:
         """More lines."""
-        return _table([[_harmless(cell) for cell in line] for line in lines])
+        return csv_table.written(lines)
 
     def foot(self) -> bytes:
         return b""
-
-
-def _table(lines: Lines) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(lines)
-    return out.getvalue().encode("utf-8", "replace")
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
