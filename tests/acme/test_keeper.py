@@ -95,12 +95,15 @@ async def test_a_certificate_is_got_kept_and_renewed(
     assert again.prepare() == folder / acme.CERTIFICATE
     await again.look()
     clock.advance(LIFE_SECONDS * 1000 * 60 // 100)
-    await again.look()
+    assert await again.look() == acme.LOOK_SECONDS
     assert len(used.serials) == 1
+    # It is looked at in time, however short the life.
+    clock.advance(round(again.seconds_left() * 1000) - 5_000)
+    assert 4 < await again.look() < 6
     # A third of its life is left: a new one, by the same account.
     account = (folder / acme.ACCOUNT).read_bytes()
-    clock.advance(LIFE_SECONDS * 1000 * 7 // 100)
-    assert again.is_due()
+    clock.advance(6_000)
+    assert again.seconds_left() == 0
     await again.look()
     assert len(set(used.serials)) == 2
     assert (folder / acme.ACCOUNT).read_bytes() == account
@@ -151,6 +154,31 @@ async def test_a_service_is_asked_at_ever_longer_intervals(
         clock.advance(1)
     assert "did not answer as it should" in caplog.messages[0]
     assert used.serials == []
+
+
+async def test_a_full_disk_is_not_the_last_attempt(
+    tmp_path: Path, service: servers.Acme, clock: FrozenClock, challenges: dict[str, str]
+) -> None:
+    used = Used()
+    keeper = make(tmp_path, service, clock, used)
+    keeper.challenges = challenges
+    # What stands where the note is written first refuses it, as a full disk does.
+    in_the_way = tmp_path / acme.FOLDER / f"{acme.ATTEMPTS}.new"
+    in_the_way.mkdir()
+    assert await keeper.look() == PAUSES_SECONDS[0]
+    assert used.serials == []
+    in_the_way.rmdir()
+    await keeper.look()
+    assert len(used.serials) == 1
+
+
+async def test_a_certificate_that_is_over_as_it_comes_is_no_reason_to_ask_without_end(
+    tmp_path: Path, service: servers.Acme, clock: FrozenClock, challenges: dict[str, str]
+) -> None:
+    clock.advance(2 * LIFE_SECONDS * 1000)
+    keeper = make(tmp_path, service, clock, Used())
+    keeper.challenges = challenges
+    assert await keeper.look() == acme.LOOK_SECONDS
 
 
 async def test_the_port_shows_challenges_and_leads_others_to_https(challenges: dict[str, str], http_port: int) -> None:

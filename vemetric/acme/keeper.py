@@ -6,6 +6,7 @@ import logging
 import random
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +36,15 @@ log = logging.getLogger("vemetric.acme")
 
 
 class Attempts(msgspec.Struct, frozen=True):
-    """Attempts since the last that went well, for these settings. A start does not forget them."""
+    """Attempts since the last that went well, for these settings. A start does not forget them.
+
+    at_ms: when the last was. said: why it failed.
+    """
 
     settings: str = ""
     count: int = 0
     at_ms: int = 0
+    said: str = ""
 
 
 class Keeper:
@@ -57,7 +62,7 @@ class Keeper:
     def prepare(self) -> Path:
         """The file to begin with: the certificate, or one that nobody trusts until there is one."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._chain():
+        if kept(self._config):
             return self._folder / CERTIFICATE
         placeholder = self._folder / PLACEHOLDER
         private_file.write(placeholder, own_certificate(self._config.acme_domains, self._now()))
@@ -72,43 +77,47 @@ class Keeper:
 
     async def look(self) -> float:
         """Get a certificate if it is time to. Answers when to look again, in seconds."""
-        if not self.is_due():
-            return LOOK_SECONDS
-        tried, now_ms = self._attempts(), self._clock.now_ms()
+        if left := self.seconds_left():
+            return min(left, LOOK_SECONDS)
+        tried, now_ms = noted(self._config), self._clock.now_ms()
         wait = pause_seconds(tried.count) - (now_ms - tried.at_ms) / 1000
         # A clock that was set back shall not make it wait for long.
         if 0 < wait <= PAUSES_SECONDS[-1]:
             return min(wait, LOOK_SECONDS)
-        # Written first: a process that dies on the way, and is started again at once, has tried all the same.
-        self._note(Attempts(self._settings(), tried.count + 1, now_ms))
-        path = self._folder / CERTIFICATE
+        attempt = Attempts(settings_of(self._config), tried.count + 1, now_ms)
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS_MAX):
-                content = await self._fetch()
-            private_file.write(path, content)
-            self._use(path)
+            # Written first: a process that dies on the way, and is started again at once, has tried all the same.
+            self._note(attempt)
+            await self._renew()
         except Exception as error:
             # Whatever it was, it must not be the last attempt.
-            wait = pause_seconds(tried.count + 1)
+            wait = pause_seconds(attempt.count)
             said = error.message if isinstance(error, errors.VemetricError) else repr(error)
             log.error("No certificate for %s: %s The next attempt is in %d s.", self._names(), said, wait)
+            with suppress(OSError):
+                self._note(msgspec.structs.replace(attempt, said=said))
             return min(float(wait), LOOK_SECONDS)
-        self._note(Attempts())
-        log.info("A certificate for %s is in use until %s.", self._names(), self._chain()[0].not_valid_after_utc)
-        return LOOK_SECONDS
+        log.info("A certificate for %s is in use until %s.", self._names(), kept(self._config)[0].not_valid_after_utc)
+        # One that is over as it comes, by our clock, is no reason to ask without end.
+        return min(self.seconds_left() or LOOK_SECONDS, LOOK_SECONDS)
 
-    def is_due(self) -> bool:
-        """Whether there is no certificate, one for other names, or one that has little of its life left."""
-        from cryptography import x509
-
-        chain = self._chain()
-        if not chain:
-            return True
-        names = chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if set(names.get_values_for_type(x509.DNSName)) != set(self._config.acme_domains):
-            return True
+    def seconds_left(self) -> float:
+        """How long until a new certificate is to be got; 0 where there is none, one for other names, or one that has
+        little of its life left.
+        """
+        chain = kept(self._config)
+        if not chain or names_of(chain[0]) != set(self._config.acme_domains):
+            return 0.0
         ends, life = chain[0].not_valid_after_utc, chain[0].not_valid_after_utc - chain[0].not_valid_before_utc
-        return self._now() >= ends - life * (LEFT_PART + self._jitter)
+        return max(0.0, (ends - life * (LEFT_PART + self._jitter) - self._now()).total_seconds())
+
+    async def _renew(self) -> None:
+        path = self._folder / CERTIFICATE
+        async with asyncio.timeout(ATTEMPT_SECONDS_MAX):
+            content = await self._fetch()
+        private_file.write(path, content)
+        self._use(path)
+        self._note(Attempts())
 
     async def _fetch(self) -> bytes:
         """Key and chain, PEM, that belong together and are for all names."""
@@ -140,35 +149,50 @@ class Keeper:
             raise errors.Unavailable(f"{path} holds no key of ours.")
         return key
 
-    def _chain(self) -> "list[x509.Certificate]":
-        """The certificate that is kept, the server's first; nothing if there is none that can be read."""
-        from cryptography import x509
-
-        try:
-            return x509.load_pem_x509_certificates((self._folder / CERTIFICATE).read_bytes())
-        except (OSError, ValueError):
-            return []
-
-    def _attempts(self) -> Attempts:
-        try:
-            noted = msgspec.json.decode((self._folder / ATTEMPTS).read_bytes(), type=Attempts)
-        except (OSError, msgspec.MsgspecError):
-            return Attempts()
-        return noted if noted.settings == self._settings() else Attempts()
-
     def _note(self, attempts: Attempts) -> None:
         private_file.write(self._folder / ATTEMPTS, msgspec.json.encode(attempts))
-
-    def _settings(self) -> str:
-        """What an attempt depends on: others are tried at once."""
-        asked = "\n".join((self._config.acme_directory, self._config.acme_email, *self._config.acme_domains))
-        return hashlib.sha256(asked.encode()).hexdigest()
 
     def _names(self) -> str:
         return ", ".join(self._config.acme_domains)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+
+def kept(config: Config) -> "list[x509.Certificate]":
+    """The certificate that is kept, the server's first; nothing if there is none that can be read."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates((config.data_dir / FOLDER / CERTIFICATE).read_bytes())
+    except (OSError, ValueError):
+        return []
+
+
+def names_of(certificate: "x509.Certificate") -> set[str]:
+    """The host names that a certificate is for."""
+    from cryptography import x509
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return set()
+    return set(names.get_values_for_type(x509.DNSName))
+
+
+def noted(config: Config) -> Attempts:
+    """The attempts since the last that went well, with these settings."""
+    try:
+        found = msgspec.json.decode((config.data_dir / FOLDER / ATTEMPTS).read_bytes(), type=Attempts)
+    except (OSError, msgspec.MsgspecError):
+        return Attempts()
+    return found if found.settings == settings_of(config) else Attempts()
+
+
+def settings_of(config: Config) -> str:
+    """What an attempt depends on: with other settings it is made at once."""
+    asked = "\n".join((config.acme_directory, config.acme_email, *config.acme_domains))
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def pause_seconds(failures: int) -> int:
