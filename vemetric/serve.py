@@ -145,7 +145,9 @@ async def site(opened: Services, handed: handed_sockets.Handed | None = None) ->
     settings' addresses. Yields the address to show to people.
     """
     config, handed, leaving = opened.config, handed or {}, Leaving()
-    handed_sockets.check(handed, config.hub_listen is not None, config.admin_listen is not None)
+    handed_sockets.check(
+        handed, config.hub_listen is not None, config.admin_listen is not None, bool(config.acme_domains)
+    )
     base_path.check(config.base_path, (*PATHS, *health_paths, *(route.path for route in routes.ROUTES), "/api"))
     context, keeper = tls.context_of(config), None
     if config.acme_domains:
@@ -156,7 +158,7 @@ async def site(opened: Services, handed: handed_sockets.Handed | None = None) ->
     warm_up()
     async with AsyncExitStack() as stack:
         if keeper is not None:
-            await stack.enter_async_context(keeping(keeper, config))
+            await stack.enter_async_context(keeping(keeper, config, handed.get(handed_sockets.CHALLENGES, ())))
         elif context is not None:
             await stack.enter_async_context(task(tls.reload(context, config)))
         await stack.enter_async_context(task(flush_tap(opened)))
@@ -299,14 +301,14 @@ async def listen_at(
 
 
 @asynccontextmanager
-async def keeping(keeper: Keeper, config: Config) -> AsyncIterator[None]:
+async def keeping(keeper: Keeper, config: Config, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
     """Keep the certificate while the block runs, and show the service on a port of its own what it looks for."""
     origin = urlsplit(config.public_url)
     challenges = Challenges(keeper.challenges, f"https://{origin.netloc}")
     runner = web.ServerRunner(web.Server(challenges.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS))
     await runner.setup()
     try:
-        await listen(runner, None, config.acme_listen, "VEMETRIC_ACME_LISTEN", None)
+        await listen(runner, None, config.acme_listen, "VEMETRIC_ACME_LISTEN", None, sockets)
         async with task(keeper.run()):
             yield
     finally:

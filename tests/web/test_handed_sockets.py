@@ -9,7 +9,7 @@ import pytest
 
 from vemetric import errors
 from vemetric.web import handed_sockets
-from vemetric.web.handed_sockets import HUB, OPERATORS, SHARED, SOCKETS_MAX
+from vemetric.web.handed_sockets import CHALLENGES, HUB, OPERATORS, SHARED, SOCKETS_MAX
 
 # Where nothing else is open in a test's process.
 FIRST = 400
@@ -30,7 +30,7 @@ def place() -> Iterator[Place]:
             return {"LISTEN_PID": str(pid), "LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names, "A": "b"}
 
         yield placed
-        for number in range(FIRST, FIRST + 4):
+        for number in range(FIRST, FIRST + 5):
             try:
                 stack.callback(os.close, os.dup(number))
                 os.close(number)
@@ -43,12 +43,13 @@ def listening(host: str = "127.0.0.1") -> socket.socket:
 
 
 def test_each_is_for_what_its_name_says(place: Place) -> None:
-    environ = place(listening(), listening(), listening(), listening(), names="vemetric.socket:admin:hub")
+    environ = place(*(listening() for _ in range(5)), names="vemetric.socket:admin:hub:acme")
     handed = handed_sockets.take(environ, FIRST)
     assert {name: [one.fileno() for one in found] for name, found in handed.items()} == {
-        SHARED: [FIRST, FIRST + 3],
+        SHARED: [FIRST, FIRST + 4],
         OPERATORS: [FIRST + 1],
         HUB: [FIRST + 2],
+        CHALLENGES: [FIRST + 3],
     }
     assert not any(one.get_inheritable() for found in handed.values() for one in found)
     assert environ == {"A": "b"}
@@ -80,8 +81,12 @@ def test_there_are_no_more_than_so_many(place: Place) -> None:
         handed_sockets.take(environ, FIRST)
 
 
-@pytest.mark.parametrize(("name", "setting"), [(HUB, "VEMETRIC_HUB_LISTEN"), (OPERATORS, "VEMETRIC_ADMIN_LISTEN")])
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [(HUB, "VEMETRIC_HUB_LISTEN"), (OPERATORS, "VEMETRIC_ADMIN_LISTEN"), (CHALLENGES, "VEMETRIC_ACME_DOMAINS")],
+)
 def test_a_listener_that_no_setting_asks_for_is_refused(name: str, setting: str) -> None:
-    handed_sockets.check({name: []}, has_hub=name == HUB, has_operators=name == OPERATORS)
+    names = (HUB, OPERATORS, CHALLENGES)
+    handed_sockets.check({name: []}, *(one == name for one in names))
     with pytest.raises(errors.Misconfigured, match=f"named {name} was handed over, but {setting} is not set"):
-        handed_sockets.check({name: []}, has_hub=name != HUB, has_operators=name != OPERATORS)
+        handed_sockets.check({name: []}, *(one != name for one in names))

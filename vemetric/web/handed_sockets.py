@@ -13,7 +13,7 @@ FIRST_DESCRIPTOR = 3
 # Far more than there are listeners and addresses of a machine.
 SOCKETS_MAX = 64
 # What a socket is for, by the name in its unit; one with any other name is for everything.
-SHARED, HUB, OPERATORS = "vemetric", "hub", "admin"
+SHARED, HUB, OPERATORS, CHALLENGES = "vemetric", "hub", "admin", "acme"
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 Handed = dict[str, list[socket.socket]]
@@ -31,15 +31,16 @@ def take(environ: MutableMapping[str, str], first: int = FIRST_DESCRIPTOR) -> Ha
         raise errors.Misconfigured(f"LISTEN_FDS is {count}: no more than {SOCKETS_MAX} sockets can be handed over.")
     found: Handed = {}
     for number, name in zip(range(int(count)), [*names.split(":"), *[""] * int(count)], strict=False):
-        found.setdefault(name if name in (HUB, OPERATORS) else SHARED, []).append(_opened(first + number))
+        found.setdefault(name if name in (HUB, OPERATORS, CHALLENGES) else SHARED, []).append(_opened(first + number))
     return found
 
 
-def check(handed: Handed, has_hub: bool, has_operators: bool) -> None:
+def check(handed: Handed, has_hub: bool, has_operators: bool, has_challenges: bool) -> None:
     """Raise Misconfigured where a socket is for a listener that no setting asks for."""
     for name, setting, is_set in (
         (HUB, "VEMETRIC_HUB_LISTEN", has_hub),
         (OPERATORS, "VEMETRIC_ADMIN_LISTEN", has_operators),
+        (CHALLENGES, "VEMETRIC_ACME_DOMAINS", has_challenges),
     ):
         if name in handed and not is_set:
             raise errors.Misconfigured(f"A socket named {name} was handed over, but {setting} is not set.")
