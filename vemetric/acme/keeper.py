@@ -160,11 +160,16 @@ class Keeper:
 
 
 def kept(config: Config) -> "list[x509.Certificate]":
-    """The certificate that is kept, the server's first; nothing if there is none that can be read."""
+    """The certificate that is kept, as `read`."""
+    return read(config.data_dir / FOLDER / CERTIFICATE)
+
+
+def read(path: Path) -> "list[x509.Certificate]":
+    """The chain in a file, the server's first; nothing if there is none that can be read."""
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificates((config.data_dir / FOLDER / CERTIFICATE).read_bytes())
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError):
         return []
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from vemetric import control, errors
 from vemetric.config import Config
-from vemetric.doctor import of_machine, of_service
+from vemetric.doctor import of_certificate, of_machine, of_service
 from vemetric.doctor.finding import PROBLEM, Finding, Machine
 
 Check = Callable[[Config, Machine], Iterator[Finding]]
@@ -21,6 +21,8 @@ CHECKS: tuple[Check, ...] = (
     of_service.port,
     of_service.public_url,
     of_service.proxies,
+    of_certificate.certificate,
+    of_certificate.challenges,
     of_service.mail,
     of_service.places,
 )

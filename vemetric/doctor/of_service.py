@@ -26,11 +26,12 @@ ON_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compa
 
 
 class Answer(NamedTuple):
-    """What an address answers. server: who says that it answered."""
+    """What an address answers. server: who says that it answered; location: where it leads on to."""
 
     status: int
     server: str
     is_ours: bool
+    location: str
 
 
 def public_url(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -89,7 +90,12 @@ def port(config: Config, machine: Machine) -> Iterator[Finding]:
     """Whether somebody else listens where this is to."""
     if machine.running is not None:
         return
-    for setting, address in (("VEMETRIC_LISTEN", config.listen), ("VEMETRIC_HUB_LISTEN", config.hub_listen)):
+    for setting, address in (
+        ("VEMETRIC_LISTEN", config.listen),
+        ("VEMETRIC_HUB_LISTEN", config.hub_listen),
+        ("VEMETRIC_ADMIN_LISTEN", config.admin_listen),
+        ("VEMETRIC_ACME_LISTEN", config.acme_listen if config.acme_domains else None),
+    ):
         if address is not None and (reason := _taken(address)):
             yield Finding(
                 "port",
@@ -153,7 +159,7 @@ def ask(url: str, path: str) -> Answer:
     finally:
         connection.close()
     server = response.getheader("Via") or response.getheader("Server") or ""
-    return Answer(response.status, server, ROLES_TOLD in body)
+    return Answer(response.status, server, ROLES_TOLD in body, response.getheader("Location") or "")
 
 
 def _proxy_before(config: Config, machine: Machine) -> str:
