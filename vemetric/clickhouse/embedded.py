@@ -3,13 +3,10 @@ threads of their own, so that a heavy read holds up none of them.
 """
 
 import asyncio
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -36,7 +33,6 @@ QUERY_SECONDS_MAX = 30
 INSERT_SECONDS_MAX = 20
 MARK_CACHE_BYTES_MAX = 64 << 20
 OTHER_CACHE_BYTES_MAX = 16 << 20
-NICENESS = 10
 MERGE_THREADS = 1
 # One thread takes turns between its merges, short ones first; memory bounds how many run. Fewer than this, and the
 # engine would keep its last free places (8 for large merges, 20 for mutations, 25 for whole months) and never use them.
@@ -44,17 +40,6 @@ MERGES_PER_THREAD = 30
 
 Result = TypeVar("Result")
 Rows = list[list[Any]]
-
-
-def give_way() -> None:
-    """Let the calling thread, and the threads that the engine begins from it, stand behind those that answer.
-
-    Inserts and merges keep several threads busy for tens of milliseconds; a hit needs a fraction of one, at once.
-    """
-    if sys.platform == "linux":
-        # Where that is forbidden, all stand alike.
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Connection:
@@ -98,9 +83,7 @@ class Lane:
     def __init__(self, name: str, connections: Sequence[Connection]) -> None:
         self._connections = connections
         self._idle = list(connections)
-        self._executor = ThreadPoolExecutor(
-            len(connections), thread_name_prefix=f"clickhouse-{name}", initializer=give_way
-        )
+        self._executor = ThreadPoolExecutor(len(connections), thread_name_prefix=f"clickhouse-{name}")
         self.pending = 0
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
