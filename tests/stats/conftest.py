@@ -8,15 +8,14 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.model.project import Project
 
 # For tests of what a statement counts, which is the same everywhere: that every backend runs it others show.
-in_process = pytest.mark.parametrize("engine", ["embedded"], indirect=True)
+in_process = pytest.mark.parametrize("backend", ["embedded"], indirect=True)
 
 
+# Not named as the engine of the whole run is: that would be closed and opened anew with each change of the parameter.
 @pytest.fixture(params=engines.BACKENDS)
-def engine(request: pytest.FixtureRequest, engine: Engine) -> Engine:
-    """Every backend in turn, instead of the one in the process alone."""
-    if request.param == "embedded":
-        return engine
-    opened: Engine = request.getfixturevalue("server_engine")
+def backend(request: pytest.FixtureRequest) -> Engine:
+    """Every backend in turn."""
+    opened: Engine = request.getfixturevalue({"embedded": "engine", "server": "server_engine"}[request.param])
     return opened
 
 

@@ -10,7 +10,6 @@ from vemetric.stats import dashboard, dimensions
 from vemetric.stats.dashboard import Choice
 
 
-@pytest.mark.parametrize("engine", ["embedded"], indirect=True)
 @pytest.mark.parametrize("chosen", TIMESPANS)
 async def test_both_engines_show_the_same(engine, server_engine, chosen):
     chance = random.Random(chosen)

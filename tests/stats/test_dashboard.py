@@ -44,8 +44,8 @@ def counts(shown):
 class Store:
     """Writes a project's history and reads its figures."""
 
-    def __init__(self, engine, project):
-        self.engine = engine
+    def __init__(self, backend, project):
+        self.engine = backend
         self.project = project
 
     async def write(self, *logs):
@@ -66,8 +66,8 @@ class Store:
 
 
 @pytest.fixture
-def store(engine, project):
-    return Store(engine, project)
+def store(backend, project):
+    return Store(backend, project)
 
 
 # The fixture of the original's own integration tests, and the numbers those assert.
@@ -119,14 +119,14 @@ async def fixture(store):
     return store
 
 
-async def test_properties_and_their_values_count_alike(engine, project):
+async def test_properties_and_their_values_count_alike(backend, project):
     """A property with null counted, its values did not."""
     data = ({"plan": "pro"}, {"plan": None}, {"plan": "null"}, {"plan": ""}, {"plan": None, "seats": [None]}, {})
-    await write(engine, project, *(Event(1, at("2026-03-10T12:00:00"), name="signup", data=one) for one in data))
+    await write(backend, project, *(Event(1, at("2026-03-10T12:00:00"), name="signup", data=one) for one in data))
     range_ = timespan.resolve(Timespan(), at("2026-03-10T12:00:01"), "UTC")
 
     async def found(**choice):
-        card = await dashboard.load_card(engine, project, range_, "events", Choice(event="signup", **choice))
+        card = await dashboard.load_card(backend, project, range_, "events", Choice(event="signup", **choice))
         return {row.key: row.count for row in card.rows}
 
     assert await found(dimension="properties") == {"plan": 3, "seats": 1}
@@ -213,13 +213,13 @@ async def test_a_project_without_events_has_empty_panels(store):
     assert shown.tiles["users"].direction == "same"
 
 
-async def test_other_projects_are_not_counted(store, engine):
+async def test_other_projects_are_not_counted(store, backend):
     await store.write([Event(1, NOON), Visit(1, NOON)])
-    assert not (await Store(engine, a_project()).load()).has_data
+    assert not (await Store(backend, a_project()).load()).has_data
 
 
 @pytest.mark.parametrize("merged", [False, True], ids=["as written", "after background merges"])
-async def test_a_moved_event_counts_once_for_its_new_user(store, engine, merged):
+async def test_a_moved_event_counts_once_for_its_new_user(store, backend, merged):
     """D1: a merge of users writes the event with sign -1 under the old user and with +1 under the new one."""
     visit = Visit(1, NOON, 60)
     event = Event(1, NOON, visit.id)
@@ -231,9 +231,9 @@ async def test_a_moved_event_counts_once_for_its_new_user(store, engine, merged)
     rows.visit(moved[1], batch=1)
     rows.event(event, sign=-1, batch=2)
     rows.visit(visit, version=2, deleted=True, batch=2)
-    await rows.insert(engine)
+    await rows.insert(backend)
     if merged:
-        await merge(engine)
+        await merge(backend)
     shown = await store.load(now="2026-03-10T12:01:00")
     assert shown.online == 1
     assert values(shown) == {
@@ -252,7 +252,7 @@ async def test_a_moved_event_counts_once_for_its_new_user(store, engine, merged)
 
 
 @pytest.mark.parametrize("merged", [False, True], ids=["as written", "after background merges"])
-async def test_a_corrected_event_counts_once_as_it_is_now(store, engine, merged):
+async def test_a_corrected_event_counts_once_as_it_is_now(store, backend, merged):
     """D1, D28: of the rows of one event only the last stored one may show."""
     first = Event(1, NOON, pathname="/old", client="Unknown")
     last = Event(1, NOON, pathname="/new", client="Firefox", id=first.id)
@@ -260,16 +260,16 @@ async def test_a_corrected_event_counts_once_as_it_is_now(store, engine, merged)
     rows.event(first, batch=0)
     rows.event(first, sign=-1, batch=1)
     rows.event(last, batch=2)
-    await rows.insert(engine)
+    await rows.insert(backend)
     if merged:
-        await merge(engine)
+        await merge(backend)
     shown = await store.load()
     assert (values(shown)["users"], values(shown)["pageViews"]) == (1, 1)
     assert shown.cards["pages"].rows == [Row("/new", 1, 1, "https://example.com")]
     assert shown.cards["clients"].rows == [Row("Firefox", 1)]
 
 
-async def test_a_row_written_twice_is_one_event(store, engine):
+async def test_a_row_written_twice_is_one_event(store, backend):
     event = Event(1, NOON)
     await store.write([event], [event], [event])
     shown = await store.load()
@@ -285,7 +285,7 @@ async def test_two_events_of_one_millisecond_are_two(store):
 
 
 @pytest.mark.parametrize("merged", [False, True], ids=["as written", "after background merges"])
-async def test_only_the_last_version_of_a_visit_counts(store, engine, merged):
+async def test_only_the_last_version_of_a_visit_counts(store, backend, merged):
     """D2: superseded places and sources do not show, and a deleted visit is gone at once."""
     opened = Visit(1, NOON, 0)
     closed = Visit(1, NOON, 90, referrer="Google", referrer_url="https://google.com", country="AT", id=opened.id)
@@ -296,9 +296,9 @@ async def test_only_the_last_version_of_a_visit_counts(store, engine, merged):
     rows.visit(closed, version=2, batch=1)
     rows.visit(deleted, version=2, deleted=True, batch=1)
     rows.visit(opened, version=1, batch=2)
-    await rows.insert(engine)
+    await rows.insert(backend)
     if merged:
-        await merge(engine)
+        await merge(backend)
     shown = await store.load()
     assert (values(shown)["visits"], values(shown)["visitDuration"]) == (1, 90)
     assert shown.cards["sources"].rows == [Row("Google", 1, None, "https://google.com")]
@@ -342,9 +342,9 @@ async def test_custom_events_neither_make_nor_break_a_bounce(store):
     assert (values(shown)["bounceRate"], values(shown)["visits"], values(shown)["events"]) == (100, 2, 2)
 
 
-async def test_a_project_may_say_that_custom_events_prevent_a_bounce(engine, project):
+async def test_a_project_may_say_that_custom_events_prevent_a_bounce(backend, project):
     """D15: over the whole life of the visit, also after the end of the range."""
-    store = Store(engine, msgspec.structs.replace(project, events_prevent_bounce=True))
+    store = Store(backend, msgspec.structs.replace(project, events_prevent_bounce=True))
     quiet, busy, later = Visit(1, NOON), Visit(2, NOON, 5), Visit(3, at("2026-03-01T23:59:00"), 240)
     await store.write(
         [quiet, busy, later],
@@ -505,9 +505,9 @@ async def test_names_in_any_script_come_back_as_they_were(store):
         ("2026-03-10T12:20:00.001", 0),
     ],
 )
-async def test_online_are_those_of_the_running_half_minute_and_the_nine_before(store, engine, when, online):
+async def test_online_are_those_of_the_running_half_minute_and_the_nine_before(store, backend, when, online):
     await store.write([Event(1, at(when), name="click"), Event(1, at(when))])
-    assert await dashboard.online(engine, store.project.id, at("2026-03-10T12:20:00")) == online
+    assert await dashboard.online(backend, store.project.id, at("2026-03-10T12:20:00")) == online
     assert (await store.load()).online == online
 
 

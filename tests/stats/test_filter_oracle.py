@@ -93,17 +93,17 @@ def a_group(chance: random.Random, depth: int = 0) -> Group:
     return Group(chance.choice([*Joined]), children)
 
 
-def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
-    engine = engines.of_any_loop(engine)
+def compare(backend: Engine, seed: int, chosen: str, zone: str) -> None:
+    backend = engines.of_any_loop(backend)
     chance = random.Random(seed)
     range_ = a_range(chance, chosen, zone)
     told = History(chance, range_)
     group = a_group(chance)
 
     async def written_and_checked() -> None:
-        await told.rows.insert(engine)
+        await told.rows.insert(backend)
         pick = Filters(group, told.events, told.visits, FUNNELS)
-        await check(engine, told, range_, compile_filters(group, FUNNELS), pick)
+        await check(backend, told, range_, compile_filters(group, FUNNELS), pick)
 
     asyncio.run(written_and_checked())
 
@@ -111,13 +111,13 @@ def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
 @in_process
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
-def test_filters_pick_what_the_oracle_picks(engine, seed, chosen, zone):
-    compare(engine, seed, chosen, zone)
+def test_filters_pick_what_the_oracle_picks(backend, seed, chosen, zone):
+    compare(backend, seed, chosen, zone)
 
 
-def test_every_backend_picks_what_the_oracle_picks(engine):
+def test_every_backend_picks_what_the_oracle_picks(backend):
     for seed, zone in enumerate(("Europe/Vienna", "Pacific/Apia")):
-        compare(engine, seed, "7days", zone)
+        compare(backend, seed, "7days", zone)
 
 
 # 600 examples take longer than a test may.
@@ -125,22 +125,22 @@ def test_every_backend_picks_what_the_oracle_picks(engine):
 @pytest.mark.timeout(3600)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
-def test_filters_pick_what_the_oracle_picks_for_long(engine, seed, chosen, zone):
-    compare(engine, seed, chosen, zone)
+def test_filters_pick_what_the_oracle_picks_for_long(backend, seed, chosen, zone):
+    compare(backend, seed, chosen, zone)
 
 
 @in_process
-async def test_merges_change_nothing_for_filters(engine):
+async def test_merges_change_nothing_for_filters(backend):
     told = []
     for seed, zone in enumerate(MOMENTS):
         chance = random.Random(seed)
         range_ = a_range(chance, "7days", zone)
         told.append((History(chance, range_), range_, a_group(chance)))
-        await told[-1][0].rows.insert(engine)
-    await history.merge(engine)
+        await told[-1][0].rows.insert(backend)
+    await history.merge(backend)
     for one, range_, group in told:
         pick = Filters(group, one.events, one.visits, FUNNELS)
-        await check(engine, one, range_, compile_filters(group, FUNNELS), pick)
+        await check(backend, one, range_, compile_filters(group, FUNNELS), pick)
 
 
 # One group in a set, which was read as the set itself.

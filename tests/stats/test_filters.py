@@ -23,8 +23,8 @@ SIGNED_UP = Funnel(
 class Asking:
     """Writes a project's history and asks for it with filters."""
 
-    def __init__(self, engine, project):
-        self.engine = engine
+    def __init__(self, backend, project):
+        self.engine = backend
         self.project = project
 
     async def write(self, *items):
@@ -43,8 +43,8 @@ class Asking:
 
 
 @pytest.fixture
-def asking(engine, project):
-    return Asking(engine, project)
+def asking(backend, project):
+    return Asking(backend, project)
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ LONG = Funnel("l", "Long", (page("/"), page("/a"), event("signup"), page("/")), 
 class Asking:
     """Writes a project's history and counts its funnels."""
 
-    def __init__(self, engine, project):
-        self.engine = engine
+    def __init__(self, backend, project):
+        self.engine = backend
         self.project = project
         self.rows = Rows(project.id)
 
@@ -62,8 +62,8 @@ class Asking:
 
 
 @pytest.fixture
-def asking(engine, project):
-    return Asking(engine, project)
+def asking(backend, project):
+    return Asking(backend, project)
 
 
 @pytest.mark.parametrize(
@@ -246,16 +246,16 @@ class Told:
         return Funnel(f"f{number}", "", chosen, window_seconds=chance.choice((1, 60, 3600)))
 
 
-def compare(engine, seed):
-    engine = engines.of_any_loop(engine)
+def compare(backend, seed):
+    backend = engines.of_any_loop(backend)
     told = Told(seed)
     range_ = timespan.resolve(Timespan("7days"), NOON + DAY_MS, "UTC")
 
     async def written_and_counted():
-        await told.rows.insert(engine)
+        await told.rows.insert(backend)
         conditions = compile_filters(filter_text.read(told.text), told.funnels)
-        counted = await funnels.count(engine, told.project, range_, told.funnels, conditions)
-        return counted, await funnels.progress(engine, told.project, told.user, told.funnels)
+        counted = await funnels.count(backend, told.project, range_, told.funnels, conditions)
+        return counted, await funnels.progress(backend, told.project, told.user, told.funnels)
 
     counted, ever = asyncio.run(written_and_counted())
     inside = [one for one in told.events if range_.start_ms <= one.at_ms < range_.end_ms]
@@ -269,21 +269,21 @@ def compare(engine, seed):
     assert ever == [filter_oracle.stage(funnel, events) for funnel in told.funnels]
 
 
-def test_every_backend_counts_what_the_oracle_counts(engine):
+def test_every_backend_counts_what_the_oracle_counts(backend):
     for seed in range(3):
-        compare(engine, seed)
+        compare(backend, seed)
 
 
 @in_process
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
-def test_funnels_count_what_the_oracle_counts(engine, seed):
-    compare(engine, seed)
+def test_funnels_count_what_the_oracle_counts(backend, seed):
+    compare(backend, seed)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
-def test_funnels_count_what_the_oracle_counts_for_long(engine, seed):
-    compare(engine, seed)
+def test_funnels_count_what_the_oracle_counts_for_long(backend, seed):
+    compare(backend, seed)

@@ -9,9 +9,9 @@ from vemetric.stats.journey import LATEST, load_journey, query_text
 NOW_MS = 1_773_144_000_000
 
 
-async def test_journey_has_visits_and_the_time_on_each_page(engine: Engine, project: Project) -> None:
+async def test_journey_has_visits_and_the_time_on_each_page(backend: Engine, project: Project) -> None:
     await write(
-        engine,
+        backend,
         project,
         Visit(1, NOW_MS - 600_000, 100, id="v", referrer="https://a.example"),
         Event(1, NOW_MS - 600_000, "v", pathname="/a"),
@@ -20,7 +20,7 @@ async def test_journey_has_visits_and_the_time_on_each_page(engine: Engine, proj
         Event(1, NOW_MS - 100_000, "gone", pathname="/c"),
         Event(2, NOW_MS - 100_000, "gone", pathname="/other"),
     )
-    done = await load_journey(engine, project, 1)
+    done = await load_journey(backend, project, 1)
     assert [(step.path, step.name == "Click", step.seconds) for step in done.steps] == [
         ("/c", False, None),
         ("/b", False, 70),
@@ -32,13 +32,13 @@ async def test_journey_has_visits_and_the_time_on_each_page(engine: Engine, proj
     assert list(done.sessions) == ["v"]
 
 
-async def test_journey_is_paged_also_within_a_millisecond(engine: Engine, project: Project) -> None:
+async def test_journey_is_paged_also_within_a_millisecond(backend: Engine, project: Project) -> None:
     """D22: a page that ends between two events of one instant loses neither."""
-    await write(engine, project, *(Event(1, NOW_MS - 100, "v", id=f"e{n}", pathname=f"/{n}") for n in range(5)))
+    await write(backend, project, *(Event(1, NOW_MS - 100, "v", id=f"e{n}", pathname=f"/{n}") for n in range(5)))
     seen: list[str] = []
     before = LATEST
     for _ in range(3):
-        done = await load_journey(engine, project, 1, before=before, limit=2)
+        done = await load_journey(backend, project, 1, before=before, limit=2)
         seen += [step.id for step in done.steps]
         before = done.next or before
     assert seen == ["e4", "e3", "e2", "e1", "e0"]
@@ -46,17 +46,17 @@ async def test_journey_is_paged_also_within_a_millisecond(engine: Engine, projec
 
 
 async def test_journey_of_a_day_and_of_filtered_events_keeps_the_time_on_pages(
-    engine: Engine, project: Project
+    backend: Engine, project: Project
 ) -> None:
     await write(
-        engine,
+        backend,
         project,
         Event(1, NOW_MS - 60_000, "v", pathname="/a"),
         Event(1, NOW_MS - 50_000, "v", pathname="/b"),
         Event(1, NOW_MS - 86_400_000, "w", pathname="/a"),
     )
     group = filters.Group(filters=(filters.PageFilter(path=filters.Text(value="/a")),))
-    done = await load_journey(engine, project, 1, window_ms=(NOW_MS - 120_000, NOW_MS), group=group)
+    done = await load_journey(backend, project, 1, window_ms=(NOW_MS - 120_000, NOW_MS), group=group)
     assert [(step.path, step.seconds) for step in done.steps] == [("/a", 10)]
 
 

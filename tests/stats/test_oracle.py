@@ -143,14 +143,14 @@ class History:
 
 
 async def check(
-    engine: Engine,
+    backend: Engine,
     told: History,
     range_: Range,
     conditions: Conditions = filters.NONE,
     pick: oracle.Everybody = oracle.EVERYBODY,
 ) -> None:
     """Every figure of the dashboard, and every row of every card, is the oracle's."""
-    shown = await dashboard.load(engine, told.project, range_, conditions=conditions)
+    shown = await dashboard.load(backend, told.project, range_, conditions=conditions)
     assert shown.tiles == oracle.tiles(range_, told.events, told.visits, pick)
     assert shown.buckets == oracle.buckets(range_, told.events, told.visits, pick)
     assert shown.online == oracle.online(range_, told.events, pick)
@@ -159,22 +159,22 @@ async def check(
     exported = {random.Random(range_.now_ms).choice([*choices]) for choices in dimensions.CARDS.values()}
     for card, choices in dimensions.CARDS.items():
         for name in choices:
-            rows = await all_rows(engine, told.project, range_, card, name, conditions)
+            rows = await all_rows(backend, told.project, range_, card, name, conditions)
             assert rows == expected_rows(told, range_, name, pick), name
             if name in exported:
                 choice = Choice(name, 1, EVENT, PROPERTY)
-                pages = dashboard.pages(engine, told.project, range_, card, choice, conditions)
+                pages = dashboard.pages(backend, told.project, range_, card, choice, conditions)
                 assert [row async for page in pages for row in page] == rows
 
 
 async def all_rows(
-    engine: Engine, project: Project, range_: Range, card: str, name: str, conditions: Conditions
+    backend: Engine, project: Project, range_: Range, card: str, name: str, conditions: Conditions
 ) -> list[Row]:
     rows: list[Row] = []
     total = 1
     while len(rows) < total:
         choice = Choice(name, len(rows) // dashboard.CARD_ROWS + 1, EVENT, PROPERTY)
-        shown = await dashboard.load_card(engine, project, range_, card, choice, conditions)
+        shown = await dashboard.load_card(backend, project, range_, card, choice, conditions)
         rows, total = rows + shown.rows, shown.total_rows
     assert total == len(rows)
     by_count = dimensions.CARDS[card][name].by_count
@@ -280,15 +280,15 @@ def a_range(chance: random.Random, chosen: str, zone: str) -> Range:
 TIMESPANS = [*timespan.PRESETS, *map(str, range(len(CUSTOM)))]
 
 
-def compare(engine: Engine, seed: int, chosen: str, zone: str) -> None:
-    engine = engines.of_any_loop(engine)
+def compare(backend: Engine, seed: int, chosen: str, zone: str) -> None:
+    backend = engines.of_any_loop(backend)
     chance = random.Random(seed)
     range_ = a_range(chance, chosen, zone)
     told = History(chance, range_)
 
     async def written_and_checked() -> None:
-        await told.rows.insert(engine)
-        await check(engine, told, range_)
+        await told.rows.insert(backend)
+        await check(backend, told, range_)
 
     asyncio.run(written_and_checked())
 
@@ -303,42 +303,42 @@ CASES = {
 @in_process
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
-def test_the_store_counts_like_the_oracle(engine, seed, chosen, zone):
-    compare(engine, seed, chosen, zone)
+def test_the_store_counts_like_the_oracle(backend, seed, chosen, zone):
+    compare(backend, seed, chosen, zone)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**CASES)
-def test_the_store_counts_like_the_oracle_for_long(engine, seed, chosen, zone):
-    compare(engine, seed, chosen, zone)
+def test_the_store_counts_like_the_oracle_for_long(backend, seed, chosen, zone):
+    compare(backend, seed, chosen, zone)
 
 
-def test_every_backend_counts_like_the_oracle(engine):
+def test_every_backend_counts_like_the_oracle(backend):
     for seed, zone in enumerate(("Europe/Vienna", "Pacific/Apia")):
-        compare(engine, seed, "30days", zone)
+        compare(backend, seed, "30days", zone)
 
 
 @in_process
-async def test_visits_are_counted_alike_in_many_pieces(engine, monkeypatch):
+async def test_visits_are_counted_alike_in_many_pieces(backend, monkeypatch):
     monkeypatch.setattr(series, "VISITS_PER_PIECE", 2)
     for seed, zone in enumerate(MOMENTS):
         chance = random.Random(seed)
         range_ = a_range(chance, "30days", zone)
         told = History(chance, range_)
-        await told.rows.insert(engine)
-        await check(engine, told, range_)
+        await told.rows.insert(backend)
+        await check(backend, told, range_)
 
 
 @in_process
-async def test_background_merges_change_no_figure(engine):
+async def test_background_merges_change_no_figure(backend):
     told = []
     for seed, (chosen, zone) in enumerate(itertools.product(("24hrs", "3"), MOMENTS)):
         chance = random.Random(seed)
         range_ = a_range(chance, chosen, zone)
         told.append((History(chance, range_), range_))
-        await told[-1][0].rows.insert(engine)
-    await history.merge(engine)
+        await told[-1][0].rows.insert(backend)
+    await history.merge(backend)
     for one, range_ in told:
-        await check(engine, one, range_)
+        await check(backend, one, range_)

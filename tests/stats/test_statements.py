@@ -27,17 +27,17 @@ def test_every_statement_says_its_purpose_and_runs_as_it_stands(name):
 
 
 @pytest.mark.parametrize("name", statements.names())
-async def test_every_statement_can_be_planned(engine, name):
-    assert await engine.query(f"EXPLAIN {statements.statement(name)}", parameters())
+async def test_every_statement_can_be_planned(backend, name):
+    assert await backend.query(f"EXPLAIN {statements.statement(name)}", parameters())
 
 
 @pytest.mark.parametrize(("card", "name"), CHOICES)
-async def test_every_dimension_can_be_planned(engine, card, name):
+async def test_every_dimension_can_be_planned(backend, card, name):
     found, dimension = dimensions.find(card, name)
     text = statements.statement(dimension.statement, dimension.expressions())
     assert found == name
     assert dimension.key in text or dimension.statement == dimensions.EXITS
-    assert await engine.query(f"EXPLAIN {text}", parameters())
+    assert await backend.query(f"EXPLAIN {text}", parameters())
 
 
 def test_cards_read_only_the_range_and_project_they_ask_for():

@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-async def values(engine, project):
+async def values(backend, project):
     project = msgspec.structs.replace(project, domain="example.com")
     rows = Rows(project.id)
     for item in (
@@ -34,11 +34,11 @@ async def values(engine, project):
         Visit(4, NOON, country="\0\0"),
     ):
         rows.visit(visit)
-    await rows.insert(engine)
+    await rows.insert(backend)
 
     async def of(*names, chosen=Timespan(), **rest):  # noqa: B008
         range_ = timespan.resolve(chosen, NOON + 1, "UTC")
-        return await suggestions.of_fields(engine, project, range_, names, **rest)
+        return await suggestions.of_fields(backend, project, range_, names, **rest)
 
     return of
 
