@@ -5,9 +5,14 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from vemetric.backup import stage
 from vemetric.clickhouse.engine import Engine
-from vemetric.model.data_directory import ANALYTICS_NAME
+from vemetric.model import clickhouse_url
+from vemetric.model.data_directory import ANALYTICS_NAME, QUEUE_NAME
+from vemetric.services import Services
 
 INSERT = """
 INSERT INTO event (projectId, userId, id, createdAt, sign)
@@ -30,18 +35,48 @@ async def test_rows_that_are_being_removed_are_gone_before(engine: Engine) -> No
 
 
 def test_a_stage_whose_command_was_killed_goes_with_the_next(tmp_path: Path) -> None:
-    killed, held, new = (tmp_path / f"{stage.PREFIX}{name}" for name in ("killed", "held", "new"))
-    frozen = tmp_path / ANALYTICS_NAME / "store" / stage.SHADOW / f"{stage.PREFIX}killed"
+    shadow = tmp_path / ANALYTICS_NAME / "store" / stage.SHADOW
+    killed, held, new, gone = (f"{stage.PREFIX}{name}" for name in ("killed", "held", "new", "gone"))
+    stages = [tmp_path / name for name in (killed, held, new)]
+    frozen = [shadow / name for name in (killed, held, new, gone)]
     others = tmp_path / "somebody"
-    for folder in (killed, held, new, frozen, others):
+    before = time.time() - stage.HANDOVER_SECONDS - 1
+    for folder in (*stages, *frozen, others):
         folder.mkdir(parents=True)
         (folder / "file").write_text("x")
-    before = time.time() - stage.HANDOVER_SECONDS - 1
-    for folder in (killed, held, frozen, others):
-        os.utime(folder, (before, before))
-    holding = stage.hold(held)
+        if folder != tmp_path / new:
+            os.utime(folder, (before, before))
+
+    def left() -> list[list[bool]]:
+        return [[folder.exists() for folder in folders] for folders in (stages, frozen, [others])]
+
+    holding = stage.hold(tmp_path / held)
     stage.clear(tmp_path)
-    assert [folder.exists() for folder in (killed, frozen, held, new, others)] == [False, False, True, True, True]
+    assert left() == [[False, True, True], [False, True, True, False], [True]]
     os.close(holding)
     stage.clear(tmp_path)
-    assert [folder.exists() for folder in (held, new, others)] == [False, True, True]
+    assert left() == [[False, False, True], [False, False, True, False], [True]]
+
+
+async def test_a_stage_that_takes_long_is_not_cleared_while_it_is_made(
+    services_at_noon: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by another backup, nor by a start that is to find the data in use."""
+    # The engine's directory is not in this one's data.
+    config = msgspec.structs.replace(
+        services_at_noon.config, clickhouse_url=clickhouse_url.parse("http://localhost/analytics")
+    )
+    add_the_rest = stage._add_the_rest
+
+    def add_for_long(data_dir: Path, folder: Path) -> None:
+        os.utime(folder, (0, 0))
+        stage.clear(data_dir)
+        add_the_rest(data_dir, folder)
+        os.utime(folder, (0, 0))
+
+    monkeypatch.setattr(stage, "_add_the_rest", add_for_long)
+    services = services_at_noon
+    taken = await stage.take(config, stage.Stores(services.engine, services.database, services.gate))
+    # Whoever asked for it has a while to take hold of it.
+    stage.clear(config.data_dir)
+    assert (Path(taken["stage"]) / QUEUE_NAME).exists()

@@ -61,23 +61,34 @@ async def take(config: Config, stores: Stores) -> dict[str, Any]:
     name = PREFIX + ids.random_id(8)
     stage = data_dir / name
     stage.mkdir(mode=0o700)
+    # By this process too, however long it takes: another backup, or a start that finds the data in use, clears.
+    held = hold(stage)
     try:
-        rows: dict[str, int] = {}
-        async with stores.gate.closed():
-            if config.clickhouse is None:
-                rows = await _freeze(stores.engine, data_dir / ANALYTICS_NAME, name, stage / ANALYTICS_NAME)
-            moment = await _moment(config, stores.database, data_dir)
-        try:
-            await asyncio.to_thread(moment.copy, stage)
-        finally:
-            moment.end()
-        await asyncio.to_thread(_add_the_rest, data_dir, stage)
+        rows = await _fill(config, stores, data_dir, stage)
+        # From now on its command has a while to take hold of it.
+        os.utime(stage)
     except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError):
             raise errors.Unavailable(f"The stores cannot be copied: {error}.") from error
         raise
+    finally:
+        os.close(held)
     return {"stage": str(stage), "rows": rows, "onServers": on_servers(config)}
+
+
+async def _fill(config: Config, stores: Stores, data_dir: Path, stage: Path) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    async with stores.gate.closed():
+        if config.clickhouse is None:
+            rows = await _freeze(stores.engine, data_dir / ANALYTICS_NAME, stage.name, stage / ANALYTICS_NAME)
+        moment = await _moment(config, stores.database, data_dir)
+    try:
+        await asyncio.to_thread(moment.copy, stage)
+    finally:
+        moment.end()
+    await asyncio.to_thread(_add_the_rest, data_dir, stage)
+    return rows
 
 
 def on_servers(config: Config) -> list[str]:
@@ -169,19 +180,23 @@ def hold(folder: Path) -> int:
 
 def clear(data_dir: Path) -> None:
     """Remove stages that nobody takes any more. Called before another is made, and at every start."""
-    for folder in [*data_dir.glob(f"{PREFIX}*"), *(data_dir / ANALYTICS_NAME / "store" / SHADOW).glob(f"{PREFIX}*")]:
-        try:
-            if abs(time.time() - folder.stat().st_mtime) <= HANDOVER_SECONDS or _is_held(folder):
-                continue
-        except FileNotFoundError:
-            # Its command has come to its end just now.
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        log.warning("Removed %s, left by a backup that was ended.", folder)
+    shadow = data_dir / ANALYTICS_NAME / "store" / SHADOW
+    for name in {folder.name for parent in (data_dir, shadow) for folder in parent.glob(f"{PREFIX}*")}:
+        # What is frozen for a stage is whose the stage is.
+        if not _is_taken(data_dir / name):
+            for folder in (data_dir / name, shadow / name):
+                shutil.rmtree(folder, ignore_errors=True)
+            log.warning("Removed %s, left by a backup that was ended.", data_dir / name)
 
 
-def _is_held(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _is_taken(stage: Path) -> bool:
+    """Whether somebody holds it, or is about to."""
+    try:
+        if abs(time.time() - stage.stat().st_mtime) <= HANDOVER_SECONDS:
+            return True
+        descriptor = os.open(stage, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
