@@ -62,7 +62,9 @@ EXPECTED = {
     "a cursor works for": f"{paging.CURSOR_HOURS_MAX} hours",
     "memory of the engine": f"{DEFAULTS.engine_memory_mb} MB (",
     "attempts of a job before it is buried": f"{DEFAULTS.queue_retries + 1} (",
-    "what is noted of a job that fails": f"{history.ENTRIES_MAX} entries, for {history.KEPT_DAYS} days",
+    "what is noted of a job that fails": (
+        f"{history.ENTRIES_MAX} entries, for {history.KEPT_DAYS} days (for {history.TRIED_AGAIN_KEPT_DAYS} "
+    ),
     "slow statements that are shown": f"the last {meters.SLOW_KEPT_MAX} of a process",
 }
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from vemetric import errors
-from vemetric.clock import SystemClock
-from vemetric.queues.history import History, this_process
+from vemetric.clock import FrozenClock, SystemClock
+from vemetric.queues.history import DAY_MS, PREFIX, TRIED_AGAIN_KEPT_DAYS, History, name_of, this_process
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, NewJob, Write
 from vemetric.queues.pool import CLAIM_JOBS_MAX, UNAVAILABLE_SECONDS_MAX, Pool, PoolSpec
 
@@ -253,6 +253,22 @@ async def test_what_happens_to_a_failing_job_is_noted_with_its_stack(queue, cloc
     assert [one.error.splitlines()[-1] for one in happened] == ["ValueError: the first", "ValueError: the second"]
     assert {one.by for one in happened} == {this_process()}
     assert re.findall(r"Job \d+ of line (failed|is buried)", caplog.text) == ["failed", "is buried"]
+
+
+async def test_what_went_well_at_last_is_noted_for_a_short_time_only(queue, clock, spec, shop):
+    """Many may fail at once, and nobody can look at what is done."""
+    shop.trouble |= {"a": [ValueError("once")], "b": [ValueError("again"), ValueError("once")]}
+    days_ago = FrozenClock(clock.now_ms() - (TRIED_AGAIN_KEPT_DAYS * DAY_MS + 60_000))
+    told = History(queue, days_ago)
+    await queue.put(Write([NewJob("line", b"a"), NewJob("line", b"b")]))
+    pool = Pool(queue, clock, msgspec.structs.replace(spec, attempts_max=2), told=told)
+    pool.start()
+    assert await the_end(queue) == ["a"]
+    await until(lambda: queue.dead("line", 9))
+    await pool.stop(grace_seconds=30)
+    [letter] = await queue.dead("line", 9)
+    assert [one.what for one in await told.of(letter)] == ["buried, attempt 2"]
+    assert [name for name, _ in await queue.scan(PREFIX, 9)] == [name_of(letter)]
 
 
 async def test_the_probe_sees_each_point_in_order(queue, clock, spec, put):

@@ -20,6 +20,8 @@ from vemetric.queues.keys import Keys
 
 PREFIX = "job-history:"
 KEPT_DAYS = 30
+# Of a job that is tried again: most go well then and are shown no more, and a great many may fail at once.
+TRIED_AGAIN_KEPT_DAYS = 2
 DAY_MS = 86_400_000
 # The first is kept too, however many follow.
 ENTRIES_MAX = 20
@@ -56,13 +58,15 @@ class History:
         self._keys = keys
         self._clock = clock
 
-    async def note(self, jobs: Sequence[Named], what: str, by: str, error: str = "") -> None:
-        """Add the same to each of the jobs."""
+    async def note(
+        self, jobs: Sequence[Named], what: str, by: str, error: str = "", *, kept_days: int = KEPT_DAYS
+    ) -> None:
+        """Add the same to each of the jobs. kept_days: for how long all of it is kept, unless more follows."""
         now_ms = self._clock.now_ms()
         names = list(dict.fromkeys(name_of(job) for job in jobs))
         with suppress(errors.Unavailable):
             known = await self._keys.get_many(names)
-            expires_ms = now_ms + KEPT_DAYS * DAY_MS
+            expires_ms = now_ms + kept_days * DAY_MS
             await self._keys.set(
                 [
                     KeySet(name, _encode(_longer(_decode(known.get(name)), now_ms, what, by, error)), expires_ms)

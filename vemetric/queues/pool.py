@@ -248,8 +248,12 @@ class Pool:
         failures = job.failures + 1
         is_last = failures >= self.spec.attempts_max
         if self._told is not None:
-            what = f"{history.BURIED if is_last else history.FAILED}, attempt {failures}"
-            await self._told.note([job], what, history.this_process(), text)
+            what, kept_days = history.FAILED, history.TRIED_AGAIN_KEPT_DAYS
+            if is_last:
+                what, kept_days = history.BURIED, history.KEPT_DAYS
+            await self._told.note(
+                [job], f"{what}, attempt {failures}", history.this_process(), text, kept_days=kept_days
+            )
         async with batch.changing:
             if is_last:
                 log.error("Job %d of %s is buried after %d failures: %r", job.id, self.spec.queue, failures, error)
