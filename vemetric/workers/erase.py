@@ -6,7 +6,7 @@ What was accepted before and is still to be stored, in line or dead, is dropped 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 
 import msgspec
 
@@ -74,10 +74,10 @@ class EraseWorker:
             until_ms = await self._begin(asked)
         async with self._services.merged.session_turn:
             await self._erase_rows(asked.project_id, asked.user_ids, until_ms)
-            users = {(asked.project_id, user_id) for user_id in asked.user_ids}
-            self._services.merged.moved(users or OfProject(asked.project_id))
+            self._services.merged.moved(users_of(asked))
         await self._drop_what_waits(asked)
-        log.info("Erased %s of project %d", f"{len(asked.user_ids)} users" if users else "everything", asked.project_id)
+        what = f"{len(asked.user_ids)} users" if asked.user_ids else "everything"
+        log.info("Erased %s of project %d", what, asked.project_id)
 
     async def _without_who_came_back(self, asked: Erasure) -> Erasure:
         """Of whom an event is stored or still in line, or of whom something was said, while the job waited, stays."""
@@ -133,9 +133,10 @@ class EraseWorker:
     async def _newest_waiting_ms(self, asked: Erasure) -> int:
         """The latest time of what any job says of these users, in line or dead; 0 without any. A project goes whole."""
         newest_ms = 0
+        meant = users_of(asked)
         for queue in OF_USERS if asked.user_ids else ():
             async for payload in self._payloads(queue):
-                newest_ms = max(newest_ms, _newest_said_ms(queue, payload, asked))
+                newest_ms = max(newest_ms, _newest_said_ms(queue, payload, meant))
         return newest_ms
 
     async def _payloads(self, queue: str) -> AsyncIterator[bytes]:
@@ -177,17 +178,18 @@ class EraseWorker:
 
     async def _note_undecided(self, asked: Erasure) -> None:
         """Of the events that go with this: dropped later, they are not counted again."""
+        services, meant = self._services, users_of(asked)
 
         def is_taken(event: jobs.EventHead) -> bool:
-            return _is_meant(event.project_id, event.user_id, asked)
+            return (event.project_id, event.user_id) in meant
 
-        services = self._services
         await accounted.note_undecided(services.engine, services.queue, services.keys, services.clock, is_taken)
 
     async def _drop_what_waits(self, asked: Erasure) -> None:
         """Put dead letters back in line, where they are dropped as erased; delete live visits and the tap."""
+        meant = users_of(asked)
         for queue in OF_USERS:
-            found = [letter.id async for letter in self._dead(queue) if _newest_said_ms(queue, letter.payload, asked)]
+            found = [letter.id async for letter in self._dead(queue) if _newest_said_ms(queue, letter.payload, meant)]
             for start in range(0, len(found), DEAD_PAGE):
                 await self._services.queue.revive(found[start : start + DEAD_PAGE])
         for user_id in asked.user_ids:
@@ -209,18 +211,19 @@ class EraseWorker:
                         await self._services.keys.delete(name)
 
 
-def _newest_said_ms(queue: str, payload: bytes, asked: Erasure) -> int:
+def users_of(asked: Erasure) -> Container[tuple[int, int]]:
+    """Who goes, (project, user): asked of every job that waits, however many go at once."""
+    return {(asked.project_id, user_id) for user_id in asked.user_ids} or OfProject(asked.project_id)
+
+
+def _newest_said_ms(queue: str, payload: bytes, meant: Container[tuple[int, int]]) -> int:
     """The latest time of what a job says of who is to be erased; 0 if it says nothing of them."""
     try:
         said = _said(queue, payload)
     except ValueError:
         # Written by a newer program; nobody can tell.
         return 0
-    return max((at_ms for project_id, user_id, at_ms in said if _is_meant(project_id, user_id, asked)), default=0)
-
-
-def _is_meant(project_id: int, user_id: int, asked: Erasure) -> bool:
-    return project_id == asked.project_id and (not asked.user_ids or user_id in asked.user_ids)
+    return max((at_ms for project_id, user_id, at_ms in said if (project_id, user_id) in meant), default=0)
 
 
 def _said(queue: str, payload: bytes) -> list[tuple[int, int, int]]:
