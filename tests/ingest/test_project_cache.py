@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vemetric.accounts import projects
+from vemetric import errors
+from vemetric.accounts import project_settings, projects
 from vemetric.clock import FrozenClock
 from vemetric.database.database import Connection, Database, file_url
-from vemetric.ingest.project_cache import CACHE_SECONDS, TOKEN_LENGTH_MAX, ProjectCache
+from vemetric.ingest.project_cache import CACHE_SECONDS, HELD_MS, TOKEN_LENGTH_MAX, ProjectCache
 
 
 class Watched(Database):
@@ -18,14 +19,17 @@ class Watched(Database):
 
     reads = 0
     held: asyncio.Event | None = None
+    error: Exception | None = None
     then: Callable[[], None] | None = None
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
+    async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
         self.reads += 1
         if self.held is not None:
             await self.held.wait()
-        async with super().connect() as connection:
+        if self.error is not None:
+            raise self.error
+        async with super().connect(may_lag=may_lag) as connection:
             yield connection
         if self.then is not None:
             self.then()
@@ -96,3 +100,82 @@ async def test_a_known_token_does_not_wait_for_strangers(database: Watched, cloc
 async def test_only_short_text_is_looked_up(database: Watched, clock: FrozenClock, token: object, reads: int) -> None:
     assert await ProjectCache(database, clock).by_token(token) is None
     assert database.reads == reads
+
+
+async def test_a_known_project_goes_on_while_the_database_is_away(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_SECONDS * 1000)
+    database.error = errors.Unavailable()
+    for _ in range(2):
+        assert await cache.by_token(shop.token) == shop
+    # Nobody waits any more, and it is asked for until there is an answer.
+    assert cache.at_once(shop.token) is not None
+    await asyncio.gather(*cache._renewing.values())
+    database.error = None
+    await project_settings.rotate_token(database, clock, shop.id)
+    clock.advance(CACHE_SECONDS * 600)
+    assert cache.at_once(shop.token) is not None
+    await asyncio.gather(*cache._renewing.values())
+    assert await cache.by_token(shop.token) is None
+
+
+async def test_what_is_held_is_not_held_for_ever(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    database.error = errors.Unavailable()
+    clock.advance(HELD_MS - 1)
+    assert await cache.by_token(shop.token) == shop
+    clock.advance(CACHE_SECONDS * 1000)
+    with pytest.raises(errors.Unavailable):
+        await cache.by_token(shop.token)
+
+
+async def test_a_database_that_hangs_holds_no_known_project_up(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock, patience_seconds=0.01)
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_SECONDS * 1000)
+    held = database.held = asyncio.Event()
+    assert await cache.by_token(shop.token) == shop
+    clock.advance(CACHE_SECONDS * 1000)
+    assert cache.at_once(shop.token) is not None
+    held.set()
+    await asyncio.gather(*cache._renewing.values())
+
+
+async def test_strangers_are_refused_together_while_the_database_is_away(database: Watched, clock: FrozenClock) -> None:
+    cache = ProjectCache(database, clock)
+    database.error, database.held = errors.Unavailable(), asyncio.Event()
+    asked = [asyncio.create_task(cache.by_token(f"made-up-{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+    database.held.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(each) for each in answers} == {errors.Unavailable}
+    assert database.reads == 1
+    database.error = None
+    assert await cache.by_token("made-up-1") is None
+
+
+async def test_a_clock_that_is_set_back_has_nothing_believed_for_longer(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    clock.advance(-3_600_000)
+    await project_settings.rotate_token(database, clock, shop.id)
+    assert await cache.by_token(shop.token) is None
+
+
+async def test_what_was_held_is_read_anew_once_nobody_asked_for_a_while(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_SECONDS * 1000)
+    database.error = errors.Unavailable()
+    assert await cache.by_token(shop.token) == shop
+    database.error = None
+    await project_settings.rotate_token(database, clock, shop.id)
+    clock.advance(CACHE_SECONDS * 1000)
+    assert await cache.by_token(shop.token) is None

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import msgspec
 
+from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.database import projects
 from vemetric.database.database import Database
@@ -16,40 +17,59 @@ CACHED_TOKENS_MAX = 10_000
 CACHE_SECONDS = 1
 # An entry with less than this share of its time left is renewed while it is still believed.
 RENEWED_SHARE = 1 / 2
+# A hit of a project that is known waits no longer than this for the database; then what was read last goes on to hold,
+# for as long as the second says, and is asked for until there is an answer.
+PATIENCE_SECONDS = 1.0
+HELD_MS = 3_600_000
 TOKEN_LENGTH_MAX = 64
 
 log = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct):
-    """What a token stands for, and until when that is believed. None: there is no such project."""
+    """What a token stands for, when that was read, and until when it is believed. None: there is no such project.
+
+    is_held: it could not be read again in time.
+    """
 
     project: Project | None
-    fresh_until_ms: int
+    read_ms: int
+    until_ms: int
+    is_held: bool = False
 
 
-NO_TOKEN = Entry(None, 0)
+NO_TOKEN = Entry(None, 0, 0)
 
 
 class ProjectCache:
     """Look-ups of projects by their public token."""
 
-    def __init__(self, database: Database, clock: Clock, cache_seconds: float = CACHE_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        cache_seconds: float = CACHE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._cache_ms = int(cache_seconds * 1000)
+        self._patience_seconds = patience_seconds
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._turn_of_known = asyncio.Lock()
         self._turn_of_strangers = asyncio.Lock()
-        self._renewing: dict[str, asyncio.Task[None]] = {}
+        self._failures = 0
+        self._renewing: dict[str, asyncio.Task[Entry | None]] = {}
 
     async def by_token(self, token: object) -> Project | None:
-        """The project of a token; anything but a short text belongs to none."""
+        """The project of a token; anything but a short text belongs to none.
+
+        Raises Unavailable when the database cannot be asked and nothing is known of the token.
+        """
         entry = self.at_once(token)
         if entry is None and isinstance(token, str):
-            # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
-            async with self._turn(token):
-                entry = self._fresh(token) or await self._read(token)
+            known = self._entries.get(token)
+            is_known = known is not None and known.project is not None
+            entry = (await self._renewed(token) if is_known else None) or await self._of_stranger(token)
         return None if entry is None else entry.project
 
     def at_once(self, token: object) -> Entry | None:
@@ -59,12 +79,12 @@ class ProjectCache:
         """
         if not isinstance(token, str) or not token.isascii() or not 0 < len(token) <= TOKEN_LENGTH_MAX:
             return NO_TOKEN
-        entry, now_ms = self._entries.get(token), self._clock.now_ms()
-        if entry is None or entry.fresh_until_ms <= now_ms:
+        entry = self._believed(token)
+        if entry is None:
             return None
-        is_ageing = entry.fresh_until_ms - now_ms < self._cache_ms * RENEWED_SHARE
-        if is_ageing and entry.project is not None and token not in self._renewing:
-            self._renewing[token] = asyncio.create_task(self._renew(token))
+        is_ageing = entry.until_ms - self._clock.now_ms() < self._cache_ms * RENEWED_SHARE
+        if is_ageing and entry.project is not None:
+            self._renewal(token)
         return entry
 
     def forget(self) -> None:
@@ -72,28 +92,68 @@ class ProjectCache:
         # A look-up that is under way goes on with the old entries, which nobody looks into any more.
         self._entries = OrderedDict()
 
-    def _turn(self, token: str) -> asyncio.Lock:
-        """Tokens that are known do not wait behind a crowd of made-up ones."""
+    def _believed(self, token: str) -> Entry | None:
         entry = self._entries.get(token)
-        return self._turn_of_strangers if entry is None or entry.project is None else self._turn_of_known
+        if entry is None:
+            return None
+        now_ms = self._clock.now_ms()
+        # A clock that was set back makes nothing believed for longer.
+        is_fresh = 0 < entry.until_ms - now_ms <= self._cache_ms
+        is_asked_for = entry.is_held and token in self._renewing and 0 <= now_ms - entry.read_ms < HELD_MS
+        return entry if is_fresh or is_asked_for else None
 
-    def _fresh(self, token: str) -> Entry | None:
-        entry = self._entries.get(token)
-        return entry if entry is not None and entry.fresh_until_ms > self._clock.now_ms() else None
+    async def _renewed(self, token: str) -> Entry | None:
+        """A known token's entry, read again; as it was read last while that cannot be done; None if that is too old."""
+        # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
+        task, last = self._renewal(token), self._entries[token]
+        await asyncio.wait({task}, timeout=self._patience_seconds)
+        if not task.done():
+            last.is_held = True
+            return self._believed(token)
+        entry = task.result()
+        # Whatever has gone from the entries was forgotten meanwhile.
+        return entry if entry is not None and self._entries.get(token) is entry else self._believed(token)
 
-    async def _renew(self, token: str) -> None:
+    async def _of_stranger(self, token: str) -> Entry:
+        """Read what is behind a token of which nothing is known; in a line of their own, however many are made up."""
+        failures = self._failures
+        async with self._turn_of_strangers:
+            if failures != self._failures:
+                # Whoever was before has waited for the database long enough for all.
+                raise errors.Unavailable("The accounts database cannot be used right now.")
+            try:
+                return self._believed(token) or await self._read(token)
+            except errors.Unavailable:
+                self._failures += 1
+                raise
+
+    def _renewal(self, token: str) -> "asyncio.Task[Entry | None]":
+        if token not in self._renewing:
+            self._renewing[token] = asyncio.create_task(self._renew(token))
+        return self._renewing[token]
+
+    async def _renew(self, token: str) -> Entry | None:
         try:
-            await self._read(token)
+            return await self._read(token)
         except Exception as error:
-            # Whoever asks once the entry is too old reads it, and is told.
-            log.debug("A project could not be read again: %s", error)
+            self._hold(token, error)
+            return None
         finally:
             del self._renewing[token]
 
+    def _hold(self, token: str, error: Exception) -> None:
+        """Let a known token's entry hold for another while, unless it is too old: it could not be read again."""
+        entry, now_ms = self._entries.get(token), self._clock.now_ms()
+        if entry is None or not 0 <= now_ms - entry.read_ms < HELD_MS:
+            return
+        if not entry.is_held:
+            log.warning("A project cannot be read again, its hits go on with what was read last: %s", error)
+        entry.is_held, entry.until_ms = True, now_ms + self._cache_ms
+
     async def _read(self, token: str) -> Entry:
-        entries, fresh_until_ms = self._entries, self._clock.now_ms() + self._cache_ms
+        entries, now_ms = self._entries, self._clock.now_ms()
         async with self._database.connect() as connection:
-            entry = Entry(await projects.by_token(connection, token), fresh_until_ms)
+            entry = Entry(await projects.by_token(connection, token), now_ms, now_ms + self._cache_ms)
         entries[token] = entry
         entries.move_to_end(token)
         while len(entries) > CACHED_TOKENS_MAX:
