@@ -1,7 +1,7 @@
-"""What systemd does for a service with a socket unit, small enough for a test: holds a socket all the time, starts the
-process with it, and on SIGHUP ends that process and starts it again.
+"""What systemd does for a service with socket units, small enough for a test: holds sockets all the time, starts the
+process with them, and on SIGHUP ends that process and starts it again.
 
-    python socket_parent.py <port> <name> <command> ...
+    python socket_parent.py <port>[,<port>] <name>[:<name>] <command> ...
 """
 
 import os
@@ -14,18 +14,20 @@ import sys
 HAND_OVER = """
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES=sys.argv[2])
+handed = [int(number) for number in sys.argv[1].split(",")]
+for place, number in enumerate(handed, 3):
+    os.dup2(number, place)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(handed)), LISTEN_FDNAMES=sys.argv[2])
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
-def main(port: str, name: str, *command: str) -> int:
-    listening = socket.create_server(("127.0.0.1", int(port)), backlog=4096)
+def main(ports: str, names: str, *command: str) -> int:
+    listening = [socket.create_server(("127.0.0.1", int(port)), backlog=4096) for port in ports.split(",")]
     asked = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
     signal.pthread_sigmask(signal.SIG_BLOCK, asked)
     while True:
-        child = start(listening, name, command)
+        child = start(listening, names, command)
         number = signal.sigwait(asked)
         while number == signal.SIGCHLD and child.poll() is None:
             # It was stopped, or goes on.
@@ -39,11 +41,11 @@ def main(port: str, name: str, *command: str) -> int:
         signal.sigtimedwait([signal.SIGCHLD], 1)
 
 
-def start(listening: socket.socket, name: str, command: tuple[str, ...]) -> "subprocess.Popen[bytes]":
-    # 10 and more, so that putting it in place closes nothing else.
-    handed = os.dup2(listening.fileno(), 10)
-    starter = [sys.executable, "-c", HAND_OVER, str(handed), name, *command]
-    return subprocess.Popen(starter, pass_fds=[handed])
+def start(listening: list[socket.socket], names: str, command: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+    # 10 and more, so that putting them in place closes nothing else.
+    handed = [os.dup2(one.fileno(), 10 + number) for number, one in enumerate(listening)]
+    starter = [sys.executable, "-c", HAND_OVER, ",".join(map(str, handed)), names, *command]
+    return subprocess.Popen(starter, pass_fds=handed)
 
 
 if __name__ == "__main__":
