@@ -8,7 +8,7 @@ import pytest
 
 from tests.queues.conftest import open_sqlite
 from vemetric import errors
-from vemetric.queues import sqlite_commit, sqlite_schema, sqlite_writer
+from vemetric.queues import sqlite_commit, sqlite_keys, sqlite_schema, sqlite_writer
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
@@ -141,18 +141,22 @@ async def test_what_was_answered_is_in_the_files_without_closing(queue, file, cl
     await left.close()
 
 
-async def test_keys_survive_a_kill_before_during_and_after_a_fold(queue, file, clock):
+async def test_keys_survive_a_kill_before_during_and_after_a_fold(queue, file, clock, monkeypatch):
     """Each write makes new keys and changes old ones; the files are looked at while a fold is at every stage."""
-    portion, expected = FOLD_PORTION_KEYS // 2, {}
-    for number in range(FOLD_KEYS // portion * 3):
+    fold_keys = 16 * FOLD_PORTION_KEYS
+    monkeypatch.setattr(sqlite_keys, "FOLD_KEYS", fold_keys)
+    portion, expected, is_folding = FOLD_PORTION_KEYS // 2, {}, []
+    for number in range(fold_keys // portion * 3):
         sets = {f"key{number * portion + place}": b"%d" % number for place in range(portion)} | {"same": b"%d" % number}
         expected |= sets
         await queue.put(Write(keys=[KeySet(key, value) for key, value in sets.items()], counters={"writes": 1}))
-        if number % 5 == 0:
+        if number % 3 == 0:
+            is_folding.append(queue._writer.keys.is_folding)
             left = await left_by_a_kill(file, clock)
             assert await left.counters("") == {"writes": number + 1}
-            assert dict(await left.scan("", 10 * FOLD_KEYS)) == expected
+            assert dict(await left.scan("", 10 * fold_keys)) == expected
             await left.close()
+    assert (is_folding[0], is_folding[-1], any(is_folding)) == (False, False, True)
 
 
 async def test_every_commit_is_synced(queue):
@@ -189,10 +193,10 @@ async def test_the_log_stays_short_under_steady_work(queue, file):
 
 
 async def test_the_key_log_is_folded_at_its_bound(queue, file):
-    for start in range(0, 3 * FOLD_KEYS, 100):
-        await queue.set([KeySet(f"key{start + number}", b"v") for number in range(100)])
+    for start in range(0, 3 * FOLD_KEYS, 500):
+        await queue.set([KeySet(f"key{start + number}", b"v") for number in range(500)])
     [(logged,)] = rows(file, "SELECT count(*) FROM key_log")
-    assert logged <= 2 * FOLD_KEYS / 100
+    assert logged <= 2 * FOLD_KEYS / 500
     [(stored,)] = rows(file, "SELECT count(*) FROM key")
     assert stored >= FOLD_KEYS
 
