@@ -355,6 +355,85 @@ async def test_late_events_of_who_turned_out_to_be_the_erased_user_are_erased(
     assert await verified(services) == (1, 0, 0, 0, 1, 0)
 
 
+async def test_who_is_merged_into_the_erased_user_only_afterwards_is_erased_too(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """Merges can wait for long: what the phone had done was given to a user of whom nothing should be left."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    await visits.event(services, project, who=phone)
+    await visits.settle(services)
+    await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
+    clock.advance(jobs.MERGE_DELAY_MS)
+    waiting = await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 600)
+    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    await settle_later(services, clock)
+    await services.queue.release(waiting)
+    await visits.settle(services)
+    assert set((await rows_left(services, project)).values()) == {0}
+    assert await verified(services) == (1, 0, 0, 0, 1, 0)
+
+
+async def test_who_is_named_like_the_erased_user_later_on_is_merged(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    services = services_at_noon
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    await visits.settle(services)
+    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    await settle_later(services, clock)
+    clock.advance(1_000)
+    again = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    await visits.event(services, project, who=phone)
+    await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
+    clock.advance(jobs.MERGE_DELAY_MS)
+    await visits.settle(services)
+    assert await users_rows(services, project) == [[again.user_id]]
+
+
+@pytest.mark.parametrize("is_phone_erased", [False, True])
+async def test_nobody_is_merged_with_who_is_being_erased(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock, is_phone_erased: bool
+) -> None:
+    """Killed after the events were counted; what a merge brings, or takes away, was removed, or stayed, uncounted."""
+
+    class Killed(BaseException):
+        pass
+
+    armed = ["erase:counted"]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+        known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+        for who in (desk, phone):
+            await visits.event(services, project, who=who)
+        await visits.settle(services)
+        await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
+        clock.advance(jobs.MERGE_DELAY_MS)
+        waiting = await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 600)
+        gone = user_of(services, project, phone) if is_phone_erased else known.user_id
+        await removal.erase_users(services.queue, clock, project.id, [gone])
+        clock.advance(erasure.DELAY_MS)
+        with pytest.raises(Killed):
+            await visits.settle(services)
+        await services.queue.release(waiting)
+        await visits.settle(services)
+        clock.advance(60_000)
+        await visits.settle(services)
+        stored = 1 if is_phone_erased else 0
+        assert await verified(services) == (2, stored, 0, 0, 2 - stored, 0)
+
+
 async def test_an_event_whose_answer_was_lost_before_it_was_erased_is_counted_once(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

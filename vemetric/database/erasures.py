@@ -12,6 +12,7 @@ from vemetric.database.database import Connection
 from vemetric.database.tables import erasure
 
 WHOLE_PROJECT = 0
+USERS_PER_STATEMENT = 500
 
 
 class Erased(NamedTuple):
@@ -52,6 +53,16 @@ async def begun(connection: Connection, project_id: int, user_ids: Iterable[int]
     where = (erasure.c.project_id == project_id, erasure.c.user_id.in_(list(user_ids)), erasure.c.events_leaving > 0)
     until_ms: int | None = await connection.value(select(func.max(erasure.c.until_ms)).where(*where))
     return until_ms
+
+
+async def under_way(connection: Connection, project_id: int, user_ids: Sequence[int]) -> set[int]:
+    """Those of the users whose events a run that did not end was about to remove."""
+    found: set[int] = set()
+    for start in range(0, len(user_ids), USERS_PER_STATEMENT):
+        some = user_ids[start : start + USERS_PER_STATEMENT]
+        where = (erasure.c.project_id == project_id, erasure.c.user_id.in_(some), erasure.c.events_leaving > 0)
+        found.update(row.user_id for row in await connection.rows(select(erasure.c.user_id).where(*where)))
+    return found
 
 
 async def set_leaving(connection: Connection, project_id: int, events: Mapping[int, int]) -> None:

@@ -18,9 +18,10 @@ from vemetric.clickhouse.user_merges import Plan, Replaced, Target, UserMerges
 from vemetric.database import identities
 from vemetric.database.user_merges import UserMerge
 from vemetric.ingest import jobs
-from vemetric.queues.job import Job, Write
+from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
+from vemetric.workers import erased_merges
 from vemetric.workers.merge_sessions import NEAR_MS, Reassigned, Visit, reassign
 from vemetric.workers.session_rows import whole_seconds
 
@@ -57,18 +58,21 @@ class MergeUserWorker:
         wanted = {merge_of(jobs.decode_merge(job.payload)) for job in claimed}
         self._lease = lease
         done: list[UserMerge] = []
+        put: list[NewJob] = []
         try:
             for some in plans(wanted):
-                if await self._known(some):
-                    async with self._services.merged.session_turn:
+                async with self._services.merged.session_turn:
+                    standing, instead = await erased_merges.set_apart(self._services, some)
+                    put += instead
+                    if standing and await self._known(standing):
                         try:
-                            await self._merge(some)
+                            await self._merge(standing)
                         finally:
                             await self._show_all()
-                    done += some
+                        done += standing
         finally:
             self._lease = None
-        return Write(jobs=await self._services.merged.next_after(done))
+        return Write(jobs=[*await self._services.merged.next_after(done), *put])
 
     async def _known(self, some: Sequence[UserMerge]) -> bool:
         """Note the merges; False when their project was deleted."""
