@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import logging
 import os
 import socket
 import ssl
@@ -93,6 +94,22 @@ async def test_a_mistake_of_ours_is_told_without_the_visitors_address(
     assert (answer.status, answer.body, has_cors(answer)) == (500, b"Internal Server Error", True)
     assert "a mistake" in caplog.text
     assert "127.0.0.1" not in caplog.text
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused_and_not_logged(
+    site: Services, ports: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    library = logging.getLogger("aiohttp.server")
+    library.addFilter(serve.is_our_error)
+    project = await visits.a_project(site)
+    headers = [("Token", project.token), ("Content-Type", "application/json"), ("Content-Encoding", "gzip")]
+    try:
+        for port in ports:
+            answer = await http.exchange(port, "POST", "/e", headers, b"this is no gzip")
+            assert (answer.status, answer.body) == (400, b"Malformed JSON in request body")
+    finally:
+        library.removeFilter(serve.is_our_error)
+    assert not caplog.records
 
 
 async def test_on_a_listener_of_its_own_the_hubs_rules_hold_for_every_path(

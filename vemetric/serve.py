@@ -129,7 +129,8 @@ def calm_collector() -> None:
 
 def is_our_error(record: logging.LogRecord) -> bool:
     """Whether the HTTP library complains about us; broken requests are answered with 400, not logged one by one."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    # The second is what it makes of a broken body when it reads the rest of it after our answer.
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def warm_up() -> None:
