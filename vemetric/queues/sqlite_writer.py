@@ -1,6 +1,6 @@
 """The writer of the SQLite queue: one connection, used by one thread, committing whatever waits as one transaction.
 
-sqlite.py hands requests over; the statements are in sqlite_jobs.py and sqlite_keys.py.
+sqlite.py hands requests over; the statements are in sqlite_jobs.py, sqlite_claims.py and sqlite_keys.py.
 """
 
 import logging
@@ -14,7 +14,7 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
+from vemetric.queues import sqlite_claims, sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Fresh, Ids
@@ -115,7 +115,7 @@ class Writer:
     # The calls
 
     def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
-        return sqlite_jobs.claim(self._db, queue, limit, lease_seconds, self._clock.now_ms(), self._fresh)
+        return sqlite_claims.claim(self._db, queue, limit, lease_seconds, self._clock.now_ms(), self._fresh)
 
     def ack(self, jobs: Sequence[Job], write: Write) -> None:
         self._jobs_added -= sqlite_jobs.remove(self._db, jobs, self._clock.now_ms())
