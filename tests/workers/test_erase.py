@@ -434,6 +434,40 @@ async def test_nobody_is_merged_with_who_is_being_erased(
         assert await verified(services) == (2, stored, 0, 0, 2 - stored, 0)
 
 
+async def test_a_killed_run_takes_nobody_along_whom_it_had_not_counted(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> None:
+    """Another erasure, of that user and somebody else, goes on with it: the other's rows went uncounted."""
+
+    class Killed(BaseException):
+        pass
+
+    armed = ["erase:counted"]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+        for who in (desk, phone):
+            await visits.event(services, project, who=who)
+        await visits.settle(services)
+        users = [user_of(services, project, who) for who in (desk, phone)]
+        await removal.erase_users(services.queue, clock, project.id, users)
+        await removal.erase_users(services.queue, clock, project.id, users[:1])
+        clock.advance(erasure.DELAY_MS)
+        both, first = await services.queue.claim(erasure.ERASE_QUEUE, 10, 60)
+        with pytest.raises(Killed):
+            await workers.handlers(services)[erasure.ERASE_QUEUE]([first], Lease(clock, first.lease_until_ms))
+        await services.queue.release([both, first])
+        await visits.settle(services)
+        assert set((await rows_left(services, project)).values()) == {0}
+        assert await verified(services) == (2, 0, 0, 0, 2, 0)
+
+
 async def test_an_event_whose_answer_was_lost_before_it_was_erased_is_counted_once(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

@@ -55,6 +55,12 @@ async def begun(connection: Connection, project_id: int, user_ids: Iterable[int]
     return until_ms
 
 
+async def noted(connection: Connection, project_id: int, user_ids: Iterable[int], until_ms: int) -> set[int]:
+    """Those of the users of whom everything until that time, or a later one, is being erased or was."""
+    where = (erasure.c.project_id == project_id, erasure.c.user_id.in_(list(user_ids)), erasure.c.until_ms >= until_ms)
+    return {row.user_id for row in await connection.rows(select(erasure.c.user_id).where(*where))}
+
+
 async def under_way(connection: Connection, project_id: int, user_ids: Sequence[int]) -> set[int]:
     """Those of the users whose events a run that did not end was about to remove."""
     found: set[int] = set()

@@ -17,7 +17,7 @@ from vemetric.database.erasures import WHOLE_PROJECT
 from vemetric.ingest import accounted, batch, expired, jobs, live_session, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
-from vemetric.queues.job import DeadJob, Job, Write
+from vemetric.queues.job import DeadJob, Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import update_user
@@ -53,31 +53,41 @@ class EraseWorker:
         self._services = services
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
-        """Erase what the jobs name, one after another."""
-        for job in claimed:
-            await self._erase(erasure.decode(job.payload))
-        return Write()
+        """Erase what the jobs name, one after another; the returned write has others erased in a run of their own."""
+        others = [await self._erase(erasure.decode(job.payload)) for job in claimed]
+        return Write(jobs=[NewJob(erasure.ERASE_QUEUE, erasure.encode(one)) for one in others if one is not None])
 
-    async def _erase(self, asked: Erasure) -> None:
+    async def _erase(self, asked: Erasure) -> Erasure | None:
         until_ms = None
         async with self._services.database.connect() as connection:
             if asked.user_ids:
                 until_ms = await erasures.begun(connection, asked.project_id, asked.user_ids)
             elif await stored_projects.by_id(connection, asked.project_id) is not None:
-                return
+                return None
         if asked.unseen_since_ms and until_ms is None:
             asked = await self._without_who_came_back(asked)
             if not asked.user_ids:
-                return
-        asked = await self._with_merged(asked)
+                return None
+        asked, others = await self._with_merged(asked), None
         if until_ms is None:
             until_ms = await self._begin(asked)
+        else:
+            asked, others = await self._as_begun(asked, until_ms)
         async with self._services.merged.session_turn:
             await self._erase_rows(asked.project_id, asked.user_ids, until_ms)
             self._services.merged.moved(users_of(asked))
         await self._drop_what_waits(asked)
         what = f"{len(asked.user_ids)} users" if asked.user_ids else "everything"
         log.info("Erased %s of project %d", what, asked.project_id)
+        return others
+
+    async def _as_begun(self, asked: Erasure, until_ms: int) -> tuple[Erasure, Erasure | None]:
+        """What the run that was killed had begun with, and counted; and whom it has not, if there are any."""
+        async with self._services.database.connect() as connection:
+            begun = await erasures.noted(connection, asked.project_id, asked.user_ids, until_ms)
+        others = tuple(user_id for user_id in asked.user_ids if user_id not in begun)
+        left = msgspec.structs.replace(asked, user_ids=others) if others else None
+        return msgspec.structs.replace(asked, user_ids=tuple(sorted(begun))), left
 
     async def _without_who_came_back(self, asked: Erasure) -> Erasure:
         """Of whom an event is stored or still in line, or of whom something was said, while the job waited, stays."""
