@@ -98,6 +98,30 @@ class TestPermissions:
         (data_dir / "queue.db").chmod(0o400)
         assert "queue.db" in problems(data_dir)["permissions"]
 
+    def test_one_file_within_belongs_to_somebody_else(self, data_dir: Path) -> None:
+        (data_dir / "analytics").mkdir()
+        (data_dir / "analytics" / "part.bin").touch()
+        if os.geteuid() == 0:
+            os.chown(data_dir / "analytics" / "part.bin", 12_345, -1)
+            assert "part.bin" in problems(data_dir)["permissions"]
+        else:
+            assert "permissions" in problems(data_dir, SOUND._replace(uid=12_345))
+
+    def test_root_may_look_after_the_files_of_another(self, data_dir: Path) -> None:
+        assert problems(data_dir, SOUND._replace(uid=0)) == {}
+
+
+def test_files_that_are_damaged(data_dir: Path) -> None:
+    for name in ("vemetric.db", "queue.db"):
+        (data_dir / name).write_bytes(b"no database" * 500)
+        os.utime(data_dir / name, (SOUND.now, SOUND.now))
+        assert f"{name} cannot be read" in problems(data_dir)["stores"]
+        (data_dir / name).write_bytes(b"")
+        os.utime(data_dir / name, (SOUND.now, SOUND.now))
+    (data_dir / "secret.key").touch(mode=0o600)
+    os.utime(data_dir / "secret.key", (SOUND.now, SOUND.now))
+    assert "must hold 32 bytes" in problems(data_dir)["stores"]
+
 
 def test_data_of_a_newer_version(data_dir: Path) -> None:
     (data_dir / "analytics").mkdir(mode=0o700)
@@ -145,6 +169,11 @@ class TestPublicUrl:
         found = problems(data_dir, SOUND._replace(running=RUNNING), VEMETRIC_PUBLIC_URL=url)
         assert "cannot be reached" in found["public URL"]
 
+    @pytest.mark.parametrize(("url", "is_told"), [("http://stats.example.com", True), ("https://a.example.com", False)])
+    def test_is_plain_http(self, data_dir: Path, url: str, *, is_told: bool) -> None:
+        found = examine(settings(data_dir, VEMETRIC_PUBLIC_URL=url), SOUND)["findings"]
+        assert any(one["check"] == "public URL" and "plain http" in one["what"] for one in found) is is_told
+
     def test_is_missing_behind_a_proxy(self, data_dir: Path) -> None:
         found = problems(data_dir, VEMETRIC_LISTEN=f"127.0.0.1:{free_port()}", VEMETRIC_TRUSTED_PROXIES="loopback")
         assert set(found) == {"public URL"}
@@ -176,6 +205,9 @@ class TestProxies:
     @pytest.mark.parametrize("wide", ["everything", "0.0.0.0/0", "::/0", "10.0.0.1,2000::/3", "128.0.0.0/1"])
     def test_anybody_is_believed(self, data_dir: Path, wide: str) -> None:
         assert "anybody can claim" in problems(data_dir, VEMETRIC_TRUSTED_PROXIES=wide)["proxies"]
+
+    def test_a_name_that_is_none(self, data_dir: Path) -> None:
+        assert "'*' is not an address" in problems(data_dir, VEMETRIC_TRUSTED_PROXIES="*")["proxies"]
 
     def test_one_network_is_fine(self, data_dir: Path) -> None:
         assert problems(data_dir, VEMETRIC_TRUSTED_PROXIES="loopback,cloudflare,10.0.0.0/8") == {}

@@ -18,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     of_machine.clock,
     of_machine.open_files,
     of_machine.versions,
+    of_machine.stores,
     of_service.port,
     of_service.public_url,
     of_service.proxies,

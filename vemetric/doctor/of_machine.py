@@ -1,9 +1,12 @@
 """Checks of the machine and the data directory: disk, rights, clock, limits, versions. Called by examine.py."""
 
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -39,6 +42,9 @@ NETWORK_DISKS = {
 # Nothing of this program is older.
 OLDEST_DATE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 AHEAD_SECONDS = 300
+# What is looked at of a directory: an owner is changed for all of it, so that the first files tell.
+ENTRIES_MAX = 20_000
+SECRET_BYTES = 32
 
 
 def disk(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -86,16 +92,38 @@ def permissions(config: Config, machine: Machine) -> Iterator[Finding]:
             f"Others on this machine may look into {data_dir} (mode {mode}).",
             f"chmod -R go-rwx {data_dir}",
         )
-    for name in ("", ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME):
-        path = data_dir / name
-        if path.exists() and (path.stat().st_uid != machine.uid or not _is_writable(path)):
+    # Who is root may look after the files of another.
+    uid = machine.uid or data_dir.stat().st_uid
+    stores = {data_dir / name for name in ("", ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME)}
+    for path in (*sorted(stores), *islice(data_dir.rglob("*"), ENTRIES_MAX)):
+        try:
+            found = path.lstat()
+        except OSError:
+            # Gone meanwhile, or never there.
+            continue
+        if found.st_uid != uid or (path in stores and not _is_writable(found.st_mode)):
             yield Finding(
                 "permissions",
                 PROBLEM,
                 f"{path} belongs to another user, or cannot be written by this one.",
-                f"chown -R {machine.uid} {data_dir} && chmod -R u+rwX {data_dir}, or run as the user that owns it.",
+                f"chown -R {uid} {data_dir} && chmod -R u+rwX {data_dir}, or run as the user that owns it. Commands "
+                "are for the user that the server runs as, too.",
             )
             break
+
+
+def stores(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Whether the files are what they were written as."""
+    fix = "Restore a backup (docs/backup.md); keep what is there until then."
+    for path in (config.data_dir / DATABASE_NAME, config.data_dir / QUEUE_NAME):
+        try:
+            if path.exists():
+                sqlite_files.version(path)
+        except sqlite3.DatabaseError as error:
+            yield Finding("stores", PROBLEM, f"{path} cannot be read: {error}.", fix)
+    secret = config.data_dir / SECRET_NAME
+    if secret.exists() and secret.stat().st_size != SECRET_BYTES:
+        yield Finding("stores", PROBLEM, f"{secret} is damaged: it must hold {SECRET_BYTES} bytes.", fix)
 
 
 def clock(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -144,10 +172,13 @@ def versions(config: Config, machine: Machine) -> Iterator[Finding]:
 
 def _newer(data_dir: Path) -> Iterator[str]:
     database, queue, note = data_dir / DATABASE_NAME, data_dir / QUEUE_NAME, data_dir / ANALYTICS_NAME
-    if database.exists() and (revision := sqlite_files.revision(database)) and revision not in migrate.revisions():
-        yield str(database)
-    if queue.exists() and sqlite_files.version(queue) > len(sqlite_schema.MIGRATIONS):
-        yield str(queue)
+    # A file that cannot be read is told by `stores`.
+    with suppress(sqlite3.DatabaseError):
+        if database.exists() and (revision := sqlite_files.revision(database)) and revision not in migrate.revisions():
+            yield str(database)
+    with suppress(sqlite3.DatabaseError):
+        if queue.exists() and sqlite_files.version(queue) > len(sqlite_schema.MIGRATIONS):
+            yield str(queue)
     if (note / directory.FORMAT_NAME).exists():
         try:
             found = msgspec.json.decode((note / directory.FORMAT_NAME).read_bytes(), type=directory.Format)
@@ -171,7 +202,6 @@ def _kind_of_disk(mounts: str, path: Path) -> str:
     return kind
 
 
-def _is_writable(path: Path) -> bool:
+def _is_writable(mode: int) -> bool:
     # By the rights themselves: the administrator may do everything, the service may not.
-    mode = path.stat().st_mode
     return bool(mode & stat.S_IWUSR) and bool(mode & stat.S_IRUSR)

@@ -6,13 +6,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from vemetric import errors
 from vemetric.config import Address, Config
 from vemetric.doctor.finding import NOTE, PROBLEM, Finding, Machine
-from vemetric.enrich.client import EVERYTHING, PRESETS
+from vemetric.enrich.client import EVERYTHING, PRESETS, TrustedProxies
 from vemetric.enrich.geo import DEFAULT_DATABASE, Places, State
 
 SECONDS_MAX = 5
@@ -47,6 +48,13 @@ def public_url(config: Config, machine: Machine) -> Iterator[Finding]:
                 "Set VEMETRIC_PUBLIC_URL to the address that people use, such as https://stats.example.com.",
             )
         return
+    if urlsplit(url).scheme == "http" and not _is_near(urlsplit(url).hostname or ""):
+        yield Finding(
+            "public URL",
+            NOTE,
+            f"{url} is plain http: browsers let no site on https send there, and passwords travel in the open.",
+            "Set up HTTPS (docs/index.md) and let VEMETRIC_PUBLIC_URL begin with https.",
+        )
     if machine.running is None:
         return
     fix = (
@@ -63,7 +71,12 @@ def public_url(config: Config, machine: Machine) -> Iterator[Finding]:
 
 def proxies(config: Config, machine: Machine) -> Iterator[Finding]:
     """Whether the right ones are believed: too few, and all visitors are the proxy; too many, and anybody may lie."""
-    named = [entry.strip() for entry in config.trusted_proxies.split(",") if entry.strip()]
+    try:
+        TrustedProxies(config.trusted_proxies)
+    except errors.Misconfigured as error:
+        yield Finding("proxies", PROBLEM, error.message, "Mend the setting: no start is possible with it.")
+        return
+    named = [entry.strip() for entry in config.trusted_proxies.lower().split(",") if entry.strip()]
     wide = [entry for entry in named if entry == EVERYTHING or _is_wide(entry)]
     if wide:
         yield Finding(
@@ -176,6 +189,14 @@ def _proxy_before(config: Config, machine: Machine) -> str:
     except OSError:
         return ""
     return f"a proxy ({public.server})" if public.server and public.server != here.server else ""
+
+
+def _is_near(host: str) -> bool:
+    """Whether a name or an address is of this machine or of a network of one's own."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host
 
 
 def _is_wide(entry: str) -> bool:
