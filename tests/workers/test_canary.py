@@ -1,5 +1,6 @@
 """The canary through the real pipe: it arrives, nobody sees it, and it leaves nothing behind."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from tests.kit import visits
@@ -18,6 +19,16 @@ async def test_it_arrives_and_counts_nowhere(services_at_noon: Services) -> None
     assert (flown.sent_ms, flown.arrived_ms) == (services.clock.now_ms(), services.clock.now_ms())
     assert await flying.last_flight(services) == flown
     assert await commands.run(services, "verify", {}) == before
+    # Nor while it waits in line, or is dead.
+    services.clock.advance(canary.PERIOD_SECONDS * 1000)
+    flying_on = asyncio.create_task(flying.fly(services))
+    while not (held := await services.queue.claim("event", 9, 60)):  # noqa: ASYNC110 - another task puts it
+        await asyncio.sleep(0.01)
+    assert await commands.run(services, "verify", {}) == before
+    await services.queue.bury(held, "It broke.")
+    assert await commands.run(services, "verify", {}) == before
+    flying_on.cancel()
+    await asyncio.gather(flying_on, return_exceptions=True)
 
 
 async def test_one_is_sent_a_minute_whoever_asks(services_at_noon: Services) -> None:

@@ -7,6 +7,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.database import erasures
 from vemetric.database.database import Database
 from vemetric.ingest import counts, jobs
+from vemetric.model import canary
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 
@@ -152,7 +153,7 @@ class Books:
         return Counter({project_id: count for project_id, count in counts.items() if self._is_meant(project_id)})
 
     def _is_meant(self, project_id: int) -> bool:
-        return self._only in (None, project_id) or project_id == NOBODY
+        return project_id == NOBODY or (self._only in (None, project_id) and project_id != canary.PROJECT_ID)
 
 
 def _head(payload: bytes) -> jobs.EventHead | jobs.LeaveHead | None:
