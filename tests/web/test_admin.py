@@ -88,11 +88,14 @@ class TestQueues:
 
     async def test_a_job_is_seen_run_and_removed(self, site: Site, cast: Cast, olga: Browser) -> None:
         services = site.services
-        await visits.event(services, cast.shop, path="/<b>bold</b>")
+        await visits.event(services, cast.shop, path="/<b>bold</b>\u202egpj.exe\u2028")
         [job] = await services.queue.listed("event", State.READY, 9)
         page = await olga.get(f"/admin/queues/event/jobs/{job.id}")
         assert "&#34;project_id&#34;" in page.text
         assert "<b>bold" not in page.text
+        # What turns the rest of a line round is seen, and does not do so.
+        assert "\\u202egpj.exe\\u2028" in page.text
+        assert not {"\u202e", "\u2028"} & set(page.text)
         [held] = await services.queue.claim("event", 9, 60)
         assert "Remove" not in (await olga.get(f"/admin/queues/event/jobs/{job.id}")).text
         await services.queue.retry([held], 60, "Traceback\nValueError: it broke")

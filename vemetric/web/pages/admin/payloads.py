@@ -1,6 +1,7 @@
 """A job's data as people read it: by its queue the names of what it holds, else what can be told of the bytes."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from vemetric.services import Services
 
 # More of it is cut: pages are for looking, not for archives.
 SHOWN_CHARACTERS_MAX = 100_000
+# Control and format characters (among them those for writing from right to left), separators of lines.
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")
 
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     jobs.EVENT_QUEUE: jobs.decode_event,
@@ -32,10 +35,19 @@ def shown(queue: str, payload: bytes) -> str:
     """The data as indented JSON; the bytes in hexadecimal where nobody can read them."""
     try:
         found = DECODERS.get(queue, msgspec.msgpack.decode)(payload)
-        text = json.dumps(_plain(found), indent=2, ensure_ascii=False)
+        text = _visible(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     except (ValueError, msgspec.MsgspecError):
         text = payload.hex(" ")
     return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "\n..."
+
+
+def _visible(text: str) -> str:
+    """Characters that are not seen, or that turn others round, as JSON escapes them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        json.dumps(one)[1:-1] if unicodedata.category(one) in UNSEEN and one != "\n" else one for one in text
+    )
 
 
 def _plain(value: Any) -> Any:
