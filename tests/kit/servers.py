@@ -316,7 +316,7 @@ class Acme(NamedTuple):
 
 
 def start_pebble(http_port: int, seconds: int = 0) -> Acme:
-    """Pebble, which looks for challenges at a port and refuses many nonces. seconds: how long certificates last."""
+    """Pebble, which looks for challenges at a port and refuses a tenth of the nonces. seconds: how long certificates last."""
     folder, port, management, dns = new_folder(), free_port(), free_port(), free_port()
     ca = trustme.CA()
     issued, chain, key, vouching = ca.issue_cert("127.0.0.1"), folder / "chain", folder / "key", folder / "ca.pem"
@@ -339,7 +339,7 @@ def start_pebble(http_port: int, seconds: int = 0) -> Acme:
     command = [_program("pebble-challtestsrv"), "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{free_port()}"]
     command += [*("-defaultIPv4", "127.0.0.1"), "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", ""]
     Server(command, dns, new_folder()).start()
-    env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "30"}
+    env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "10"}
     command = [_program("pebble"), "-config", folder / "pebble.json", "-dnsserver", f"127.0.0.1:{dns}"]
     server = Server(command, port, folder, env)
     server.start()
