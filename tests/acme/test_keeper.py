@@ -131,6 +131,7 @@ async def test_a_name_that_leads_elsewhere_gets_none(
     # The port answers with what it knows, and this keeper's challenges it does not know.
     assert await make(tmp_path, service, clock, used).look() == PAUSES_SECONDS[0]
     assert "could not see that the name is ours" in caplog.text
+    assert ". The next attempt is in 60 s." in caplog.text
     # Whoever changes the settings does not wait.
     keeper = make(tmp_path, service, clock, used, NAMES[:1])
     keeper.challenges = challenges

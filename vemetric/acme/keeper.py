@@ -92,7 +92,8 @@ class Keeper:
         except Exception as error:
             # Whatever it was, it must not be the last attempt.
             wait = pause_seconds(attempt.count)
-            said = error.message if isinstance(error, errors.VemetricError) else repr(error)
+            text = error.message if isinstance(error, errors.VemetricError) else repr(error)
+            said = f"{text.removesuffix('.')}."
             log.error("No certificate for %s: %s The next attempt is in %d s.", self._names(), said, wait)
             with suppress(OSError):
                 self._note(msgspec.structs.replace(attempt, said=said))
