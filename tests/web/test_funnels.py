@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Mapping
 from html import unescape
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.kit import visits
 from tests.web.conftest import Browser, Cast, Page, Site
 from vemetric import errors
 from vemetric.accounts import funnels, project_settings, projects
+from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.model import filters
 from vemetric.model.filters import EventFilter, PageFilter, Property, Text
@@ -20,6 +23,18 @@ ERIN = "erin@example.net"
 PRICING = Step("a", "Pricing", PageFilter(Text(value="/pricing")))
 UPGRADED = Step("b", "", EventFilter(Text(value="Upgraded"), (Property("plan", value="gold"),)))
 THANKS = Step("c", "Thanks", PageFilter(Text(value="/thanks")))
+
+
+class Watched:
+    """A store that keeps what it was asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.asked: list[str] = []
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        self.asked.append(sql)
+        return await self._engine.query(sql, parameters)
 
 
 @pytest.fixture
@@ -295,6 +310,24 @@ async def test_the_dashboard_has_a_card_of_funnels(alice: Browser, cast: Cast, f
     )
     assert "completed Up & away" in words(filtered)
     assert 'aria-label="Remove the filter on Up &amp; away"' in filtered.text
+
+
+async def test_all_panels_of_a_page_share_who_got_through(
+    alice: Browser, cast: Cast, site: Site, funnel: Funnel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: Any = site.services.engine
+    watched = Watched(measured._engine)
+    monkeypatch.setattr(measured, "_engine", watched)
+    home = f"/p/{cast.shop.id}"
+    page = words(await alice.get(f"{home}?wait=1&f=funnel({funnel.id}:1:completed)"))
+    assert "Users , in the chart 2" in page
+    assert sum("-- Who got through" in sql for sql in watched.asked) == 1
+    # The chart, six cards and the users online; the card of funnels asks twice.
+    assert sum("{reached0:String}" in sql for sql in watched.asked) >= 9
+    # A panel that is asked for alone finds them itself.
+    watched.asked.clear()
+    await alice.get(f"{home}/panels/pages?f=funnel({funnel.id}:1:completed)")
+    assert not any("{reached0:" in sql for sql in watched.asked)
 
 
 async def test_what_no_address_can_say_is_no_link(alice: Browser, cast: Cast, funnel: Funnel) -> None:

@@ -14,7 +14,7 @@ from vemetric.model.calendar import SECOND_MS
 from vemetric.model.dashboard import Card, Dashboard, Interval, Range, Row
 from vemetric.model.project import Project
 from vemetric.stats import cards as cards_
-from vemetric.stats import dimensions, filters, metrics, series
+from vemetric.stats import dimensions, filters, funnel_users, metrics, series
 from vemetric.stats.cards import CARD_PAGE_MAX, CARD_ROWS, Choice
 from vemetric.stats.filters import Conditions
 from vemetric.stats.query import Query, Reader
@@ -112,6 +112,7 @@ def _query(project: Project, range_: Range, conditions: Conditions) -> Query:
 
 
 async def _load(reader: Reader, query: Query, choices: Mapping[str, Choice]) -> Dashboard:
+    query = await funnel_users.settled(reader, query)
     previous = timespan.previous(query.range)
     windows: series.Windows = {}
     try:

@@ -31,17 +31,23 @@ OF_SESSIONS = (
 # What may restrict single events, where events are listed one by one.
 OF_SINGLE_EVENTS = ("event", "page", "user", "location", "browser", "device", "os")
 TIMES = {EVENT: "createdAt", SESSION: "startedAt"}
+# Parameters with the users of a funnel, a number behind them.
+REACHED, REACHED_BEFORE = "reached", "reachedBefore"
 
 __all__ = ["COUNTRY", "NONE", "Conditions", "compile_filters"]
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What one filter asks of a user: rows of a table that fit, at least one or, when negated, none."""
+    """What one filter asks of a user: rows of a table that fit, at least one or, when negated, none.
+
+    is_handed_on: the users that got through the funnel are bound, see Conditions.settled.
+    """
 
     table: str
     fits: str
     is_negative: bool
     funnel: Funnel | None = None
+    is_handed_on: bool = False
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -51,6 +57,7 @@ class Conditions(msgspec.Struct, frozen=True):
     marks: dict[int, Mark] = {}
     single: dict[int, str] = {}
     parameters: dict[str, Any] = {}
+    is_settled: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -87,6 +94,29 @@ class Conditions(msgspec.Struct, frozen=True):
         """A condition on events that are listed one by one: filters of OF_SINGLE_EVENTS, joined as the set says."""
         return self._single(self.group) or TRUE
 
+    def unsettled(self) -> dict[int, str]:
+        """The funnels whose users each statement finds anew: by number, a SELECT of userId and isCurrent."""
+        return {
+            number: funnel_stage.reached(mark.funnel, mark.fits, both_windows=True)
+            for number, mark in enumerate(self.marks.values())
+            if mark.funnel is not None and not self.is_settled
+        }
+
+    def settled(self, found: Mapping[int, tuple[str, str]]) -> "Conditions":
+        """The same for one range alone. found: of its funnels by number the users in it and before it, as arrays in
+        text; those that are missing here are left to each statement.
+        """
+        marks = {
+            key: msgspec.structs.replace(mark, is_handed_on=number in found)
+            for number, (key, mark) in enumerate(self.marks.items())
+        }
+        handed_on = {
+            f"{name}{number}": users
+            for number, both in found.items()
+            for name, users in zip((REACHED, REACHED_BEFORE), both, strict=True)
+        }
+        return Conditions(self.group, marks, self.single, self.parameters | handed_on, is_settled=True)
+
     def _expression(self, group: Group) -> tuple[str, bool]:
         """What a user's maxima must fulfil, and whether a user without any row that fits fulfils it."""
         texts, empty = [], []
@@ -117,7 +147,11 @@ class Conditions(msgspec.Struct, frozen=True):
                 parts.append(_scan(table, fitting, len(numbered), both_windows))
         for number, mark in numbered:
             if mark.funnel is not None:
-                reached = funnel_stage.reached(mark.funnel, mark.fits, both_windows=both_windows)
+                reached = (
+                    _handed_on(number, both_windows)
+                    if mark.is_handed_on
+                    else funnel_stage.reached(mark.funnel, mark.fits, both_windows=both_windows)
+                )
                 columns = _columns({number: TRUE}, len(numbered))
                 current = "isCurrent, " if both_windows else ""
                 parts.append(f"SELECT userId, {current}{columns} FROM ({reached})")  # noqa: S608
@@ -195,8 +229,11 @@ def _funnel_mark(leaf: model.FunnelFilter, known: Mapping[str, Funnel], binder: 
     if funnel is None or leaf.step >= len(funnel.steps):
         return None
     asked = msgspec.structs.replace(funnel, steps=funnel.steps[: leaf.step + 1])
-    mask = step_mask(asked, binder)
-    return Mark(EVENT, mask, leaf.operator is model.FunnelOperator.NOT_COMPLETED, asked)
+    mask, is_negative = step_mask(asked, binder), leaf.operator is model.FunnelOperator.NOT_COMPLETED
+    if not leaf.step:
+        # The first step is had by any event that fits: no more is asked than by other filters.
+        return Mark(EVENT, f"{mask} > 0", is_negative)
+    return Mark(EVENT, mask, is_negative, asked)
 
 
 def step_mask(funnel: Funnel, binder: Binder) -> str:
@@ -207,6 +244,17 @@ def step_mask(funnel: Funnel, binder: Binder) -> str:
         parts = conditions(step.filter, binder)
         bits.append(f"({kind if parts.is_empty else parts.row()}) * {1 << number}")
     return f"toUInt32({' + '.join(bits)})"
+
+
+def _handed_on(number: int, both_windows: bool) -> str:
+    """The users of a funnel as they are bound: read when they are needed, no constant that plans are made of."""
+
+    def users(name: str) -> str:
+        return f"SELECT arrayJoin(CAST(materialize({{{name}{number}:String}}), 'Array(UInt64)')) AS userId"
+
+    if not both_windows:
+        return users(REACHED)
+    return f"{users(REACHED)}, true AS isCurrent UNION ALL {users(REACHED_BEFORE)}, false AS isCurrent"
 
 
 def _scan(table: str, fitting: Mapping[int, str], count: int, both_windows: bool) -> str:

@@ -48,7 +48,8 @@ class Reader:
     async def rows(
         self, name: str, parameters: Mapping[str, Any], expressions: Mapping[str, str] | None = None
     ) -> list[list[Any]]:
-        """The rows of a statement of sql/; see statements.statement and Engine.query."""
+        """The rows of a statement of sql/, given the parameters it names; see statements.statement and Engine.query."""
         text = statement(name, expressions)
+        named = {key: value for key, value in parameters.items() if f"{{{key}:" in text}
         async with self._turns:
-            return await self._engine.query(text, parameters)
+            return await self._engine.query(text, named)

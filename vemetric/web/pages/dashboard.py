@@ -16,7 +16,7 @@ from vemetric.model.project import Project
 from vemetric.model.saved_filter import SavedFilter
 from vemetric.model.timespan import Timespan
 from vemetric.stats import dashboard as stats
-from vemetric.stats import funnels
+from vemetric.stats import funnel_users, funnels
 from vemetric.stats.filters import Conditions, compile_filters
 from vemetric.stats.funnels import Counted
 from vemetric.web import context, dashboard_values, filter_bar, funnel_card, render, timespan_menu, view
@@ -24,6 +24,7 @@ from vemetric.web.cards import KINDS, MAP, Kind
 from vemetric.web.context import Context
 from vemetric.web.filter_bar import Place
 from vemetric.web.live import LIVE, Live
+from vemetric.web.once import Once
 from vemetric.web.pages import filters, install, shell
 from vemetric.web.showcase import Showcase
 from vemetric.web.unfinished import UNFINISHED, Unfinished
@@ -42,7 +43,7 @@ Found = TypeVar("Found")
 class Asked(NamedTuple):
     """What a page or a part of it is about. path: of the page. icons: emoji by the names of events.
 
-    showcase: of a public dashboard.
+    showcase: of a public dashboard. settled: the conditions with what all panels of the page need to know once.
     """
 
     page: Context
@@ -56,6 +57,7 @@ class Asked(NamedTuple):
     live: Live
     unfinished: Unfinished
     showcase: Showcase | None = None
+    settled: Once[Conditions] | None = None
 
     @property
     def is_public(self) -> bool:
@@ -129,6 +131,7 @@ async def panels(asked: Asked, patience_seconds: float | None = None) -> dict[st
     counted in time is fetched by the page, or by a link of it.
     """
     turns = asyncio.Semaphore(PANELS_AT_ONCE_MAX)
+    asked = _with_settled(asked)
 
     async def head() -> Dashboard | None:
         async with turns:
@@ -163,7 +166,8 @@ async def load_chart(asked: Asked) -> Dashboard | None:
 
     async def count() -> Dashboard | None:
         try:
-            return await stats.load_chart(asked.page.services.engine, asked.project, asked.range, asked.conditions)
+            conditions = await _conditions(asked)
+            return await stats.load_chart(asked.page.services.engine, asked.project, asked.range, conditions)
         except (errors.StoreError, errors.Unavailable):
             return None
 
@@ -177,9 +181,10 @@ async def load_card(asked: Asked, kind: Kind) -> CardRows | None:
 
     async def count() -> CardRows | None:
         try:
+            conditions = await _conditions(asked)
             if is_map:
-                return await stats.load_map(engine, asked.project, asked.range, asked.conditions)
-            return await stats.load_card(engine, asked.project, asked.range, kind.name, wanted, asked.conditions)
+                return await stats.load_map(engine, asked.project, asked.range, conditions)
+            return await stats.load_card(engine, asked.project, asked.range, kind.name, wanted, conditions)
         except (errors.StoreError, errors.Unavailable):
             return None
 
@@ -193,11 +198,22 @@ async def load_funnels(asked: Asked) -> list[Counted] | None:
     async def count() -> list[Counted] | None:
         try:
             engine = asked.page.services.engine
-            return await funnels.count(engine, asked.project, asked.range, wanted, asked.conditions)
+            return await funnels.count(engine, asked.project, asked.range, wanted, await _conditions(asked))
         except (errors.StoreError, errors.Unavailable):
             return None
 
     return await _shared(asked, (view.FUNNELS, tuple(wanted)), count) if wanted else []
+
+
+def _with_settled(asked: Asked) -> Asked:
+    """The same for several panels: who its funnel filters pick is found for all of them together."""
+    engine = asked.page.services.engine
+    settled = Once(lambda: funnel_users.settle(engine, asked.project, asked.range, asked.conditions))
+    return asked._replace(settled=settled)
+
+
+async def _conditions(asked: Asked) -> Conditions:
+    return asked.conditions if asked.settled is None else await asked.settled.get()
 
 
 async def _shared(asked: Asked, panel: Hashable, count: Callable[[], Awaitable[Found | None]]) -> Found | None:
