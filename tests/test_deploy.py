@@ -22,9 +22,11 @@ FILES = sorted(path.name for path in DEPLOY.iterdir())
 SHOWN = {
     "vemetric.service": "index.md",
     "vemetric.socket": "index.md",
+    "vemetric-acme.socket": "index.md",
     "compose.yaml": "index.md",
     "balancer.conf": "scaling.md",
 }
+UNITS = ("vemetric.service", "vemetric.socket", "vemetric-acme.socket")
 # systemd's own scale, from 0 (nothing is open) to 10.
 EXPOSURE_MAX = 2.0
 VALUES = {"PASSWORD": "secret", "VEMETRIC_SECRET": "s" * 40}
@@ -79,19 +81,22 @@ def test_the_units_fit_the_code() -> None:
     assert str(settings.listen) == socket["Socket"]["ListenStream"]
     assert socket["Socket"]["FileDescriptorName"] == handed_sockets.SHARED
     assert service["Unit"]["Requires"] == "vemetric.socket"
+    challenges = Unit("vemetric-acme.socket")["Socket"]
+    assert challenges["FileDescriptorName"] == handed_sockets.CHALLENGES
+    assert (int(challenges["ListenStream"]), challenges["Service"]) == (settings.acme_listen.port, "vemetric.service")
     assert int(service["Service"]["LimitNOFILE"]) >= FILES_MIN
     assert int(service["Service"]["TimeoutStopSec"]) > settings.drain_seconds + LINGER_SECONDS
 
 
 def test_systemd_takes_the_units_and_finds_them_closed(tmp_path: Path) -> None:
-    for name in ("vemetric.service", "vemetric.socket"):
+    for name in UNITS:
         # A program that is here: theirs is installed by the operator.
         text = re.sub("^ExecStart=.*$", "ExecStart=/bin/true", (DEPLOY / name).read_text(), flags=re.MULTILINE)
         (tmp_path / name).write_text(text)
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         return
-    paths = [str(tmp_path / name) for name in ("vemetric.service", "vemetric.socket")]
+    paths = [str(tmp_path / name) for name in UNITS]
     verified = subprocess.run([analyze, "verify", "--man=no", *paths], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
     rated = subprocess.run(

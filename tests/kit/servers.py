@@ -316,7 +316,10 @@ class Acme(NamedTuple):
 
 
 def start_pebble(http_port: int, seconds: int = 0) -> Acme:
-    """Pebble, which looks for challenges at a port and refuses a tenth of the nonces. seconds: how long certificates last."""
+    """Pebble, which looks for challenges at a port and refuses a tenth of the nonces.
+
+    seconds: how long certificates last.
+    """
     folder, port, management, dns = new_folder(), free_port(), free_port(), free_port()
     ca = trustme.CA()
     issued, chain, key, vouching = ca.issue_cert("127.0.0.1"), folder / "chain", folder / "key", folder / "ca.pem"
