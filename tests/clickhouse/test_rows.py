@@ -18,3 +18,15 @@ from vemetric.clickhouse import rows
 def test_milliseconds_are_text_and_back(ms: int, text: str) -> None:
     assert rows.timestamp(ms) == text
     assert rows.milliseconds(text) == ms
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2026-01-01 00:00:00", 1_767_225_600_000),
+        ("2026-01-01 00:00:00.5", 1_767_225_600_500),
+        ("2026-01-01 00:00:00.123456", 1_767_225_600_123),
+    ],
+)
+def test_other_fractions_are_read_too(text: str, ms: int) -> None:
+    assert rows.milliseconds(text) == ms

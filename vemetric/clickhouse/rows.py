@@ -46,8 +46,9 @@ def _second(seconds: int) -> str:
 
 
 def milliseconds(timestamp: str) -> int:
-    """The inverse of `timestamp`."""
-    return _whole_seconds(timestamp[:SECOND_CHARACTERS]) * 1000 + int(timestamp[SECOND_CHARACTERS + 1 :])
+    """The inverse of `timestamp`, for texts with fewer or more digits, or none, after the seconds as well."""
+    fraction = timestamp[SECOND_CHARACTERS + 1 : SECOND_CHARACTERS + 4].ljust(3, "0")
+    return _whole_seconds(timestamp[:SECOND_CHARACTERS]) * 1000 + int(fraction)
 
 
 @lru_cache(SECONDS_REMEMBERED)
