@@ -1,6 +1,6 @@
 """Move a million events from files to servers, killed halfway and run again, and compare: `vemetric move`, timed.
 
-python build.py bench move [--events 1000000] [--kill-after 20]
+python build.py bench move [--events 1000000] [--kill-after 10]
 
 The store is filled with made traffic (benchmarks/data.py); a load is cut off by SIGKILL, so that jobs wait in the queue
 and visits are under way. PostgreSQL and Valkey are real, the ClickHouse server is the tests' front of the engine. Ends
@@ -9,11 +9,13 @@ with an error unless every table is equal on both sides, and unless the run afte
 
 import argparse
 import asyncio
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tests.kit.stores import DATABASE, Stores
 from vemetric.model.data_directory import ANALYTICS_NAME
 
 LOAD_SECONDS, LOAD_PER_SECOND = 5.0, 1_000.0
+POLL_SECONDS = 0.2
 
 
 def fill(data_dir: Path, events: int) -> str:
@@ -55,12 +58,32 @@ def start(data_dir: Path, over: Stores) -> "subprocess.Popen[str]":
 
 def killed(data_dir: Path, over: Stores, after_seconds: float) -> None:
     moving = start(data_dir, over)
-    threading.Timer(after_seconds, moving.kill).start()
-    moving.communicate()
+
+    def kill() -> None:
+        # However long the executable took to unpack and the tables to be made.
+        while moving.poll() is None and not copied_events(over):
+            time.sleep(POLL_SECONDS)
+        time.sleep(after_seconds)
+        moving.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    _, told = moving.communicate()
+    killer.join()
     if moving.returncode == 0:
         raise SystemExit(f"it was done before {after_seconds:g} s; give a smaller --kill-after")
-    copied = over.clickhouse.ask("SELECT toInt64(count()) FROM event FINAL", DATABASE)[0][0]
-    print(f"killed after {after_seconds:g} s: {copied:,} events were on the server")
+    if moving.returncode != -signal.SIGKILL:
+        raise SystemExit(f"move ended with {moving.returncode}: {told}")
+    print(f"killed {after_seconds:g} s after the first events: {copied_events(over):,} were on the server")
+
+
+def copied_events(over: Stores) -> int:
+    try:
+        return int(over.clickhouse.ask("SELECT toInt64(count()) FROM event FINAL", DATABASE)[0][0])
+    except urllib.error.HTTPError as error:
+        # Neither the database nor its tables are there yet.
+        error.close()
+        return 0
 
 
 def whole(data_dir: Path, over: Stores, what: str) -> list[dict[str, Any]]:
@@ -105,7 +128,7 @@ async def run(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--kill-after", type=float, default=20)
+    parser.add_argument("--kill-after", type=float, default=10)
     asyncio.run(run(parser.parse_args()))
 
 
