@@ -48,3 +48,25 @@ async def test_a_process_makes_the_salt_that_nobody_made(database: Database, clo
     clock.advance(DAY_MS)
     await hub.refresh()
     assert hub.pair.previous == first.current
+
+
+async def test_a_salt_that_was_made_by_a_clock_ahead_is_in_force_for_a_day(
+    database: Database, clock: FrozenClock
+) -> None:
+    """It was the newest until its day had come, for as long as the clock had been ahead."""
+    salts = Salts(database, clock)
+    await salts.rotate()
+    clock.advance(30 * DAY_MS)
+    await salts.rotate()
+    ahead = salts.pair
+    clock.advance(-30 * DAY_MS)
+    await salts.rotate()
+    # Nobody's visit ends because of the clock.
+    assert salts.pair == ahead
+    clock.advance(DAY_MS)
+    await salts.refresh()
+    assert salts.pair.previous == ahead.current
+    clock.advance(DAY_MS)
+    await Salts(database, clock).rotate()
+    await salts.refresh()
+    assert ahead.current not in (salts.pair.current, salts.pair.previous)

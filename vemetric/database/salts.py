@@ -22,6 +22,11 @@ async def insert(connection: Connection, salt_id: str, now_ms: int) -> Salt:
     return Salt(salt_id, now_ms)
 
 
+async def redate(connection: Connection, salt_id: str, created_at_ms: int) -> None:
+    """Let a salt be as if it had been made then."""
+    await connection.change(sqlalchemy.update(salt).where(salt.c.id == salt_id).values(created_at_ms=created_at_ms))
+
+
 async def erase_all_but(connection: Connection, kept_ids: Sequence[str]) -> int:
     """Delete every other salt; returns how many there were."""
     return await connection.change(delete(salt).where(salt.c.id.not_in(kept_ids)))

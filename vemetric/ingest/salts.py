@@ -4,16 +4,20 @@ Only text made here is ever a salt; with no previous one there is none to try, s
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from vemetric.clock import Clock
 from vemetric.database import salts as stored_salts
-from vemetric.database.database import Database
+from vemetric.database.database import Connection, Database
 from vemetric.model import ids
+from vemetric.model.salt import Salt
 
 DAY_MS = 86_400_000
 SALT_LENGTH = 21
+# Clocks of several machines differ; a salt that is further ahead was made by one that was wrong.
+AHEAD_MS_MAX = DAY_MS
 
 
 class SaltPair(msgspec.Struct, frozen=True):
@@ -53,7 +57,7 @@ class Salts:
                 # Of several processes at midnight one makes the salt; the others find it.
                 await connection.lock("salts")
                 now_ms = self._clock.now_ms()
-                newest = await stored_salts.newest(connection, 2)
+                newest = await self._redated(connection, await stored_salts.newest(connection, 2), now_ms)
                 if not newest or day_of(newest[0].created_at_ms) < day_of(now_ms):
                     made = await stored_salts.insert(connection, ids.random_id(SALT_LENGTH), now_ms)
                     newest = [made, *newest[:1]]
@@ -65,7 +69,25 @@ class Salts:
         """Use the salts that are stored, whoever made them; make today's if nobody has."""
         async with self._database.connect() as connection:
             newest = await stored_salts.newest(connection, 2)
-        if not newest or day_of(newest[0].created_at_ms) < day_of(self._clock.now_ms()):
+        now_ms = self._clock.now_ms()
+        if not newest or day_of(newest[0].created_at_ms) < day_of(now_ms) or is_ahead(newest[0], now_ms):
             await self.rotate()
             return
         self._pair = SaltPair(newest[0].id, newest[1].id if len(newest) > 1 else None)
+
+    async def _redated(self, connection: Connection, newest: Sequence[Salt], now_ms: int) -> list[Salt]:
+        """As they are, or in their order as if of now where a clock was ahead: else they are the newest until then."""
+        if not newest or not is_ahead(newest[0], now_ms):
+            return list(newest)
+        redated, at_ms = [], now_ms
+        for salt in newest:
+            at_ms = min(salt.created_at_ms, at_ms)
+            await stored_salts.redate(connection, salt.id, at_ms)
+            redated.append(Salt(salt.id, at_ms))
+            at_ms -= 1
+        return redated
+
+
+def is_ahead(salt: Salt, now_ms: int) -> bool:
+    """Whether it was made by a clock that was wrong."""
+    return salt.created_at_ms > now_ms + AHEAD_MS_MAX
