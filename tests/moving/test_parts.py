@@ -12,13 +12,13 @@ from tests import relational as backends
 from tests.kit import engines
 from tests.kit.clickhouse_server import ClickHouseServer
 from tests.queues.conftest import open_redis, open_sqlite
-from vemetric import errors
+from vemetric import config, errors
 from vemetric.accounts import projects, signup
 from vemetric.clickhouse import rows
 from vemetric.clickhouse.server import ServerEngine
 from vemetric.clock import FrozenClock
 from vemetric.database import tables
-from vemetric.moving import analytics, queue, relational
+from vemetric.moving import analytics, move, queue, relational
 from vemetric.moving.compared import Fingerprint
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.redis import RedisQueue
@@ -27,6 +27,15 @@ from vemetric.queues.sqlite import SqliteQueue
 SHOP = 18_446_744_073_709_551_000
 START_MS = 1_767_268_800_123
 DAY_MS = 86_400_000
+
+
+def test_a_statement_of_a_move_may_take_longer_than_a_page(environ: dict[str, str]) -> None:
+    usual, _ = config.load(environ)
+    patient = move.unhurried(usual)
+    assert usual.engine_query_seconds < move.STATEMENT_SECONDS == patient.engine_query_seconds
+    assert usual.engine_insert_seconds < move.STATEMENT_SECONDS == patient.engine_insert_seconds
+    more, _ = config.load(environ | {"VEMETRIC_ENGINE_QUERY_SECONDS": "3600"})
+    assert move.unhurried(more).engine_query_seconds == 3_600
 
 
 def test_a_fingerprint_tells_rows_apart_but_not_their_order() -> None:

@@ -23,6 +23,8 @@ from vemetric.services import Services
 TARGETS = {"database": "DATABASE_URL", "clickhouse": "CLICKHOUSE_URL", "queue": "REDIS_URL"}
 # Jobs of an empty queue are done in moments; what takes longer than this waits for something.
 DRAIN_LOOKS_MAX, DRAIN_LOOK_SECONDS = 1_500, 0.2
+# How long one question about a piece, or its insert, may take at least: the settings' bounds are for people who look.
+STATEMENT_SECONDS = 600
 
 Tell = Callable[[str], None]
 
@@ -50,6 +52,7 @@ async def move(before: Config, after: Config, tell: Tell) -> dict[str, Any]:
         raise errors.Invalid("The settings name these servers already; there is nothing to move.")
     if to_queue:
         await _drain(before, tell)
+    before, after = unhurried(before), unhurried(after)
     clock = SystemClock()
     compared: list[Compared] = []
     async with services.open_services(before, clock) as opened, AsyncExitStack() as stack:
@@ -67,6 +70,15 @@ async def move(before: Config, after: Config, tell: Tell) -> dict[str, Any]:
             database = await services.open_database(after, stack)
             compared += await relational.copy(opened.database, database)
     return {"compared": [msgspec.to_builtins(one) for one in compared]}
+
+
+def unhurried(settings: Config) -> Config:
+    """The settings with time for the engines, for a process in which nobody waits for a page and no worker runs."""
+    return msgspec.structs.replace(
+        settings,
+        engine_query_seconds=max(settings.engine_query_seconds, STATEMENT_SECONDS),
+        engine_insert_seconds=max(settings.engine_insert_seconds, STATEMENT_SECONDS),
+    )
 
 
 async def _drain(before: Config, tell: Tell) -> None:
