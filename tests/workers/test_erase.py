@@ -14,7 +14,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import KnownUser, UserKey
 from vemetric.clock import FrozenClock
 from vemetric.database import erasures, identities
-from vemetric.ingest import erased, jobs
+from vemetric.ingest import erased, jobs, tap
 from vemetric.ingest.hit import IdentifyHit
 from vemetric.ingest.identities import CLAIM_PREFIX
 from vemetric.ingest.who import Sender
@@ -466,6 +466,19 @@ async def test_a_killed_run_takes_nobody_along_whom_it_had_not_counted(
         await visits.settle(services)
         assert set((await rows_left(services, project)).values()) == {0}
         assert await verified(services) == (2, 0, 0, 0, 2, 0)
+
+
+async def test_the_tap_tells_nothing_of_an_erased_user(services_at_noon: Services, clock: FrozenClock) -> None:
+    services = services_at_noon
+    project, other = [await visits.a_project(services) for _ in range(2)]
+    for one in (project, other):
+        services.tap.accepted(one.id, "Signup", "https://example.com/welcome?email=kim@example.com")
+    await services.tap.flush()
+    who = user_of(services, project, visits.sender(project))
+    await removal.erase_users(services.queue, clock, project.id, [who])
+    await settle_later(services, clock)
+    assert await services.keys.scan(tap.key_prefix(project.id), 10) == []
+    assert len(await services.keys.scan(tap.key_prefix(other.id), 10)) == 1
 
 
 async def test_an_event_whose_answer_was_lost_before_it_was_erased_is_counted_once(

@@ -206,19 +206,25 @@ class EraseWorker:
             await self._services.keys.delete(live_session.key(asked.project_id, user_id))
             await self._services.keys.delete(update_user.kept_key(asked.project_id, user_id))
             await self._services.keys.delete(batch.past_key(asked.project_id, user_id))
+        if not asked.unseen_since_ms:
+            # Its entries do not say whose they are, and addresses may tell of somebody.
+            await self._forget(tap.key_prefix(asked.project_id))
         if not asked.user_ids:
             await self._services.keys.delete(expired.line_key(asked.project_id))
             await self._services.identities.forget(asked.project_id, ())
             for prefix in (
-                tap.key_prefix(asked.project_id),
                 f"{live_session.KEY_PREFIX}{asked.project_id}:",
                 update_user.kept_prefix(asked.project_id),
                 batch.id_prefix(asked.project_id),
                 batch.past_prefix(asked.project_id),
             ):
-                while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
-                    for name, _ in keys:
-                        await self._services.keys.delete(name)
+                await self._forget(prefix)
+
+    async def _forget(self, prefix: str) -> None:
+        """Delete the keys whose names begin so."""
+        while keys := await self._services.keys.scan(prefix, KEYS_PAGE):
+            for name, _ in keys:
+                await self._services.keys.delete(name)
 
 
 def users_of(asked: Erasure) -> Container[tuple[int, int]]:
