@@ -25,6 +25,10 @@ UNSAID = [positive_data_acceptance]
 # Names that nobody knows are ignored, in a query as in a body; there the schema does not forbid them.
 UNSAID_OF_QUERIES = [*UNSAID, negative_data_rejection]
 SETS = ("enum", "required")
+NOTED = {
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    *("Retry-After", "WWW-Authenticate", "Content-Disposition"),
+}
 
 
 def missing(said: Any, ours: Any, path: str = "") -> Iterator[str]:
@@ -55,6 +59,22 @@ async def test_says_all_that_the_original_says(ask: Ask) -> None:
     assert len({one["operationId"] for one in operations}) == len(operations) == len(ENDPOINTS)
     tags = {tag["name"] for tag in answer.body["tags"]}
     assert all(one["summary"] and set(one["tags"]) <= tags for one in operations)
+
+
+async def test_answers_bear_the_headers_that_are_told(ask: Ask) -> None:
+    paths = (await ask("/openapi.json", key="")).body["paths"]
+    whole = {"dateRange": "30days"}
+    for path, body, key, status in (
+        ("/v1/users", whole, KEY, 200),
+        ("/v1/events/export", whole, KEY, 200),
+        ("/v1/users", {}, KEY, 400),
+        ("/v1/users", whole, "vem_" + "none".rjust(32, "0"), 401),
+        ("/v1/users", whole, WRITE_KEY, 403),
+        ("/v1/users", {"dateRange": "x" * 1_000_001}, KEY, 413),
+    ):
+        answer = await ask(path, body, key=key)
+        told = paths[path]["post"]["responses"][str(status)]["headers"]
+        assert (answer.status, NOTED & set(answer.headers)) == (status, set(told)), path
 
 
 async def test_examples_are_answered(ask: Ask) -> None:

@@ -4,6 +4,7 @@ It says all that the original's document said (version 3.0, schemas where they a
 parameter too), and more: servers, the security scheme, tags, ids, words and examples.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ TAGS = {
 DOCUMENTED_TOO = {Code.INTERNAL: ["INTERNAL_SERVER_ERROR"]}
 STATUS = {
     400: (Code.VALIDATION, "Something sent is not valid; `details` says where."),
+    408: (Code.HTTP, "The body came too slowly."),
     413: (Code.HTTP, "The body is too large."),
     401: (Code.UNAUTHORIZED, "The key is missing, no key at all, unknown or revoked."),
     403: (Code.PLAN, "The plan does not reach so far back, or the key is for something else."),
@@ -47,6 +49,15 @@ RATE_HEADERS = {
     "X-RateLimit-Remaining": "Requests left in this minute.",
     "X-RateLimit-Reset": "When the next minute begins, in seconds since 1970.",
 }
+RETRY_HEADER = {"Retry-After": "Seconds to wait before the next try."}
+# What answers bear beside those of the rate, which all have but those to nobody we know.
+HEADERS = {
+    401: {"WWW-Authenticate": "`Bearer`."},
+    429: RATE_HEADERS | RETRY_HEADER,
+    503: RATE_HEADERS | RETRY_HEADER,
+}
+FILE_HEADERS = {"Content-Disposition": "What the file is called."}
+TEXT_HEADERS = {"WWW-Authenticate", "Content-Disposition"}
 USER_PARAMETERS = (
     ("id", {"type": "string", "pattern": r"^\d+$"}, "The user's id. Send it or identifier.", "7310554821650432001"),
     ("identifier", {"type": "string", "minLength": 1}, "What the site calls the user.", "user-17"),
@@ -131,14 +142,14 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         }
     else:
         content = {JSON: {"schema": schema_of(endpoint.answer)}}
-    headers = {name: {"description": words, "schema": {"type": "integer"}} for name, words in RATE_HEADERS.items()}
-    answers: dict[str, Any] = {"200": {"description": "Done.", "headers": headers, "content": content}}
+    headers = RATE_HEADERS | (FILE_HEADERS if endpoint.is_stream else {})
+    answers: dict[str, Any] = {"200": {"description": "Done.", "headers": _headers(headers), "content": content}}
     statuses = [
         400,
         401,
         403,
         *([404] if endpoint.refusals else []),
-        *([413] if endpoint.request else []),
+        *([408, 413] if endpoint.request else []),
         429,
         500,
         503,
@@ -150,8 +161,19 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             codes.append(Code.HTTP)
         if status == 403:
             codes = [*([Code.PLAN] if endpoint.has_plan else []), Code.SCOPE]
-        answers[str(status)] = {"description": words, "content": {JSON: {"schema": _failure(status, codes)}}}
+        answers[str(status)] = {
+            "description": words,
+            "headers": _headers(HEADERS.get(status, RATE_HEADERS)),
+            "content": {JSON: {"schema": _failure(status, codes)}},
+        }
     return answers
+
+
+def _headers(told: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": words, "schema": {"type": "string" if name in TEXT_HEADERS else "integer"}}
+        for name, words in told.items()
+    }
 
 
 def _failure(status: int, codes: list[Code]) -> dict[str, Any]:
