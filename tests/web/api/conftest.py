@@ -26,7 +26,7 @@ OTHER_KEY = "vem_" + "other".rjust(32, "0")
 OTHER_WRITE_KEY = "vem_" + "otherwrite".rjust(32, "0")
 PROJECT_ID = 9_100_000_000_000_000_001
 END_OF_FEBRUARY = "2026-02-17 23:59:59"
-# The engines that have the fixture's rows: a test process may open one after another.
+# The engine that has the fixture's rows, once the first test of a process has written them.
 _WRITTEN: "WeakSet[Engine]" = WeakSet()
 _OTHER_IDS = itertools.count(PROJECT_ID + 1)
 
