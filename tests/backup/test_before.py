@@ -1,5 +1,6 @@
 """An upgrade that fails leaves everything as it was; one that succeeds leaves a way back."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 from vemetric import config, errors
-from vemetric.backup import before, manifest
+from vemetric.backup import before, manifest, trial
 from vemetric.model.data_directory import DATABASE_NAME, QUEUE_NAME
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +155,25 @@ def test_nothing_starts_from_half_a_restore(tmp_path: Path) -> None:
     (tmp_path / before.INCOMING / before.WHOLE_NAME).touch()
     with pytest.raises(errors.Misconfigured, match="ended in the middle"):
         before.prepare(loaded)
+
+
+def test_a_killed_trial_leaves_nothing_beside_what_was_brought_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = tmp_path / before.INCOMING
+    (incoming / "analytics").mkdir(parents=True)
+    beside: list[str] = []
+
+    def look(_: Path, target: Path) -> None:
+        assert target.parent.exists()
+        beside.extend(path.name for path in tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial, "link_tree", look)
+    loaded, _ = config.load({"VEMETRIC_DATA_DIR": str(tmp_path)})
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(trial.try_out(incoming, manifest.Manifest(0, {}, {}, {}, []), loaded))
+    assert beside == [before.INCOMING]
 
 
 def test_it_is_forgotten_after_some_days(tmp_path: Path) -> None:

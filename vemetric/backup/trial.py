@@ -23,7 +23,8 @@ async def try_out(folder: Path, found: Manifest, config: Config) -> None:
         if (folder / name).exists():
             sqlite_files.check(folder / name)
     if (folder / ANALYTICS_NAME).exists():
-        trial = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=folder.parent))
+        # Within, so that it goes with what was brought in where this is killed.
+        trial = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=folder))
         try:
             link_tree(folder / ANALYTICS_NAME, trial / ANALYTICS_NAME)
             await _count(trial / ANALYTICS_NAME, found.rows, config)
