@@ -216,7 +216,9 @@ class TestRate:
 
         assert config.load({})[0].api_requests_per_minute == 100
 
-    async def test_nobody_passes_uncounted(self, site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_nobody_passes_uncounted(
+        self, site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async def broken(key: str, expires_ms: int) -> tuple[int, int]:
             raise errors.Unavailable
 
@@ -224,6 +226,18 @@ class TestRate:
         answer = await ask("/v1/project")
         assert (answer.status, set(answer.body["error"])) == (500, {"code", "message"})
         assert answer.code == "INTERNAL_ERROR"
+        assert not any(record.exc_info for record in caplog.records)
+
+    async def test_while_the_database_is_away_one_may_come_again(
+        self, site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def broken(*_: Any) -> Any:
+            raise errors.Unavailable
+
+        monkeypatch.setattr(site.services.database, "_start", broken)
+        answer = await ask("/v1/project")
+        assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "5")
+        assert not any(record.exc_info for record in caplog.records)
 
 
 class TestPlans:

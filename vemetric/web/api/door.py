@@ -14,7 +14,7 @@ from aiohttp import web
 from vemetric import errors, logs
 from vemetric.accounts import api_access, api_keys
 from vemetric.accounts.api_access import Opened
-from vemetric.model.api_key import Scope
+from vemetric.model.api_key import ApiKey, Scope
 from vemetric.services import Services
 from vemetric.web.api import rate
 from vemetric.web.api.call import Call
@@ -25,6 +25,7 @@ from vemetric.web.context import SERVICES
 SCHEME = "Bearer "
 RETRY_SECONDS = 5
 DOCS_PATH = "/docs/reference"
+FAILED = "Something went wrong here. The log says what."
 NOWHERE = f"There is no such endpoint; see {DOCS_PATH}."
 
 log = logging.getLogger("vemetric.api")
@@ -49,11 +50,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
         raise
     except web.HTTPException as error:
         return _refusal(Refused(error.status, Code.HTTP, error.reason), headers)
-    except errors.StoreError as error:
+    except (errors.StoreError, errors.Unavailable) as error:
         return _busy(request, error, headers)
-    except errors.Unavailable as error:
-        # Where requests cannot be counted nobody passes, and there are no headers yet: an error as clients know it.
-        return _busy(request, error, headers) if headers else _failure(request, headers)
     except Exception:
         return _failure(request, headers)
 
@@ -71,7 +69,7 @@ async def to_docs(request: web.Request) -> web.Response:
 async def _answer(request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
     services = request.app[SERVICES]
     opened = await _opened(request, services)
-    counted = await rate.count(services.keys, services.clock, opened.key, services.config.api_requests_per_minute)
+    counted = await _counted(request, services, opened.key)
     headers |= counted.headers()
     if counted.is_over:
         words = f"At most {counted.limit} requests a minute; please wait {counted.retry_seconds} s."
@@ -89,6 +87,15 @@ async def _answer(request: web.Request, headers: dict[str, str]) -> web.StreamRe
     if isinstance(answered, web.StreamResponse):
         return answered
     return _json(200, answered, headers)
+
+
+async def _counted(request: web.Request, services: Services, key: ApiKey) -> rate.Rate:
+    try:
+        return await rate.count(services.keys, services.clock, key, services.config.api_requests_per_minute)
+    except errors.Unavailable as error:
+        # Nobody passes uncounted; this is the error by which clients know it.
+        log.warning("%s %s: %s", request.method, logs.escaped(request.path), error)
+        raise Refused(500, Code.INTERNAL, FAILED) from error
 
 
 def find(method: str, path: str) -> Found | None:
@@ -139,7 +146,7 @@ def _busy(request: web.Request, error: Exception, headers: Mapping[str, str]) ->
 
 def _failure(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
     log.exception("%s %s failed", request.method, logs.escaped(request.path))
-    return _refusal(Refused(500, Code.INTERNAL, "Something went wrong here. The log says what."), headers)
+    return _refusal(Refused(500, Code.INTERNAL, FAILED), headers)
 
 
 def _json(status: int, body: object, headers: Mapping[str, str]) -> web.Response:
