@@ -17,6 +17,7 @@ import trustme
 from tests.kit.process import Server, wait_for
 from vemetric import __version__, cli, control
 from vemetric.accounts import logins
+from vemetric.model import canary
 from vemetric.services import Services
 
 ROOT = Path(__file__).parents[1]
@@ -126,7 +127,7 @@ class TestBesideAProcess:
         assert wrong == Done(2, "", "vemetric: Password: Use at least 8 characters.\n")
 
     async def test_a_difference_is_a_failure_with_its_document(self, live_services: Services, data_dir: Path) -> None:
-        await live_services.keys.add({"accepted:1:1": 3})
+        await live_services.keys.add({f"accepted:{canary.PROJECT_ID + 1}:1": 3})
         done = await asyncio.to_thread(run, data_dir, "verify", "--json")
         assert done.code == 1
         assert (done.document["missing"], done.document["difference"]) == (3, 3)

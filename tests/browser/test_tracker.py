@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from aiohttp.test_utils import make_mocked_request
 from playwright.async_api import Browser, Page, Route, async_playwright
 
-from building.paths import ROOT, STATIC_DIST
+from building.paths import ROOT
+from vemetric.web.tracker import Tracker
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -42,6 +44,13 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
+def script() -> str:
+    """The client as /main.js is answered with."""
+    body = Tracker().response(make_mocked_request("GET", "/main.js")).body
+    assert isinstance(body, bytes)
+    return body.decode()
+
+
 async def first_event(browser: Browser, html: str) -> Sent:
     """Open a page with this body and answer the page view it sends."""
     page = await browser.new_page()
@@ -56,7 +65,7 @@ async def first_event(browser: Browser, html: str) -> Sent:
 
 async def serve(page: Page, html: str) -> list[str]:
     """Answer every request of a page from here; returns the list that their addresses are added to."""
-    client = (STATIC_DIST / "tracker" / "main.js").read_text(encoding="utf-8")
+    client = script()
     requested: list[str] = []
     cors = {
         "Access-Control-Allow-Origin": "http://site.test",
@@ -108,10 +117,9 @@ async def test_npm_wrapper_with_a_script_address_only(browser: Browser) -> None:
 
 
 async def test_keeps_silent_where_it_cannot_tell_its_origin(browser: Browser) -> None:
-    client = (STATIC_DIST / "tracker" / "main.js").read_text(encoding="utf-8")
     page = await browser.new_page()
     requested = await serve(
-        page, f"<script>window.vmtrcOptions = {{token: 'token123'}}</script><script>{client}</script>"
+        page, f"<script>window.vmtrcOptions = {{token: 'token123'}}</script><script>{script()}</script>"
     )
     async with page.expect_console_message() as caught:
         await page.goto(PAGE, wait_until="networkidle")
