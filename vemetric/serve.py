@@ -41,7 +41,7 @@ BUSY_LOOK_SECONDS = 0.25
 TAP_FLUSH_SECONDS = 0.5
 LAG_SECONDS = 1.0
 # What another process changed is known within a second.
-SALTS_SECONDS = 0.5
+SALTS_SECONDS = 0.25
 CONNECTIONS_WAITING_MAX = 1024
 # While the process is restarted they wait at the socket; the kernel has its own bound (net.core.somaxconn).
 HANDED_WAITING_MAX = 65_535

@@ -15,14 +15,15 @@ from vemetric.model.organization import Membership, Organization, Role
 
 async def test_is_found_by_token_id_and_domain(database: Database, cast: Cast) -> None:
     async with database.connect() as connection:
-        assert await projects.by_token(connection, cast.shop.token) == cast.shop
+        tokens = [cast.shop.token, cast.blog.token, "nothing"]
+        assert await projects.by_tokens(connection, tokens) == {one.token: one for one in (cast.shop, cast.blog)}
         assert await projects.by_id(connection, cast.shop.id) == cast.shop
         assert await projects.by_domain(connection, "shop.example") == cast.shop
 
 
 async def test_absent_is_none(database: Database, cast: Cast) -> None:
     async with database.connect() as connection:
-        assert await projects.by_token(connection, "nothing") is None
+        assert await projects.by_tokens(connection, ["nothing"]) == {}
         assert await projects.by_id(connection, 8) is None
         assert await projects.by_domain(connection, "shop") is None
 
@@ -30,7 +31,7 @@ async def test_absent_is_none(database: Database, cast: Cast) -> None:
 @pytest.mark.parametrize("token", [{"startsWith": "t"}, ["token-0000000007"], None, 7, True, b"token-0000000007"])
 async def test_only_text_is_a_token(database: Database, cast: Cast, token: object) -> None:
     async with database.connect() as connection:
-        assert await projects.by_token(connection, token) is None  # type: ignore[arg-type]
+        assert await projects.by_tokens(connection, [token]) == {}  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("clash", ["domain", "token", "id"])

@@ -58,7 +58,7 @@ async def test_the_salts_of_a_new_day_are_the_same(two: Two, clock: FrozenClock)
     one, other = two
     clock.advance(DAY_MS)
     await one.salts.rotate()
-    # serve.py does so twice a second.
+    # serve.py does so four times a second.
     await other.salts.refresh()
     assert other.salts.pair == one.salts.pair
 

@@ -1,6 +1,7 @@
 """Projects with their exclusions, and who may see them."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy
@@ -49,9 +50,11 @@ async def create(connection: Connection, new: Project) -> None:
     await _set_exclusions(connection, new)
 
 
-async def by_token(connection: Connection, token: str) -> Project | None:
-    """The project of a public token. Anything but text is no token, whatever a request's body holds."""
-    return await _one(connection, project.c.token == token) if isinstance(token, str) else None
+async def by_tokens(connection: Connection, tokens: Collection[str]) -> dict[str, Project]:
+    """The projects of public tokens, by token. Anything but text is no token, whatever a request's body holds."""
+    texts = [token for token in tokens if isinstance(token, str)]
+    found = await _all(connection, select(*PROJECT_COLUMNS).where(project.c.token.in_(texts))) if texts else []
+    return {one.token: one for one in found}
 
 
 async def by_id(connection: Connection, project_id: int) -> Project | None:

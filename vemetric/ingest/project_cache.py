@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Collection
 
 import msgspec
 
@@ -13,10 +14,13 @@ from vemetric.database.database import Database
 from vemetric.model.project import Project
 
 CACHED_TOKENS_MAX = 10_000
-# Changes made in this process drop the entry at once; this bounds how long one made elsewhere can go unseen.
-CACHE_SECONDS = 1
+# Changes made in this process drop the entry at once; this bounds how long one made elsewhere can go unseen. It is half
+# of the second that is promised: a busy machine needs some of it to answer what was decided.
+CACHE_SECONDS = 0.5
 # An entry with less than this share of its time left is renewed while it is still believed.
 RENEWED_SHARE = 1 / 2
+# What is to be renewed while a reading is under way is one reading, of so many at most.
+RENEWED_TOGETHER_MAX = 1_000
 # A hit of a project that is known waits no longer than this for the database; then what was read last goes on to hold,
 # for as long as the second says, and is asked for until there is an answer.
 PATIENCE_SECONDS = 1.0
@@ -58,7 +62,9 @@ class ProjectCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._turn_of_strangers = asyncio.Lock()
         self._failures = 0
-        self._renewing: dict[str, asyncio.Task[Entry | None]] = {}
+        self._renewing: dict[str, asyncio.Future[Entry | None]] = {}
+        self._to_renew: list[str] = []
+        self._renewer: asyncio.Task[None] | None = None
 
     async def by_token(self, token: object) -> Project | None:
         """The project of a token; anything but a short text belongs to none.
@@ -105,12 +111,12 @@ class ProjectCache:
     async def _renewed(self, token: str) -> Entry | None:
         """A known token's entry, read again; as it was read last while that cannot be done; None if that is too old."""
         # One look-up at a time: of many hits that find the entry stale, the first renews it for all.
-        task, last = self._renewal(token), self._entries[token]
-        await asyncio.wait({task}, timeout=self._patience_seconds)
-        if not task.done():
+        renewal, last = self._renewal(token), self._entries[token]
+        await asyncio.wait({renewal}, timeout=self._patience_seconds)
+        if not renewal.done():
             last.is_held = True
             return self._believed(token)
-        entry = task.result()
+        entry = renewal.result()
         # Whatever has gone from the entries was forgotten meanwhile.
         return entry if entry is not None and self._entries.get(token) is entry else self._believed(token)
 
@@ -122,24 +128,36 @@ class ProjectCache:
                 # Whoever was before has waited for the database long enough for all.
                 raise errors.Unavailable("The accounts database cannot be used right now.")
             try:
-                return self._believed(token) or await self._read(token)
+                return self._believed(token) or (await self._read([token]))[token]
             except errors.Unavailable:
                 self._failures += 1
                 raise
 
-    def _renewal(self, token: str) -> "asyncio.Task[Entry | None]":
+    def _renewal(self, token: str) -> "asyncio.Future[Entry | None]":
+        """What will be read of a known token; None if that fails."""
         if token not in self._renewing:
-            self._renewing[token] = asyncio.create_task(self._renew(token))
+            self._renewing[token] = asyncio.get_running_loop().create_future()
+            self._to_renew.append(token)
+            if self._renewer is None:
+                self._renewer = asyncio.create_task(self._renew())
         return self._renewing[token]
 
-    async def _renew(self, token: str) -> Entry | None:
+    async def _renew(self) -> None:
         try:
-            return await self._read(token)
-        except Exception as error:
-            self._hold(token, error)
-            return None
+            while self._to_renew:
+                tokens, self._to_renew = self._to_renew[:RENEWED_TOGETHER_MAX], self._to_renew[RENEWED_TOGETHER_MAX:]
+                for token, entry in (await self._read_or_hold(tokens)).items():
+                    self._renewing.pop(token).set_result(entry)
         finally:
-            del self._renewing[token]
+            self._renewer = None
+
+    async def _read_or_hold(self, tokens: Collection[str]) -> dict[str, Entry | None]:
+        try:
+            return {**await self._read(tokens)}
+        except Exception as error:
+            for token in tokens:
+                self._hold(token, error)
+            return dict.fromkeys(tokens)
 
     def _hold(self, token: str, error: Exception) -> None:
         """Let a known token's entry hold for another while, unless it is too old: it could not be read again."""
@@ -150,12 +168,15 @@ class ProjectCache:
             log.warning("A project cannot be read again, its hits go on with what was read last: %s", error)
         entry.is_held, entry.until_ms = True, now_ms + self._cache_ms
 
-    async def _read(self, token: str) -> Entry:
+    async def _read(self, tokens: Collection[str]) -> dict[str, Entry]:
+        # The time before it is read: whatever is changed from now on is seen once that is too old.
         entries, now_ms = self._entries, self._clock.now_ms()
         async with self._database.connect() as connection:
-            entry = Entry(await projects.by_token(connection, token), now_ms, now_ms + self._cache_ms)
-        entries[token] = entry
-        entries.move_to_end(token)
+            found = await projects.by_tokens(connection, tokens)
+        read = {token: Entry(found.get(token), now_ms, now_ms + self._cache_ms) for token in tokens}
+        for token, entry in read.items():
+            entries[token] = entry
+            entries.move_to_end(token)
         while len(entries) > CACHED_TOKENS_MAX:
             entries.popitem(last=False)
-        return entry
+        return read

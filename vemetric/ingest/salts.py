@@ -35,7 +35,7 @@ def day_of(now_ms: int) -> int:
 class Salts:
     """The salts in force. `pair` is read by every hit; `rotate` runs at midnight UTC and at the start.
 
-    A process beside others calls `refresh` twice a second.
+    A process beside others calls `refresh` four times a second.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
