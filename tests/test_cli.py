@@ -55,6 +55,7 @@ class TestWithoutAProcess:
 
     def test_dead_letters_are_listed_and_revived(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
+        run(data_dir, "project", "create", "--name", "Shop", "--domain", "shop.example")
         assert run(data_dir, "dead", "list", "--json").document == {"total": 0, "jobs": []}
         assert run(data_dir, "dead", "revive", "--all", "--queue", "event").out == "0 dead letters put back in line.\n"
         assert run(data_dir, "dead", "revive", "7", "8", "--json").code == 1
@@ -64,7 +65,7 @@ class TestWithoutAProcess:
     def test_a_script_sets_everything_up(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
         made = run(data_dir, "project", "create", "--name", "Shop", "--domain", "www.shop.example", "--json")
-        assert (made.code, made.err) == (0, "")
+        assert (made.code, made.err) == (0, f"vemetric: {data_dir} is a new data directory.\n")
         assert made.document["domain"] == "shop.example"
         assert made.document["id"].isdigit()
         assert len(made.document["token"]) == 16
@@ -85,11 +86,29 @@ class TestWithoutAProcess:
         done = run(tmp_path / "data", "project", "create", "--name", "Shop", "--domain", "localhost", "--json")
         assert done.code == 2
         assert done.document["error"].startswith("Domain: This is not a domain")
-        assert done.err.count("\n") == 1
+        assert done.err.count("\n") == 2
+
+    def test_a_mistyped_directory_is_told_and_not_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data_dir = tmp_path / "data"
+        monkeypatch.setenv("VEMETRIC_DATA_DIR", str(data_dir))
+        for command in (
+            *("verify", "stats shop.example", "account list", "account reset-password --email a@b.example"),
+            *("project list", "dead list", "dead revive --all", "mail outbox", "mail test --to a@b.example"),
+            *("setup-link", "demo --remove", f"backup {tmp_path}/copy", "doctor"),
+            "move --to-database postgresql://127.0.0.1:1/vemetric",
+        ):
+            code = cli.main(command.split())
+            told = "".join(capsys.readouterr())
+            assert code == (1 if command == "doctor" else 2), command
+            assert f"VEMETRIC_DATA_DIR is '{data_dir}': it does not exist." in told
+            assert not data_dir.exists()
+            assert not (tmp_path / "copy").exists()
 
     def test_a_data_directory_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        done = run(tmp_path / "file" / "data", "project", "list")
+        done = run(tmp_path / "file" / "data", "project", "create", "--name", "Shop", "--domain", "shop.example")
         assert done.code == 2
         assert done.err.startswith("vemetric: VEMETRIC_DATA_DIR is ")
         assert done.err.count("\n") == 1

@@ -30,7 +30,8 @@ HEALTH_SECONDS_MAX = 4
 HEALTH_PATH = "/up"
 # Whoever listens on every interface is asked on the machine's own.
 OF_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104
-QUIET_LIBRARIES = ("aiosqlite", "asyncio")
+# What may come before the first start. Any other command asks for what is there already.
+MAKING_COMMANDS = {"account create", "project create", "demo"}
 
 Result = dict[str, Any]
 
@@ -114,10 +115,12 @@ def _move(settings: "Config", options: argparse.Namespace) -> Result:
     """Here and never by the running process: it has to be stopped."""
     import asyncio
 
+    from vemetric.backup import presence
     from vemetric.moving import move
 
     to = {name: getattr(options, f"to{name.capitalize()}") for name in move.TARGETS}
     after = move.settings_after(os.environ, to)
+    presence.require(settings)
     result = asyncio.run(move.move(settings, after, lambda line: print(line, file=sys.stderr)))
     return result | {"settings": {move.TARGETS[name]: address for name, address in to.items() if address}}
 
@@ -166,10 +169,17 @@ def _do_here(settings: "Config", command: str, arguments: Result) -> Result:
     import asyncio
 
     from vemetric import commands, services
+    from vemetric.backup import presence
     from vemetric.clock import SystemClock
+
+    is_made = command in MAKING_COMMANDS and not arguments.get("remove") and presence.is_new(settings)
+    if not is_made:
+        presence.require(settings)
 
     async def do() -> Result:
         async with services.open_services(settings, SystemClock()) as opened:
+            if is_made:
+                print(f"vemetric: {settings.data_dir.absolute()} is a new data directory.", file=sys.stderr)
             return await commands.run(opened, command, arguments)
 
     return asyncio.run(do())

@@ -36,13 +36,6 @@ def fail(data_dir: Path, said: str) -> None:
     (folder / keeper.ATTEMPTS).write_bytes(msgspec.json.encode(keeper.Attempts(settings, 3, AT_MS, said)))
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    made = tmp_path / "data"
-    made.mkdir(mode=0o700)
-    return made
-
-
 def test_one_that_lasts_is_no_problem(data_dir: Path) -> None:
     keep(data_dir, days=60)
     assert problems(data_dir, **ACME) == {}

@@ -33,16 +33,6 @@ SOUND = Machine(
 RUNNING = {"version": __version__, "filesMax": "65536"}
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    made = tmp_path / "data"
-    made.mkdir(mode=0o700)
-    for name in ("vemetric.db", "queue.db"):
-        (made / name).touch(mode=0o600)
-        os.utime(made / name, (SOUND.now, SOUND.now))
-    return made
-
-
 def settings(data_dir: Path, **environ: str) -> Config:
     named = {"VEMETRIC_DATA_DIR": str(data_dir), "VEMETRIC_LISTEN": f"127.0.0.2:{free_port()}", **environ}
     return config.load(named)[0]
@@ -76,6 +66,14 @@ def test_mistakes_of_the_machine(data_dir: Path, check: str, facts: dict[str, An
     assert told in found[check]
 
 
+def test_a_data_directory_that_no_server_works_with(data_dir: Path) -> None:
+    assert "does not exist" in problems(data_dir.parent / "dat")["data directory"]
+    assert problems(data_dir.parent / "dat", SOUND._replace(running=RUNNING)) == {}
+    (data_dir / "vemetric.db").unlink()
+    assert "no vemetric.db" in problems(data_dir)["data directory"]
+    assert problems(data_dir, DATABASE_URL="postgresql://db.example.com/vemetric") == {}
+
+
 def test_a_network_disk_is_told_by_the_closest_mount(data_dir: Path) -> None:
     mounts = f"{LOCAL_MOUNTS}\n{NFS_MOUNT.format(data_dir.parent)}"
     assert "network disk (nfs4)" in problems(data_dir, SOUND._replace(mounts=mounts))["network disk"]
@@ -99,7 +97,6 @@ class TestPermissions:
         assert "queue.db" in problems(data_dir)["permissions"]
 
     def test_one_file_within_belongs_to_somebody_else(self, data_dir: Path) -> None:
-        (data_dir / "analytics").mkdir()
         (data_dir / "analytics" / "part.bin").touch()
         if os.geteuid() == 0:
             os.chown(data_dir / "analytics" / "part.bin", 12_345, -1)
@@ -124,7 +121,6 @@ def test_files_that_are_damaged(data_dir: Path) -> None:
 
 
 def test_data_of_a_newer_version(data_dir: Path) -> None:
-    (data_dir / "analytics").mkdir(mode=0o700)
     (data_dir / "analytics" / "format.json").write_text('{"format": 1, "engine": "99.1.0"}')
     assert "written by a newer version" in problems(data_dir)["versions"]
 

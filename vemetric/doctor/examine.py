@@ -12,6 +12,7 @@ Check = Callable[[Config, Machine], Iterator[Finding]]
 
 IDENTIFY_COMMAND = "identify"
 CHECKS: tuple[Check, ...] = (
+    of_machine.data,
     of_machine.permissions,
     of_machine.disk,
     of_machine.network_disk,

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from vemetric import __version__
-from vemetric.backup import sqlite_files
+from vemetric.backup import presence, sqlite_files
 from vemetric.clickhouse import directory, loader
 from vemetric.config import Config
 from vemetric.database import migrate
@@ -70,6 +70,13 @@ def network_disk(config: Config, machine: Machine) -> Iterator[Finding]:
             "there, and events can be lost.",
             "Use a local disk for VEMETRIC_DATA_DIR, or servers for the stores (docs/scaling.md).",
         )
+
+
+def data(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Whether it is the directory that a server works with."""
+    if machine.running is None and (told := presence.fault(config)):
+        fix = "Set VEMETRIC_DATA_DIR as it is set for the server; before the first start this is as it should be."
+        yield Finding("data directory", PROBLEM, told, fix)
 
 
 def permissions(config: Config, machine: Machine) -> Iterator[Finding]:

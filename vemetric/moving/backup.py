@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,18 @@ THEIR_PART = {
 def take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
     """Write a backup into the folder, which must be new or empty, and check it. Raises Invalid where it is not."""
     folder = folder.absolute()
-    _make_empty(folder)
+    is_ours = _make_empty(folder)
+    try:
+        return _take(config, folder, do)
+    except BaseException:
+        if is_ours:
+            # Unless there is something in it that is not ours.
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
     started_at = time.time()
     staged = do(STAGE_COMMAND, {})
     source = Path(staged["stage"])
@@ -63,13 +75,16 @@ def take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
     }
 
 
-def _make_empty(folder: Path) -> None:
+def _make_empty(folder: Path) -> bool:
+    """Have an empty folder. Returns whether it was not there before."""
+    is_new = not folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise errors.Invalid(f"{folder} is not empty; a backup has a folder of its own.")
     except OSError as error:
         raise errors.Invalid(f"{folder} cannot be a folder for a backup: {error.strerror}.") from error
+    return is_new
 
 
 def _clean(folder: Path) -> None:
