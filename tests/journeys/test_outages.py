@@ -26,7 +26,7 @@ from benchmarks import load
 from tests.journeys.test_soak import check_rows, is_drained
 from tests.kit import http, servers, stores
 from tests.kit.ledger import PROXY, VISITORS, Ledger, send
-from tests.kit.process import ROOT, Server, wait_for
+from tests.kit.process import EXECUTABLE, ROOT, Server, wait_for
 from tests.kit.stores import DATABASE, Stores
 
 TOKEN_DOMAIN = "example.com"
@@ -41,16 +41,17 @@ pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
 
 
 class Plan(NamedTuple):
-    """Times of the outages and rates of the load at each hub."""
+    """Times of the outages and rates of the load at each hub; which program the processes are."""
 
     outage_seconds: float
     between_seconds: float
     per_second: float
     lease_seconds: int
+    program: tuple[str, ...]
 
 
-SHORT = Plan(outage_seconds=3, between_seconds=1.5, per_second=100, lease_seconds=8)
-LONG = Plan(outage_seconds=60, between_seconds=15, per_second=200, lease_seconds=60)
+SHORT = Plan(outage_seconds=3, between_seconds=1.5, per_second=100, lease_seconds=8, program=("-m", "vemetric"))
+LONG = Plan(outage_seconds=60, between_seconds=15, per_second=200, lease_seconds=60, program=(str(EXECUTABLE),))
 
 
 class Load:
@@ -123,13 +124,14 @@ def processes() -> Iterator[ExitStack]:
 
 def process(stack: ExitStack, folder: Path, over: Stores, roles: str, plan: Plan) -> Server:
     environ = PROXY | over.settings | {
-        "PYTHONPATH": str(ROOT),
         "VEMETRIC_ROLES": roles,
         "VEMETRIC_SECRET": "the same for all of these processes",
         "VEMETRIC_QUEUE_LEASE_SECONDS": str(plan.lease_seconds),
         "VEMETRIC_ENGINE_INSERT_SECONDS": str(plan.lease_seconds // 3),
     }  # fmt: skip
-    made = Server(folder, environ=environ, command=(sys.executable, "-m", "vemetric"))
+    if plan.program[0] == "-m":
+        environ["PYTHONPATH"] = str(ROOT)
+    made = Server(folder, environ=environ, command=(sys.executable, *plan.program))
     stack.callback(made.kill)
     return made
 
