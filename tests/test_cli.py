@@ -151,6 +151,11 @@ class TestBesideAProcess:
         assert done.code == 1
         assert (done.document["missing"], done.document["difference"]) == (3, 3)
 
+    async def test_a_letter_that_was_not_sent_is_a_failure(self, data_dir: Path) -> None:
+        done = await asyncio.to_thread(run, data_dir, "mail", "test", "--to", "ann@example.com")
+        assert done.code == 1
+        assert done.out.startswith("The letter to ann@example.com was not sent: no mail is set up (SMTP_HOST")
+
     async def test_asking_needs_none_of_what_answering_does(self, data_dir: Path) -> None:
         script = (
             "import sys; from vemetric import cli; code = cli.main(['project', 'list', '--json']);"

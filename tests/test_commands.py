@@ -91,6 +91,7 @@ class TestMail:
     async def test_letters_are_kept_for_the_operator(self, services: Services) -> None:
         told = await run(services, "mail test", to="Ann@Example.com")
         [letter] = told["letters"]
+        assert told["isSent"] is False
         assert (letter["to"], letter["status"], letter["subject"]) == ("ann@example.com", "kept", "Mail works")
         listed = await run(services, "mail outbox")
         assert (listed["isMailSetUp"], [one["id"] for one in listed["letters"]]) == (False, [letter["id"]])
@@ -107,10 +108,12 @@ class TestMail:
             return environ | mail_server.settings(mail)
 
         async def test_says_what_the_mail_server_said(self, services: Services, mail: MailServer) -> None:
-            assert (await run(services, "mail test", to="ann@example.com"))["letters"][0]["status"] == "sent"
+            told = await run(services, "mail test", to="ann@example.com")
+            assert (told["isSent"], told["letters"][0]["status"]) == (True, "sent")
             mail.answer = "451 later"
-            [letter] = (await run(services, "mail test", to="ann@example.com"))["letters"]
-            assert (letter["status"], "451 later" in letter["error"]) == ("failed", True)
+            told = await run(services, "mail test", to="ann@example.com")
+            [letter] = told["letters"]
+            assert (told["isSent"], letter["status"], "451 later" in letter["error"]) == (False, "failed", True)
             await mail.stop()
             [letter] = (await run(services, "mail test", to="ann@example.com"))["letters"]
             assert letter["status"] == "failed"

@@ -1,9 +1,9 @@
 """The command line. `serve` is the process itself; every other command asks the running process over its socket, or
 opens the stores under the same lock when there is none.
 
-Exit codes: 0 done; 1 it failed, or verify found a difference; 2 wrong usage or input; 3 the process or a store cannot
-be reached. Errors are one sentence on stderr; with --json, standard output is always one JSON document, {"error": ...}
-if it failed. Modules are imported where they are needed, so that a small command starts fast.
+Exit codes: 0 done; 1 it failed, verify found a difference, or a letter was not sent; 2 wrong usage or input; 3 the
+process or a store cannot be reached. Errors are one sentence on stderr; with --json, standard output is always one JSON
+document, {"error": ...} if it failed. Modules are imported where they are needed, so that a small command starts fast.
 """
 
 import argparse
@@ -98,7 +98,8 @@ def _run(options: argparse.Namespace, probe: Callable[[str], None] | None) -> in
     from vemetric import cli_text
 
     _tell(result, cli_text.of(options.command, result), options.json)
-    return FAILED if result.get("difference") or result.get("problems") else OK
+    is_bad = result.get("difference") or result.get("problems") or result.get("isSent") is False
+    return FAILED if is_bad else OK
 
 
 def _serve(settings: "Config", warnings: list[str], probe: Callable[[str], None] | None) -> int:

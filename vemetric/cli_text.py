@@ -27,6 +27,7 @@ CARDS = {
 }
 # A terminal is not much wider.
 NAME_LENGTH_MAX = 80
+NO_MAIL = "no mail is set up (SMTP_HOST or POSTMARK_SERVER_API_TOKEN); it is kept (vemetric mail outbox)."
 # What a row without a name stands for.
 NAMELESS = {"sources": "Direct / None"}
 
@@ -141,7 +142,7 @@ def tried(result: Result) -> str:
     [letter] = result["letters"]
     if letter["status"] == "sent":
         return f"The mail server took the letter to {letter['to']}."
-    return f"The letter to {letter['to']} was not sent: {letter['error'] or 'no mail is set up'}"
+    return f"The letter to {letter['to']} was not sent: {letter['error'] or NO_MAIL}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

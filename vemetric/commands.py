@@ -16,7 +16,7 @@ from vemetric.ingest.ledger import Books
 from vemetric.model import timespan
 from vemetric.model.account import Account
 from vemetric.model.dashboard import Card
-from vemetric.model.letter import Letter
+from vemetric.model.letter import Letter, LetterStatus
 from vemetric.model.organization import Role
 from vemetric.model.project import DEMO_DOMAIN, Project
 from vemetric.queues import history
@@ -203,10 +203,10 @@ async def mail_outbox(services: Services, arguments: Arguments) -> Result:
 
 
 async def mail_test(services: Services, arguments: Arguments) -> Result:
-    """to: an address. Sends at once, past the queue, so that the answer is the mail server's."""
+    """to: an address. Sends at once, past the queue, so that the answer is the mail server's. isSent: whether it is."""
     address = fields.clean(to=(fields.email, arguments["to"]))["to"]
     letter = await services.post.try_out(address)
-    return {"letters": [_letter(letter, with_text=False)]}
+    return {"isSent": letter.status is LetterStatus.SENT, "letters": [_letter(letter, with_text=False)]}
 
 
 async def make_demo(services: Services, arguments: Arguments) -> Result:
