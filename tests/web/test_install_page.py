@@ -48,6 +48,24 @@ async def test_refusals_of_the_project_are_for_its_people_and_those_of_nobody_fo
         assert ("Wrong token" in page.text) is sees_all
 
 
+async def test_people_see_wrong_tokens_of_their_own_domain_and_that_somebody_tried_on_localhost(
+    site: Site, cast: Cast
+) -> None:
+    for origin in (cast.shop.domain, f"www.{cast.shop.domain}", f"not{cast.shop.domain}", f"{cast.shop.domain}.test"):
+        site.services.tap.refused(NO_PROJECT, Refusal.WRONG_TOKEN, detail=f"https://{origin}")
+    site.services.tap.refused(NO_PROJECT, Refusal.LOCALHOST, url="http://localhost:3000/secret")
+    await site.services.tap.flush()
+    alice = await (await site.browser_of(cast.alice)).get(f"/p/{cast.shop.id}/panels/seen")
+    assert f"A request from https://{cast.shop.domain} carried no token" in alice.text
+    assert f"https://www.{cast.shop.domain} " in alice.text
+    assert "https://not" not in alice.text
+    assert ".test" not in alice.text
+    assert "The script was loaded by localhost" in alice.text
+    assert "secret" not in alice.text
+    olga = await (await site.browser_of(cast.olga)).get(f"/p/{cast.shop.id}/panels/seen")
+    assert "http://localhost:3000/secret" in olga.text
+
+
 async def test_stream_tells_what_was_seen_and_ends_with_the_first_event(site: Site, cast: Cast) -> None:
     await visits.event(site.services, cast.shop)
     site.services.tap.accepted(cast.shop.id, "$$pageView", "https://shop.example.com/")

@@ -57,10 +57,10 @@ async def test_the_newest_come_first_however_many_there_are(services_at_noon: Se
         services.tap.refused(PROJECT.id, Refusal.BOT, detail=f"bot {number}")
         services.tap.refused(NO_PROJECT, Refusal.WRONG_TOKEN, detail=f"{number}")
         await services.tap.flush()
-    found = await seen.entries(services.keys, [PROJECT.id], clock.now_ms())
+    found = await seen.entries(services.keys, PROJECT, False, clock.now_ms())
     assert [one.detail for one in found][:3] == ["bot 39", "bot 38", "bot 37"]
     assert len(found) >= seen.LINES_MAX
     assert {one.verdict for one in found} == {"bot"}
-    both = await seen.entries(services.keys, [PROJECT.id, NO_PROJECT], clock.now_ms())
+    both = await seen.entries(services.keys, PROJECT, True, clock.now_ms())
     assert [one.at_ms for one in both] == sorted((one.at_ms for one in both), reverse=True)
     assert msgspec.json.encode(both)

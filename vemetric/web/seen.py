@@ -1,11 +1,12 @@
 """What the live tap of the hub saw, in words: each verdict with what it means and how to mend it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from vemetric.enrich.page import belongs_to, normalized_domain
 from vemetric.ingest import jobs, tap
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import TapEntry
@@ -160,19 +161,34 @@ class Line(NamedTuple):
     times: int
 
 
-async def entries(keys: Keys, project_ids: Sequence[int], now_ms: int) -> list[TapEntry]:
-    """The newest entries of these projects, the newest first."""
-    found: list[TapEntry] = []
-    for project_id in project_ids:
-        of_project: list[TapEntry] = []
-        for number in range(WINDOWS_MAX):
-            prefix = f"{tap.key_prefix(project_id)}{now_ms // WINDOW_MS - number}"
-            pairs = await keys.scan(prefix, ENTRIES_PER_WINDOW_MAX)
-            of_project += [msgspec.json.decode(value, type=TapEntry) for _, value in reversed(pairs)]
-            if len(of_project) >= LINES_MAX:
-                break
-        found += of_project
+async def entries(keys: Keys, project: Project, is_operator: bool, now_ms: int) -> list[TapEntry]:
+    """The newest entries of the project and those of no project that its people may see, the newest first."""
+    nobodys = await _newest(keys, tap.NO_PROJECT, now_ms, lambda entry: is_operator or _concerns(entry, project))
+    if not is_operator:
+        nobodys = [_without_its_page(entry) for entry in nobodys]
+    found = await _newest(keys, project.id, now_ms, lambda entry: True) + nobodys
     return sorted(found, key=lambda entry: entry.at_ms, reverse=True)
+
+
+async def _newest(keys: Keys, project_id: int, now_ms: int, shows: Callable[[TapEntry], bool]) -> list[TapEntry]:
+    found: list[TapEntry] = []
+    for number in range(WINDOWS_MAX):
+        prefix = f"{tap.key_prefix(project_id)}{now_ms // WINDOW_MS - number}"
+        pairs = await keys.scan(prefix, ENTRIES_PER_WINDOW_MAX)
+        found += filter(shows, (msgspec.json.decode(value, type=TapEntry) for _, value in reversed(pairs)))
+        if len(found) >= LINES_MAX:
+            break
+    return found
+
+
+def _concerns(entry: TapEntry, project: Project) -> bool:
+    """Whether a request of no project may be this one's: a page of its domain sent it, or one on somebody's machine."""
+    return entry.verdict == Refusal.LOCALHOST or belongs_to(normalized_domain(entry.detail), project.domain)
+
+
+def _without_its_page(entry: TapEntry) -> TapEntry:
+    """Paths on localhost tell what somebody else works on."""
+    return msgspec.structs.replace(entry, url="localhost") if entry.verdict == Refusal.LOCALHOST else entry
 
 
 def lines(found: Sequence[TapEntry], project: Project) -> list[Line]:

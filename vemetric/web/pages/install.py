@@ -7,7 +7,6 @@ from aiohttp import web
 
 from vemetric import errors
 from vemetric.database import projects as stored_projects
-from vemetric.ingest.tap import NO_PROJECT
 from vemetric.model.project import Project
 from vemetric.web import context, headers, render
 from vemetric.web import seen as tapped
@@ -30,11 +29,11 @@ async def show(request: web.Request, project: Project) -> web.Response:
 
 
 async def seen(page: Context, project: Project) -> list[tapped.Line]:
-    """What the hub saw lately. Requests of no project are for the operator's eyes only: they may be anybody's."""
-    ids = [project.id, NO_PROJECT] if page.signed_in.is_operator else [project.id]
+    """What the hub saw lately. Others than the operator see of no project's requests what may be this one's only."""
     services = page.services
     await services.tap.watch(project.id)
-    return tapped.lines(await tapped.entries(services.keys, ids, services.clock.now_ms()), project)
+    found = await tapped.entries(services.keys, project, page.signed_in.is_operator, services.clock.now_ms())
+    return tapped.lines(found, project)
 
 
 async def watch(request: web.Request) -> web.StreamResponse:
