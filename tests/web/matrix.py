@@ -78,6 +78,7 @@ ROWS = {
     "GET /docs": Row("303 303 303 303 303 303"),
     "GET /docs/{name:.*}": Row(OPEN, places={"name": ""}),
     "GET /docs/reference": Row(OPEN),
+    "GET /docs/reference/": Row("308 308 308 308 308 308"),
     "POST /csp-report": Row("204 204 204 204 204 204"),
     # Billing is off unless a setting switches it on.
     "POST /webhooks/paddle": Row(GONE),

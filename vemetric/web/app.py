@@ -7,7 +7,7 @@ from aiohttp import web
 from vemetric.clickhouse.sizes import Measure
 from vemetric.services import Services
 from vemetric.stats.usage import Usage
-from vemetric.web import base_path, forms, middleware, render, routes
+from vemetric.web import base_path, forms, middleware, render, routes, slashes
 from vemetric.web.assets import ASSETS, Assets
 from vemetric.web.context import SERVICES
 from vemetric.web.live import LIVE, Live
@@ -22,7 +22,7 @@ from vemetric.web.unfinished import UNFINISHED, Unfinished
 def make_app(services: Services) -> web.Application:
     """The application over opened services. It holds nothing that another process would miss."""
     app = web.Application(
-        middlewares=(middleware.number, middleware.secure, middleware.explain, middleware.recognize),
+        middlewares=(middleware.number, middleware.secure, middleware.explain, slashes.forgive, middleware.recognize),
         client_max_size=forms.BODY_BYTES_MAX,
     )
     app[SERVICES] = services

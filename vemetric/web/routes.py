@@ -6,7 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vemetric.web import assets, headers
+from vemetric.web import assets, headers, slashes
 from vemetric.web.api import door as api
 from vemetric.web.pages import (
     api_docs,
@@ -76,6 +76,7 @@ class Route(NamedTuple):
 
 ROUTES = (
     Route("GET", "/docs/reference", api_docs.show, Access.ANYBODY),
+    Route("GET", "/docs/reference/", slashes.lead_on, Access.ANYBODY),
     Route("GET", "/docs", docs.show, Access.ANYBODY),
     Route("GET", "/docs/{name:.*}", docs.show, Access.ANYBODY),
     Route("GET", "/static/{version}/{name:.+}", assets.send, Access.FILE),
