@@ -1,9 +1,10 @@
-"""A cluster of two shards as far as one engine can be one: tables, settings and statements are those of
-clickhouse/cluster.py, run by the real engine through distributed tables. One shard is the engine itself and holds all
-rows, the other one is never there and is passed over; so answers are merged from shards, as on a cluster, and must be
-those of a single server.
+"""A cluster of two shards within one engine: tables, settings and statements are those of clickhouse/cluster.py, run by
+the real engine through distributed tables. Both shards are the engine itself and share the local tables; of those each
+reads only the rows that a cluster would have sent to it. So answers are merged from shards, of which neither sees the
+other's rows, and must be those of a single server.
 
-Not covered: replication and its quorum, DDL that travels (ON CLUSTER), and rows that lie on two shards.
+Not covered: replication and its quorum, DDL that travels (ON CLUSTER), the sending of rows to their shard, a shard that
+lags behind or is away.
 """
 
 import re
@@ -14,31 +15,37 @@ from typing import Any
 from tests.kit.clickhouse_server import ClickHouseServer
 from vemetric.clickhouse import migrate
 from vemetric.clickhouse.cluster import LOCAL_SUFFIX, SHARD_KEYS, Cluster
+from vemetric.clickhouse.encoding import left_out_setting
 from vemetric.clickhouse.server import ServerEngine
 from vemetric.model import clickhouse_url
 
 DATABASE = "sharded"
-# An address without a port is the engine itself; nothing listens at the other one.
-SHARDS = "127.0.0.1,127.0.0.2:1"
+# An address without a port is the engine itself.
+SHARDS = "127.0.0.1,localhost"
+# What of its local table each shard has, by the rule that sends rows there.
+OF_SHARD = {f"{DATABASE}.{table}{LOCAL_SUFFIX}": f"{key} % 2 + 1 = shardNum()" for table, key in SHARD_KEYS.items()}
 
 OF_CLUSTER = re.compile(r" ON CLUSTER '\w+'")
 REPLICATED = re.compile(r"ENGINE = Replicated(\w+)\('[^']*', '[^']*'(?:, )?([^)]*)\)")
 DISTRIBUTED = re.compile(r" AS \S+ ENGINE = Distributed\('\w+', ('\w+'), ('\w+'), (.*)\)$", re.DOTALL)
 
 
-class OneShard(Cluster):
-    """The cluster's statements for an engine that stands for one of its shards."""
+class TwoShards(Cluster):
+    """The cluster's statements for an engine that stands for both of its shards."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        return super().settings | {"insert_quorum": 0, "skip_unavailable_shards": 1}
+        return super().settings | {"insert_quorum": 0, "additional_table_filters": left_out_setting(OF_SHARD)}
+
+    def left_out(self, conditions: Mapping[str, str]) -> dict[str, str]:
+        return super().left_out(conditions) | OF_SHARD
 
     def statements(self, sql: str) -> list[str]:
         return [here(statement) for statement in super().statements(sql)]
 
 
 class ShardedEngine(ServerEngine):
-    """Writes where a distributed table would send rows of this shard."""
+    """Writes to the table that the shards share."""
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         await super().insert(f"{table}{LOCAL_SUFFIX}" if table in SHARD_KEYS else table, columns, rows)
@@ -57,11 +64,11 @@ def here(statement: str) -> str:
 
 
 @asynccontextmanager
-async def on_shard(server: ClickHouseServer) -> AsyncIterator[ServerEngine]:
+async def on_two(server: ClickHouseServer) -> AsyncIterator[ServerEngine]:
     """A migrated engine of this loop over a running server."""
     at = clickhouse_url.parse(server.url(DATABASE))
     await (await ServerEngine.open(at)).close()
-    engine = await ShardedEngine.open(at, is_needed=False, cluster=OneShard("two", DATABASE))
+    engine = await ShardedEngine.open(at, is_needed=False, cluster=TwoShards("two", DATABASE))
     try:
         await migrate.migrate(engine)
         yield engine
