@@ -43,6 +43,7 @@ from vemetric.ingest.merged import Merged
 from vemetric.ingest.project_cache import ProjectCache
 from vemetric.ingest.resets import Resets
 from vemetric.ingest.salts import Salts
+from vemetric.ingest.spoken_for import SpokenFor
 from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
 from vemetric.mail import mailer
@@ -91,6 +92,7 @@ class Services:
     intake: Intake
     batches: Batches
     identities: Identities
+    spoken_for: SpokenFor
     users: Users
     merged: Merged
     erased: Erased
@@ -151,6 +153,7 @@ async def open_services(
         merged = await loaded(Merged(database, clock, queue, exclusive=is_alone))
         erased = await loaded(Erased(database, clock, exclusive=is_alone))
         resets = await loaded(Resets(queue, clock, exclusive=is_alone))
+        spoken_for = SpokenFor(database, queue, clock, exclusive=is_alone)
         resolver = Resolver(salts, sessions, identities, resets)
         secret = secret_of(config)
         post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
@@ -173,7 +176,8 @@ async def open_services(
             intake=Intake(queue, sessions, resolver, clock),
             batches=Batches(queue, queue, sessions, resolver, clock, config.session_minutes),
             identities=identities,
-            users=Users(queue, resolver, identities, resets, clock),
+            spoken_for=spoken_for,
+            users=Users(queue, resolver, identities, spoken_for, resets, clock),
             merged=merged,
             erased=erased,
             post=post,

@@ -16,6 +16,7 @@ from vemetric.database.database import Connection, Database, file_url
 from vemetric.ingest import identities, jobs
 from vemetric.ingest.identities import CACHED_CHARACTERS_MAX, Claim, Identities
 from vemetric.model import geo
+from vemetric.queues.job import Write
 from vemetric.queues.sqlite import SqliteQueue
 
 
@@ -161,7 +162,7 @@ async def test_an_erased_users_claims_are_found_among_any_number(
     process = await stores.process()
     for user_id in range(100, 104):
         job = jobs.CreateUserJob(stores.shop, user_id, f"user-{user_id}", 0, geo.UNKNOWN, "", "")
-        await process.create(job, None)
+        await process.create(job, Write())
     for user_id in range(100, 104):
         await process.forget(stores.shop, [user_id])
         assert await process.by_identifier(stores.shop, f"user-{user_id}") is None
@@ -186,14 +187,3 @@ async def test_what_was_read_before_an_erasure_is_not_remembered_after_it(
     monkeypatch.setattr(stored_identities, "by_identifier", read_and_erase)
     assert await known.by_identifier(stores.shop, "kim") == 7
     assert known.at_once(stores.shop, "kim") is None
-
-
-async def test_a_visitor_gets_one_name_though_a_turn_ended_too_early(stores: Stores, clock: FrozenClock) -> None:
-    first, second = [await stores.process() for _ in range(2)]
-    assert await first.may_name(stores.shop, 7, "ann")
-    # Its turn is over and it goes on all the same.
-    assert not await second.may_name(stores.shop, 7, "bob")
-    assert await second.may_name(stores.shop, 7, "ann")
-    assert await second.may_name(stores.shop, 8, "bob")
-    clock.advance(identities.SETTLED_CLAIM_MS)
-    assert await second.may_name(stores.shop, 7, "bob")

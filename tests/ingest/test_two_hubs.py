@@ -12,6 +12,7 @@ from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.ingest.batch import Dated, OfSender
 from vemetric.ingest.hit import PAGE_VIEW, BatchHit, IdentifyHit
+from vemetric.ingest.jobs import MERGE_DELAY_MS
 from vemetric.ingest.salts import DAY_MS
 from vemetric.model import geo
 from vemetric.services import Services
@@ -80,3 +81,21 @@ async def test_a_batch_sent_to_both_at_once_counts_once(two: Two, clock: FrozenC
     await visits.settle(other)
     ask = "SELECT count(), uniqExact(sessionId) FROM event FINAL WHERE projectId = {project:UInt64}"
     assert await one.engine.query(ask, {"project": project.id}) == [[len(ids), 1]]
+
+
+async def test_who_was_given_away_elsewhere_gets_no_name_here(two: Two, clock: FrozenClock) -> None:
+    one, other = two
+    project = await visits.a_project(one)
+    phone = visits.sender(project, ip="203.0.113.99")
+    ann = await one.users.identify(IdentifyHit("ann"), project, visits.sender(project), geo.UNKNOWN)
+    await visits.event(one, project, who=phone, path="/before")
+    assert (await one.users.identify(IdentifyHit("ann"), project, phone, geo.UNKNOWN)).user_id == ann.user_id
+    clock.advance(SECOND_MS)
+    bob = await other.users.identify(IdentifyHit("bob"), project, phone, geo.UNKNOWN)
+    await visits.event(other, project, who=visits.sender(project, user_identifier="bob"), path="/of-bob")
+    for hub in (*two, other):
+        await visits.settle(hub)
+        clock.advance(MERGE_DELAY_MS)
+    ask = "SELECT pathname, userId FROM event FINAL WHERE projectId = {project:UInt64} ORDER BY pathname"
+    found = await one.engine.query(ask, {"project": project.id})
+    assert found == [["/before", ann.user_id], ["/of-bob", bob.user_id]]

@@ -2,15 +2,16 @@
 
 A kill ends the process between two steps of a batch: what the stores hold stays, what memory held is gone, and the
 jobs that were claimed come again. The model knows nothing of queues: it notes who did what, and who turned out to be
-whom.
+whom until when.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,11 @@ from tests.kit import visits
 from vemetric import config, services, workers
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
-from vemetric.ingest.hit import IdentifyHit
+from vemetric.ingest import jobs
+from vemetric.ingest.batch import Dated, OfSender
+from vemetric.ingest.hit import BatchHit, IdentifyHit
+from vemetric.ingest.resets import Resets
+from vemetric.ingest.who import Sender
 from vemetric.model import geo, ids
 from vemetric.model.project import Project
 from vemetric.queues.lease import Lease
@@ -33,14 +38,22 @@ LATE_MS = DAY_MS // 2
 MOMENTS = ("claimed", "before-insert", "after-insert", "before-ack", "after-ack")
 
 visitors = st.integers(0, VISITORS - 1)
+names = st.sampled_from(NAMES)
+# Within the time in which what a visitor does still goes to whom it was merged into, about its end, and long after.
+seconds = st.sampled_from([0, 1, 5, 7, 1_800])
 queues = st.integers(0, 20)
 limits = st.sampled_from([1, 3, 100])
 actions = st.one_of(
     st.tuples(st.just("event"), visitors),
     st.tuples(st.just("event"), visitors),
-    st.tuples(st.just("identify"), visitors, st.sampled_from(NAMES)),
+    st.tuples(st.just("identify"), visitors, names),
+    st.tuples(st.just("identify"), visitors, names),
+    st.tuples(st.just("reset"), visitors),
+    st.tuples(st.just("by_server"), names),
+    st.tuples(st.just("in_batch"), names, seconds),
+    st.tuples(st.just("in_batch"), visitors, seconds),
     st.tuples(st.just("leave"), visitors),
-    st.tuples(st.just("wait"), st.sampled_from([1, 20, 40])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 7, 60, 1_200, 2_400])),
     st.tuples(st.just("work"), queues, limits),
     st.tuples(st.just("abandon"), queues, limits),
     st.tuples(st.just("kill"), queues, limits, st.sampled_from(MOMENTS)),
@@ -52,6 +65,14 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+class Merge(NamedTuple):
+    """What a visitor did before a time is another user's."""
+
+    until_ms: int
+    into_id: int
+    asked_ms: int
+
+
 @dataclass
 class Model:
     """Who sent which event, who is known by which name, and who turned out to be whom, in order."""
@@ -59,24 +80,48 @@ class Model:
     events: dict[str, tuple[int, int]] = field(default_factory=dict)
     user_of_name: dict[str, int] = field(default_factory=dict)
     name_of_user: dict[int, str] = field(default_factory=dict)
+    merges: dict[int, list[Merge]] = field(default_factory=dict)
 
     def identify(self, visitor_id: int, name: str, answered_id: int, now_ms: int) -> None:
         theirs = self.name_of_user.get(visitor_id)
-        known_id = self.user_of_name.get(name)
         if theirs == name:
+            assert answered_id == visitor_id
             return
-        if known_id is None:
-            assert theirs is not None or answered_id == visitor_id
-            self.user_of_name[name], self.name_of_user[answered_id] = answered_id, name
-            return
-        assert answered_id == known_id
-        if theirs is None and visitor_id != known_id:
-            self.merge(visitor_id, known_id, now_ms)
+        is_known = name in self.user_of_name
+        # Whoever bears another name, or was taken for somebody, has nothing that a new name may bring along.
+        if is_known or theirs is not None or visitor_id in self.merges:
+            self.named(name, answered_id)
+            if theirs is None:
+                self.merge(visitor_id, answered_id, now_ms)
+        else:
+            assert answered_id == visitor_id
+            self.named(name, visitor_id)
 
-    def merge(self, from_id: int, into_id: int, until_ms: int) -> None:
-        for event_id, (user_id, created_ms) in self.events.items():
-            if user_id == from_id and created_ms <= until_ms:
-                self.events[event_id] = (into_id, created_ms)
+    def named(self, name: str, user_id: int) -> None:
+        """The user who is known by a name: always the same one, who never was anybody else."""
+        assert self.user_of_name.setdefault(name, user_id) == user_id
+        assert self.name_of_user.setdefault(user_id, name) == name
+        assert user_id not in self.merges
+
+    def merge(self, from_id: int, into_id: int, now_ms: int) -> None:
+        merges = self.merges.setdefault(from_id, [])
+        if not any(each.into_id == into_id and is_same(each.asked_ms, now_ms) for each in merges):
+            merges.append(Merge(now_ms + jobs.MERGE_DELAY_MS, into_id, now_ms))
+
+    def is_anybody(self, visitor_id: int) -> bool:
+        return visitor_id in self.name_of_user or visitor_id in self.merges
+
+    def owners(self) -> dict[str, int]:
+        """Whose each event is in the end."""
+        return {
+            path: next((each.into_id for each in self.merges.get(user_id, ()) if at_ms < each.until_ms), user_id)
+            for path, (user_id, at_ms) in self.events.items()
+        }
+
+
+def is_same(one_ms: int, other_ms: int) -> bool:
+    """Whether merges that were asked for at these times are one."""
+    return one_ms // jobs.SAME_MERGE_MS == other_ms // jobs.SAME_MERGE_MS
 
 
 class World:
@@ -104,26 +149,65 @@ class World:
         if moment == self._deadly_moment:
             raise Killed
 
-    def visitor_id(self, visitor: int) -> int:
-        return ids.fingerprint_user_id(self.project.id, ip(visitor), visits.CHROME, self.services.salts.pair.current)
+    def sender(self, visitor: int) -> Sender:
+        return visits.sender(self.project, ip(visitor))
+
+    async def visitor_id(self, visitor: int) -> int:
+        """Who sits at a browser: as its hash tells, or in the place of who left."""
+        hashed = ids.fingerprint_user_id(self.project.id, ip(visitor), visits.CHROME, self.services.salts.pair.current)
+        resets = Resets(self.services.keys, self.clock, exclusive=False)
+        await resets.read(self.project.id, [hashed])
+        return resets.at_once(self.project.id, hashed) or hashed
+
+    def path(self) -> str:
+        return f"/{len(self.model.events)}"
 
     async def event(self, visitor: int) -> None:
-        accepted = await visits.event(self.services, self.project, who=visits.sender(self.project, ip(visitor)))
-        self.model.events[accepted.event_id] = (self.visitor_id(visitor), self.clock.now_ms())
+        path = self.path()
+        await visits.event(self.services, self.project, who=self.sender(visitor), path=path)
+        self.model.events[path] = (await self.visitor_id(visitor), self.clock.now_ms())
+
+    async def by_server(self, name: str) -> None:
+        """A server speaks of a user, who need not be known yet."""
+        path = self.path()
+        who = visits.sender(self.project, user_identifier=name)
+        await visits.event(self.services, self.project, who=who, path=path)
+        self.model.events[path] = (await self.known(name), self.clock.now_ms())
+
+    async def in_batch(self, whose: int | str, seconds: int) -> None:
+        """Something that happened a while ago is told now, of a browser or a user."""
+        path, at_ms = self.path(), self.clock.now_ms() - seconds * 1000
+        hit = BatchHit("Told", url=f"https://{self.project.domain}{path}")
+        who = self.sender(whose if isinstance(whose, int) else 0)
+        if isinstance(whose, str):
+            hit = msgspec.structs.replace(hit, user_identifier=whose)
+        await self.services.batches.take([Dated(hit, at_ms, "")], OfSender(self.project, who, {}, geo.UNKNOWN))
+        user_id = await (self.visitor_id(whose) if isinstance(whose, int) else self.known(whose))
+        self.model.events[path] = (user_id, at_ms)
+
+    async def known(self, name: str) -> int:
+        user_id = await self.services.identities.by_identifier(self.project.id, name)
+        assert user_id is not None
+        self.model.named(name, user_id)
+        return user_id
 
     async def leave(self, visitor: int) -> None:
-        await visits.leave(self.services, self.project, visits.sender(self.project, ip(visitor)))
+        await visits.leave(self.services, self.project, self.sender(visitor))
 
     async def identify(self, visitor: int, name: str) -> None:
-        who = visits.sender(self.project, ip(visitor))
-        identified = await self.services.users.identify(IdentifyHit(name), self.project, who, geo.UNKNOWN)
-        self.model.identify(self.visitor_id(visitor), name, identified.user_id, self.clock.now_ms())
-        # What comes a moment after an identification still belongs to it; how long a moment is, is not told here.
-        self.clock.advance(MOMENT_MS)
+        visitor_id = await self.visitor_id(visitor)
+        hit, who = IdentifyHit(name), self.sender(visitor)
+        identified = await self.services.users.identify(hit, self.project, who, geo.UNKNOWN)
+        self.model.identify(visitor_id, name, identified.user_id, self.clock.now_ms())
 
-    async def wait(self, minutes: int) -> None:
+    async def reset(self, visitor: int) -> None:
+        before = await self.visitor_id(visitor)
+        await self.services.users.reset(self.project, self.sender(visitor))
+        assert (await self.visitor_id(visitor) != before) == self.model.is_anybody(before)
+
+    async def wait(self, seconds: int) -> None:
         if self.clock.now_ms() % DAY_MS < LATE_MS:
-            self.clock.advance(minutes * 60_000)
+            self.clock.advance(seconds * 1000)
 
     async def begin_a_day(self) -> None:
         """A history stays within one day: at midnight visitors get other ids, which the model knows nothing of."""
@@ -167,11 +251,11 @@ class World:
         await self.settle()
         project = {"project": self.project.id}
         events = await self._engine.query(
-            "SELECT id, userId, sessionId FROM event FINAL WHERE projectId = {project:UInt64}", project
+            "SELECT pathname, userId, userIdentifier FROM event FINAL WHERE projectId = {project:UInt64}", project
         )
-        assert sorted((event_id, user_id) for event_id, user_id, _ in events) == sorted(
-            (event_id, user_id) for event_id, (user_id, _) in self.model.events.items()
-        )
+        assert sorted((path, user_id) for path, user_id, _ in events) == sorted(self.model.owners().items())
+        # What was stored before its user got the name bears none.
+        assert all(name in ("", self.model.name_of_user.get(user_id)) for _, user_id, name in events)
         sessions = await self._engine.query(
             "SELECT id, userId FROM session FINAL WHERE projectId = {project:UInt64} AND deleted = 0", project
         )
@@ -212,8 +296,15 @@ async def compare(world: World, steps: list[tuple[Any, ...]]) -> None:
     await world.check()
 
 
+# Whoever comes next at the browser of somebody who was taken for another keeps what is his, also what is told late.
+@example(
+    steps=[
+        *(("identify", 0, "bob"), ("event", 2), ("identify", 2, "bob"), ("reset", 2)),
+        *(("identify", 2, "ann"), ("by_server", "ann"), ("wait", 7), ("in_batch", "ann", 1_800)),
+    ]
+)
 # Who was taken for somebody else, and says a name of his own before the workers have come to it, keeps the name.
-@example(steps=[("identify", 0, "bob"), ("event", 2), ("identify", 2, "bob"), ("identify", 2, "ann")])
+@example(steps=[("identify", 0, "bob"), ("event", 2), ("identify", 2, "bob"), ("identify", 2, "ann"), ("event", 2)])
 @examples(12)
 @given(steps=st.lists(actions, min_size=5, max_size=25))
 async def test_however_things_meet_the_rows_are_those_of_one_after_the_other(

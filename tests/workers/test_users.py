@@ -539,7 +539,7 @@ async def test_a_visitor_who_is_being_named_elsewhere_is_not_given_away(
     waiting = asyncio.create_task(is_asked_for.wait())
     await asyncio.wait((identifying, waiting), return_when=asyncio.FIRST_COMPLETED)
     job = CreateUserJob(project.id, visitor_id, "bob", services.clock.now_ms(), geo.UNKNOWN, "", "")
-    await services.identities.create(job, None)
+    await services.identities.create(job, Write())
     await services.keys.delete(turn)
     assert (await identifying).user_id == ann.user_id
     clock.advance(MERGE_MS)

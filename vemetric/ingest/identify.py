@@ -17,11 +17,12 @@ from vemetric.ingest.hit import IdentifyHit, UpdateHit
 from vemetric.ingest.identities import Identities
 from vemetric.ingest.jobs import UpdateUserJob
 from vemetric.ingest.resets import Resets
+from vemetric.ingest.spoken_for import SpokenFor, Standing
 from vemetric.ingest.who import Resolver, Sender
 from vemetric.model import ids
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
-from vemetric.queues.job import NewJob, Write
+from vemetric.queues.job import Write
 from vemetric.queues.queue import Queue
 
 # So long a visitor whom another process gives a name is waited for, before it is given away all the same.
@@ -77,10 +78,13 @@ def decide(visitor_id: int | None, identifier: str, visitors_identifier: str | N
 class Users:
     """Takes identifications and updates of users."""
 
-    def __init__(self, queue: Queue, resolver: Resolver, known: Identities, resets: Resets, clock: Clock) -> None:
+    def __init__(
+        self, queue: Queue, resolver: Resolver, known: Identities, spoken_for: SpokenFor, resets: Resets, clock: Clock
+    ) -> None:
         self._queue = queue
         self._resolver = resolver
         self._identities = known
+        self._spoken_for = spoken_for
         self._resets = resets
         self._clock = clock
 
@@ -97,10 +101,7 @@ class Users:
         identified = await self._at_known(decision, hit, project.id, visitor_id, now_ms)
         if identified is None:
             async with self._alone(project.id, hit.identifier, visitor_id) as (is_ours, own_visitor_id):
-                if is_ours:
-                    identified = await self._first(hit, project.id, own_visitor_id, place, now_ms)
-                else:
-                    identified = await self._deferred(hit, project.id, decision.user_id, place, now_ms)
+                identified = await self._new(hit, project.id, own_visitor_id, place, now_ms, is_ours=is_ours)
         is_sent_back = sender.allow_cookies and not identified.is_running and decision.step is not Step.UPDATE
         return identified._replace(new_cookie_user_id=identified.user_id if is_sent_back else None)
 
@@ -123,11 +124,15 @@ class Users:
         left = [
             visitor_id
             for visitor_id in fingerprints
-            if await self._identities.by_user(project.id, self._resets.at_once(project.id, visitor_id) or visitor_id)
-            is not None
+            if await self._is_identified(project.id, self._resets.at_once(project.id, visitor_id) or visitor_id)
         ]
         if left:
             await self._resets.reset(project.id, left, ids.new_user_id())
+
+    async def _is_identified(self, project_id: int, visitor_id: int) -> bool:
+        if await self._identities.by_user(project_id, visitor_id) is not None:
+            return True
+        return await self._spoken_for.is_anybody(project_id, visitor_id)
 
     async def _decide(self, project_id: int, visitor_id: int | None, identifier: str) -> Decision:
         of_visitor = None if visitor_id is None else await self._identities.by_user(project_id, visitor_id)
@@ -153,50 +158,65 @@ class Users:
         user_id = decision.user_id
         if user_id is None:
             raise AssertionError("only a new user has no id yet")
-        put: list[NewJob] = []
+        write = Write(jobs=[], keys=[])
         update = user_said.update(hit, project_id, user_id, hit.identifier, now_ms)
         if update is not None:
-            put.append(jobs.update_job(update))
-        merge_key = None
-        if decision.merged_id is not None:
-            # What was said of the visitor while nobody was known goes to the user too.
-            put.append(jobs.update_job(UpdateUserJob(project_id, decision.merged_id, hit.identifier, now_ms)))
-            merge = jobs.merge_job(project_id, decision.merged_id, user_id, now_ms)
-            put.append(merge)
-            merge_key = merge.key
-        if decision.step is Step.ADOPT:
-            put.append(jobs.enrich_job(project_id, user_id, after=merge_key))
-        if put:
-            await self._queue.put(Write(jobs=put))
+            write.jobs.append(jobs.update_job(update))
+        given_id = decision.merged_id
+        if given_id is not None and await self._spoken_for.may_give(project_id, given_id, hit.identifier):
+            self._give(write, hit, project_id, given_id, user_id, now_ms)
+        elif decision.step is Step.ADOPT:
+            write.jobs.append(jobs.enrich_job(project_id, user_id))
+        if write.jobs:
+            await self._queue.put(write)
         return Identified(user_id, None)
 
-    async def _first(
-        self, hit: IdentifyHit, project_id: int, visitor_id: int | None, place: Geo, now_ms: int
+    def _give(
+        self, write: Write, hit: IdentifyHit, project_id: int, visitor_id: int, user_id: int, now_ms: int
+    ) -> None:
+        """Have the visitor merged into the user of the hit's identifier, and that one's source looked up behind it."""
+        # What was said of the visitor while nobody was known goes to the user too.
+        said = UpdateUserJob(project_id, visitor_id, hit.identifier, now_ms)
+        merge = jobs.merge_job(project_id, visitor_id, user_id, now_ms)
+        write.jobs += [jobs.update_job(said), merge, jobs.enrich_job(project_id, user_id, after=merge.key)]
+        write.keys.append(self._spoken_for.given(project_id, visitor_id))
+
+    async def _new(
+        self, hit: IdentifyHit, project_id: int, visitor_id: int | None, place: Geo, now_ms: int, *, is_ours: bool
     ) -> Identified:
-        """Step B, the turn being ours; unless the one before us has just made the user."""
+        """Step B; unless somebody has just made the user.
+
+        Where another process has the identifier's turn a worker does the rest, and merges into whoever is first.
+        """
         decision = await self._decide(project_id, visitor_id, hit.identifier)
         if decision.step is not Step.CREATE:
             return await self._known(decision, hit, project_id, now_ms)
-        user_id = decision.user_id or ids.new_user_id()
-        if user_id == visitor_id and not await self._identities.may_name(project_id, user_id, hit.identifier):
-            user_id = ids.new_user_id()
-        await self._identities.create(
-            user_said.creation(hit, project_id, user_id, place, now_ms),
-            user_said.update(hit, project_id, user_id, hit.identifier, now_ms),
-        )
-        return Identified(user_id, None)
-
-    async def _deferred(
-        self, hit: IdentifyHit, project_id: int, visitor_id: int | None, place: Geo, now_ms: int
-    ) -> Identified:
-        """Another process has the turn: leave all of it to the worker, which merges into whoever is first."""
-        user_id = visitor_id or ids.new_user_id()
-        put = [jobs.create_job(user_said.creation(hit, project_id, user_id, place, now_ms))]
+        own_id, write = decision.user_id, Write(jobs=[], keys=[])
+        standing = await self._standing(project_id, own_id, hit.identifier, is_ours=is_ours)
+        user_id = own_id if own_id is not None and standing is Standing.FREE else ids.new_user_id()
+        if own_id is not None and standing is Standing.GIVEN:
+            # What it did since belongs to this user, as it would to one who is known already.
+            self._give(write, hit, project_id, own_id, user_id, now_ms)
+        creation = user_said.creation(hit, project_id, user_id, place, now_ms)
         update = user_said.update(hit, project_id, user_id, hit.identifier, now_ms)
         if update is not None:
-            put.append(jobs.update_job(update))
-        await self._queue.put(Write(jobs=put))
-        return Identified(user_id, None, is_running=True)
+            write.jobs.insert(0, jobs.update_job(update))
+        if is_ours:
+            await self._identities.create(creation, write)
+        else:
+            write.jobs.insert(0, jobs.create_job(creation))
+            await self._queue.put(write)
+        return Identified(user_id, None, is_running=not is_ours)
+
+    async def _standing(self, project_id: int, visitor_id: int | None, identifier: str, *, is_ours: bool) -> Standing:
+        """How it stands with a visitor who is to get this name; one that is free is from now on on the way to it."""
+        if visitor_id is None:
+            return Standing.FREE
+        standing = await self._spoken_for.standing(project_id, visitor_id, identifier)
+        if standing is not Standing.FREE:
+            return standing
+        take = self._spoken_for.may_name if is_ours else self._spoken_for.name
+        return Standing.FREE if await take(project_id, visitor_id, identifier) else Standing.NAMED
 
     @asynccontextmanager
     async def _alone(
@@ -205,8 +225,8 @@ class Users:
         """Whether the identifier's turn is ours, and the visitor, if no other process is giving it a name right now."""
         turns = self._identities.turns
         async with turns.hold(identities.turn_of_identifier(project_id, identifier)) as is_ours:
-            if visitor_id is None or not is_ours:
-                yield is_ours, visitor_id
+            if visitor_id is None:
+                yield is_ours, None
                 return
             async with turns.hold(identities.turn_of_user(project_id, visitor_id)) as is_free:
-                yield True, visitor_id if is_free else None
+                yield is_ours, visitor_id if is_free else None

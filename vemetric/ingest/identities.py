@@ -16,7 +16,7 @@ from vemetric.database import identities as stored_identities
 from vemetric.database.database import Database
 from vemetric.ingest import jobs
 from vemetric.ingest.believed import Believed
-from vemetric.ingest.jobs import CreateUserJob, UpdateUserJob
+from vemetric.ingest.jobs import CreateUserJob
 from vemetric.ingest.turns import Turns
 from vemetric.model import geo, ids
 from vemetric.queues.job import KeySet, Write
@@ -33,7 +33,6 @@ CLAIMS_SCANNED_MAX = 10_000
 # Other processes look at claims before they look at the table; this long they may still see one that is written.
 SETTLED_CLAIM_MS = 600_000
 CLAIM_PREFIX = "identity:"
-NAMING_PREFIX = "naming:"
 IDENTIFYING_TURN_PREFIX = "identification"
 # How often, and for how long at most, a server's hit looks whether another process has made its user.
 POLL_SECONDS, POLLS_MAX = 0.1, 50
@@ -182,26 +181,15 @@ class Identities:
 
     async def _made(self, project_id: int, identifier: str, now_ms: int) -> int:
         job = CreateUserJob(project_id, ids.new_user_id(), identifier, now_ms, geo.UNKNOWN, "", "")
-        await self.create(job, None)
+        await self.create(job, Write())
         return job.user_id
 
-    async def create(self, job: CreateUserJob, update: UpdateUserJob | None) -> None:
-        """Put the job of a new user with what is said of it, and its claim. Have the identifier's turn."""
+    async def create(self, job: CreateUserJob, follow: Write) -> None:
+        """Put the job of a new user, and its claim, with what follows from it. Have the identifier's turn."""
         claim = Claim(job.project_id, job.user_id, job.identifier)
-        put = [jobs.create_job(job)]
-        if update is not None:
-            put.append(jobs.update_job(update))
-        await self._queue.put(Write(jobs=put, keys=_key_sets(claim, 0)))
+        write = Write(jobs=[jobs.create_job(job), *follow.jobs], keys=[*_key_sets(claim, 0), *follow.keys])
+        await self._queue.put(write)
         self._claim(claim)
-
-    async def may_name(self, project_id: int, user_id: int, identifier: str) -> bool:
-        """Whether nobody else gives this visitor another name: a turn may have ended before its holder had."""
-        if self._exclusive:
-            return True
-        # Not the name itself: nobody erases this key before its time.
-        name, value = f"{NAMING_PREFIX}{project_id}:{user_id}", _digest(identifier).encode()
-        until_ms = self._clock.now_ms() + SETTLED_CLAIM_MS
-        return await self._keys.set_if_absent(name, value, until_ms) or await self._keys.get(name) in (None, value)
 
     def settle(self, settled: Iterable[tuple[Claim, int]]) -> list[KeySet]:
         """Identities whose rows are written: each claim with the user it came to. What to write with their jobs' ack.

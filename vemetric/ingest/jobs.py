@@ -305,12 +305,12 @@ def enrich_job(project_id: int, user_id: int, after: str | None = None) -> NewJo
 def merge_job(project_id: int, from_user_id: int, into_user_id: int, requested_ms: int) -> NewJob:
     """The job that merges one user into another, to be put with whatever decided it.
 
-    One that is asked for again within seconds is one merge. They need no order: each says until when it holds.
+    One that is asked for again within seconds is one merge. Those of one user are in order: the earlier takes first.
     """
     payload = encode(MergeUserJob(project_id, from_user_id, into_user_id, requested_ms))
     key = f"{project_id}:{from_user_id}:{into_user_id}:{requested_ms // SAME_MERGE_MS}"
     run_at_ms = requested_ms + MERGE_DELAY_MS
-    return NewJob(MERGE_USER_QUEUE, payload, key=key, run_at_ms=run_at_ms)
+    return NewJob(MERGE_USER_QUEUE, payload, key=key, order_key=f"{project_id}:{from_user_id}", run_at_ms=run_at_ms)
 
 
 def session_line(session_id: str) -> int:

@@ -3,7 +3,7 @@
 The job is the durable fact: whatever of both is missing is written. Who is known already is adopted.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from vemetric.clickhouse import users
@@ -66,6 +66,10 @@ class CreateUserWorker:
         return Write(jobs=[*self._merges(settled), *said])
 
     async def _settle(self, settled: Sequence[Settled]) -> None:
+        # Those to be merged are noted before their claims end: in between they would seem to be nobody.
+        given = [self._services.spoken_for.given(each.job.project_id, each.job.user_id) for each in _lost(settled)]
+        if given:
+            await self._services.keys.set(given)
         claims = [(Claim(each.job.project_id, each.job.user_id, each.job.identifier), each.user_id) for each in settled]
         sets = self._services.identities.settle(claims)
         if sets:
@@ -120,13 +124,16 @@ class CreateUserWorker:
     def _merges(self, settled: Sequence[Settled]) -> list[NewJob]:
         """Whoever lost the race for an identifier was the same person all along."""
         put = []
-        for job, user_id, is_same_person in settled:
-            if user_id != job.user_id and is_same_person:
-                merge = jobs.merge_job(job.project_id, job.user_id, user_id, self._services.clock.now_ms())
-                # What was said of the one who lost, and is kept, goes to the one who was first.
-                said = UpdateUserJob(job.project_id, job.user_id, job.identifier, job.created_ms)
-                put += [jobs.update_job(said), merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
+        for job, user_id, _ in _lost(settled):
+            merge = jobs.merge_job(job.project_id, job.user_id, user_id, self._services.clock.now_ms())
+            # What was said of the one who lost, and is kept, goes to the one who was first.
+            said = UpdateUserJob(job.project_id, job.user_id, job.identifier, job.created_ms)
+            put += [jobs.update_job(said), merge, jobs.enrich_job(job.project_id, user_id, after=merge.key)]
         return put
+
+
+def _lost(settled: Iterable[Settled]) -> list[Settled]:
+    return [each for each in settled if each.user_id != each.job.user_id and each.is_same_person]
 
 
 async def _identity(connection: Connection, job: CreateUserJob) -> Settled:

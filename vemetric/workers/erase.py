@@ -14,7 +14,7 @@ from vemetric.clickhouse import eraser, expirer
 from vemetric.database import erasures, identities, user_merges
 from vemetric.database import projects as stored_projects
 from vemetric.database.erasures import WHOLE_PROJECT
-from vemetric.ingest import accounted, batch, expired, jobs, live_session, tap
+from vemetric.ingest import accounted, batch, expired, jobs, live_session, spoken_for, tap
 from vemetric.model import erasure
 from vemetric.model.erasure import Erasure
 from vemetric.queues.job import DeadJob, Job, NewJob, Write
@@ -217,6 +217,7 @@ class EraseWorker:
                 update_user.kept_prefix(asked.project_id),
                 batch.id_prefix(asked.project_id),
                 batch.past_prefix(asked.project_id),
+                spoken_for.key_prefix(asked.project_id),
             ):
                 await self._forget(prefix)
 

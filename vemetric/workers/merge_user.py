@@ -17,7 +17,7 @@ from vemetric.clickhouse.sink import UserKey
 from vemetric.clickhouse.user_merges import Plan, Replaced, Target, UserMerges
 from vemetric.database import identities
 from vemetric.database.user_merges import UserMerge
-from vemetric.ingest import jobs
+from vemetric.ingest import jobs, spoken_for
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
@@ -72,7 +72,8 @@ class MergeUserWorker:
                         done += standing
         finally:
             self._lease = None
-        return Write(jobs=[*await self._services.merged.next_after(done), *put])
+        noted = spoken_for.recorded((merge.project_id, merge.from_user_id) for merge in done)
+        return Write(jobs=[*await self._services.merged.next_after(done), *put], keys=noted)
 
     async def _known(self, some: Sequence[UserMerge]) -> bool:
         """Note the merges; False when their project was deleted."""
