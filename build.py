@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build, run and test Vemetric with nothing but Python 3.11 or newer and the package registries.
+"""Build, run and test Vemetric with nothing but Python 3.11, 3.12 or 3.13 and the package registries.
 
 This file stays readable to any old Python, so that a wrong one gets a sentence and not a syntax error;
 the steps themselves are in building/.

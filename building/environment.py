@@ -1,6 +1,7 @@
 """Virtual environments filled from the locks: hashes required, nothing resolved, wheels only (but for FROM_SOURCE)."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ GROUPS = ("runtime", "build", "test", "node", "sdk", "lock")
 # machine builds the same.
 FROM_SOURCE = ("aiochclient",)
 WITHOUT_COMPILER = {"CC": "false"}
+# Where Debian's pip finds whom to trust, and what names another place to it.
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+CERTIFICATES_NAMED_BY = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # Locks are resolved for the oldest interpreter and C library we support; their hashes cover newer ones too.
 LOCK_PYTHON = "3.11"
 LOCK_PLATFORM = "x86_64-manylinux_2_28"
@@ -61,7 +65,7 @@ def make(venv: Path) -> None:
         say(f"{venv.name} was made by another Python; making it anew")
         shutil.rmtree(venv)
     say(f"making {venv.name} with Python {_minor()}")
-    # Some systems ship Python without ensurepip; then their pip, if any, installs from outside.
+    # Some systems ship Python without ensurepip; then pip installs from outside.
     with_pip = works([sys.executable, "-m", "ensurepip", "--version"])
     run([sys.executable, "-m", "venv", *([] if with_pip else ["--without-pip"]), venv])
 
@@ -74,9 +78,25 @@ def pip(venv: Path) -> list[str]:
     outside = [sys.executable, "-m", "pip", "--python", str(python_of(venv))]
     if works([*outside, "--version"]):
         return outside
-    if system.install_package("python3-pip", what_for="as this Python has no pip") and works([*outside, "--version"]):
-        return outside
+    try:
+        return [*_pip_apart(), "--python", str(python_of(venv))]
+    except BuildError as error:
+        say(str(error))
     raise BuildError("this Python has no pip; install it first (on Debian: apt-get install python3-pip)")
+
+
+def _pip_apart() -> list[str]:
+    """Debian's pip, unpacked beside what we build and installed nowhere. Raises BuildError."""
+    folder = WORK / "pip"
+    program = folder / "usr" / "lib" / "python3" / "dist-packages" / "pip"
+    command = [sys.executable, str(program)]
+    if not works([*command, "--version"]):
+        say("fetching pip with apt-get, as this Python has none")
+        system.unpack_packages(["python3-pip"], folder)
+    # It trusts what the machine does; a bare one knows nobody to trust.
+    if not SYSTEM_CERTIFICATES.exists() and not any(name in os.environ for name in CERTIFICATES_NAMED_BY):
+        command += ["--cert", os.environ.get("SSL_CERT_FILE", str(program / "_vendor" / "certifi" / "cacert.pem"))]
+    return command
 
 
 def install(lock: Path, *, venv: Path = VENV, options: Sequence[str] = ()) -> None:

@@ -69,7 +69,7 @@ def install_packages(folder: Path) -> None:
         return
     npm, env = find_npm()
     say(f"installing npm packages of {folder.name}")
-    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     run([*npm, "ci", *flags], cwd=folder, env=env)
     write_stamp(stamp, lock)
 

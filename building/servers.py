@@ -8,7 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from building.paths import WORK, BuildError, run, say, works
+from building import system
+from building.paths import WORK, BuildError, say, works
 
 PACKAGES = ("redis-tools", "pgbouncer", "nginx", "caddy", "pebble")
 UNPACKED = WORK / "servers"
@@ -55,17 +56,6 @@ def _starts(name: str) -> bool:
 
 
 def _unpack() -> None:
-    apt = shutil.which("apt-get")
-    if not apt or os.getuid() != 0:
-        raise BuildError("Redis, nginx and others are not installed, and only root may fetch them with apt-get")
     say("fetching Redis, PgBouncer, nginx, Caddy and Pebble for the tests with apt-get")
-    shutil.rmtree(UNPACKED, ignore_errors=True)
-    archives = UNPACKED / "archives"
-    (archives / "partial").mkdir(parents=True)
-    run([apt, "update", "-qq"])
-    only = ["--download-only", "--no-install-recommends", "--reinstall", "-o", f"Dir::Cache::archives={archives}"]
-    run([apt, "install", "-y", "-qq", *only, *PACKAGES], env={"DEBIAN_FRONTEND": "noninteractive"})
-    for package in sorted(archives.glob("*.deb")):
-        run(["dpkg", "-x", package, UNPACKED])
-    shutil.rmtree(archives)
+    system.unpack_packages(PACKAGES, UNPACKED)
     PROGRAMS["redis-server"].symlink_to("redis-check-rdb")

@@ -1,0 +1,65 @@
+"""What the build takes from Debian without installing it: packages unpacked beside what we build, as any account."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from building import system
+from building.paths import BuildError
+
+NEEDED, NEEDING = "vemetric-test-needed", "vemetric-test-needing"
+
+
+def packed(folder: Path, name: str, depends: str = "") -> str:
+    """Make a package that holds one file, and answer what a source says of it."""
+    laid = folder / name
+    (laid / "DEBIAN").mkdir(parents=True)
+    control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: Nobody\nDescription: test\n{depends}"
+    (laid / "DEBIAN" / "control").write_text(control)
+    (laid / "opt").mkdir()
+    (laid / "opt" / name).write_text(name)
+    file = folder / f"{name}.deb"
+    subprocess.run(["dpkg-deb", "--build", laid, file], check=True, capture_output=True)
+    content = file.read_bytes()
+    where = f"Filename: ./{file.name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+    return f"{control}{where}\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A source of two packages, the only one that apt knows of, and one of nothing that is away."""
+    source = tmp_path / "source"
+    source.mkdir()
+    text = packed(source, NEEDED) + packed(source, NEEDING, f"Depends: {NEEDED}\n")
+    (source / "Packages").write_text(text)
+    sources = tmp_path / "sources.list"
+    sources.write_text(f"deb [trusted=yes] copy:{source} ./\ndeb [trusted=yes] copy:{tmp_path}/away ./\n")
+    settings = tmp_path / "apt.conf"
+    # What is the machine's own is not to be touched, nor to be there.
+    settings.write_text(
+        f'Dir::Etc::SourceList "{sources}"; Dir::Etc::SourceParts "/dev/null"; Dir::State::lists "/dev/null/lists";\n'
+        'Dir::Cache "/dev/null/cache"; Dir::Log "/dev/null/log";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    return source
+
+
+if shutil.which("apt-get"):
+
+    def test_packages_are_unpacked_with_what_they_need_though_one_source_is_away(source: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "unpacked"
+        (folder / "old").mkdir(parents=True)
+        system.unpack_packages([NEEDING], folder)
+        assert sorted(path.name for path in (folder / "opt").iterdir()) == [NEEDED, NEEDING]
+        assert [path.name for path in folder.iterdir()] == ["opt"]
+        with pytest.raises(BuildError, match="failed with exit code"):
+            system.unpack_packages(["vemetric-test-unknown"], folder)
+
+
+def test_without_apt_it_is_said_where_packages_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="redis-tools, nginx can be fetched on Debian and its like only"):
+        system.unpack_packages(["redis-tools", "nginx"], tmp_path / "unpacked")
