@@ -1,0 +1,256 @@
+"""The settings of the process itself: where it listens, whom it believes, what it takes and keeps."""
+
+from vemetric.config.option import Option, number
+from vemetric.config.values import (
+    HOST_NAMES_MAX,
+    ROLES,
+    SECRET_CHARACTERS_MIN,
+    one_of,
+    parse_address,
+    parse_base_path,
+    parse_existing_path,
+    parse_host_names,
+    parse_mailbox,
+    parse_optional_address,
+    parse_path,
+    parse_public_url,
+    parse_roles,
+    parse_secret,
+    parse_server_url,
+    parse_time_zone,
+    switch,
+    zero_or,
+)
+
+# What comes late may be three days old; it must not be removed the night it came.
+RETENTION_DAYS_MIN, RETENTION_DAYS_MAX = 7, 36_500
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "VEMETRIC_DATA_DIR",
+        "./vemetric-data",
+        parse_path,
+        "the path of a directory that may be written",
+        "Where everything is kept: accounts, queue, analytics, secrets. Made on first start.",
+    ),
+    Option(
+        "VEMETRIC_ROLES",
+        ",".join(ROLES),
+        parse_roles,
+        "a comma list of hub, web and worker",
+        "What this process does: take hits, show pages, work on what was taken. Any number of processes can share the "
+        "work, each with a data directory of its own, once all three stores are servers.",
+    ),
+    Option(
+        "VEMETRIC_SECRET",
+        "",
+        parse_secret,
+        f"text of at least {SECRET_CHARACTERS_MIN} characters",
+        "What forms and links are signed with, the same for all processes. One alone makes its own and keeps it in the "
+        "data directory.",
+        secret=True,
+    ),
+    Option(
+        "VEMETRIC_LISTEN",
+        "0.0.0.0:4000",
+        parse_address,
+        "address:port, such as 127.0.0.1:4000 or [::]:4000",
+        "Where the dashboard and the hub listen.",
+    ),
+    Option(
+        "VEMETRIC_HUB_LISTEN",
+        "",
+        parse_optional_address,
+        "address:port, or nothing",
+        "A listener of its own for the hub (the ingest endpoints) alone, beside the shared one.",
+    ),
+    Option(
+        "VEMETRIC_ADMIN_LISTEN",
+        "",
+        parse_optional_address,
+        "address:port, or nothing",
+        "A listener of its own for the operator: /admin and /metrics are answered there alone, the latter to whoever "
+        "can reach it.",
+    ),
+    Option(
+        "VEMETRIC_ADMIN_READ_ONLY",
+        "no",
+        switch("yes", "no"),
+        "yes or no",
+        "Let /admin show everything and change nothing.",
+    ),
+    Option(
+        "BULLBOARD_USERNAME",
+        "",
+        str,
+        "text without a colon",
+        "Opens /admin to whoever knows this name and BULLBOARD_PASSWORD (HTTP basic auth), beside operator accounts.",
+    ),
+    Option("BULLBOARD_PASSWORD", "", str, "text", "The password that goes with it.", secret=True),
+    Option(
+        "VEMETRIC_METRICS_TOKEN",
+        "",
+        str,
+        "text",
+        "Opens /metrics to whoever sends it: `Authorization: Bearer <token>`. Without it there is no /metrics but on "
+        "VEMETRIC_ADMIN_LISTEN.",
+        secret=True,
+    ),
+    Option(
+        "VEMETRIC_PUBLIC_URL",
+        "",
+        parse_public_url,
+        "http:// or https:// with a host, such as https://stats.example.com, and the base path if there is one",
+        "The address people and sites use. Set it behind a proxy; snippets and links are made of it.",
+    ),
+    Option(
+        "VEMETRIC_BASE_PATH",
+        "",
+        parse_base_path,
+        "a path of letters, digits, `-`, `_`, `.` and `~`, such as /stats, or nothing",
+        "The path below which everything is, where the host has other things too. The path of VEMETRIC_PUBLIC_URL says "
+        "the same.",
+    ),
+    Option(
+        "VEMETRIC_TLS_CERTIFICATE",
+        "",
+        parse_existing_path,
+        "the path of a PEM file that exists",
+        "A certificate chain in PEM form switches HTTPS on. Read again when the file changes.",
+    ),
+    Option(
+        "VEMETRIC_TLS_KEY",
+        "",
+        parse_existing_path,
+        "the path of a PEM file that exists",
+        "The private key of the certificate, in PEM form.",
+    ),
+    Option(
+        "VEMETRIC_ACME_DOMAINS",
+        "",
+        parse_host_names,
+        f"a comma list of at most {HOST_NAMES_MAX} host names, such as stats.example.com",
+        "Gets a certificate for these names from an ACME service, renews it, and switches HTTPS on. Port 80 of the "
+        "names must lead to VEMETRIC_ACME_LISTEN.",
+    ),
+    Option(
+        "VEMETRIC_ACME_AGREE",
+        "no",
+        switch("yes", "no"),
+        "yes or no",
+        "Whether you agree to the terms of the ACME service; without that it gives nothing.",
+    ),
+    Option(
+        "VEMETRIC_ACME_EMAIL",
+        "",
+        parse_mailbox,
+        "an e-mail address, or nothing",
+        "Where the ACME service writes to about the account.",
+    ),
+    Option(
+        "VEMETRIC_ACME_DIRECTORY",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        parse_server_url,
+        "an http or https address",
+        "The ACME service, by default Let's Encrypt.",
+    ),
+    Option(
+        "VEMETRIC_ACME_CA",
+        "",
+        parse_existing_path,
+        "the path of a PEM file that exists",
+        "Who vouches for the ACME service itself, where that is a private one.",
+    ),
+    Option(
+        "VEMETRIC_ACME_LISTEN",
+        "0.0.0.0:80",
+        parse_address,
+        "address:port, such as 0.0.0.0:80",
+        "Where the ACME service looks for its challenges; everybody else is sent from there to https.",
+    ),
+    Option(
+        "VEMETRIC_TRUSTED_PROXIES",
+        "",
+        str,
+        "a comma list of addresses, networks (CIDR) and presets",
+        "Whose headers say where a request comes from. Addresses and networks are believed for X-Forwarded-For, read "
+        "from the right; presets: cloudflare, fly, loopback (a proxy on this machine), everything (any header of "
+        "anybody: only behind a proxy that removes them). Nothing is trusted by default.",
+    ),
+    Option(
+        "VEMETRIC_LOG_LEVEL",
+        "info",
+        one_of("debug", "info", "warning", "error"),
+        "debug, info, warning or error",
+        "How much is logged.",
+    ),
+    Option(
+        "VEMETRIC_LOG_FORMAT",
+        "plain",
+        one_of("plain", "json"),
+        "plain or json",
+        "Lines for people, or one JSON object a line: time, level, logger, message, request.",
+    ),
+    Option(
+        "VEMETRIC_CANARY",
+        "on",
+        switch("on", "off"),
+        "on or off",
+        "Send an event of our own a minute through queue, worker and store. No page or count sees it; /ready says so "
+        "when none has arrived for a while.",
+    ),
+    number("VEMETRIC_DRAIN_SECONDS", 20, 1, 600, "seconds", "How long a stop waits for requests and jobs under way."),
+    Option(
+        "VEMETRIC_TIME_ZONE",
+        "UTC",
+        parse_time_zone,
+        "the name of a time zone, such as Europe/Vienna",
+        "The time zone new projects start with.",
+    ),
+    number("VEMETRIC_SESSION_MINUTES", 30, 1, 1440, "minutes", "Inactivity after which a visit has ended."),
+    Option(
+        "VEMETRIC_RETENTION_DAYS",
+        "0",
+        zero_or(RETENTION_DAYS_MIN, RETENTION_DAYS_MAX),
+        "a whole number of days from 7 to 36500, or 0",
+        "How long events and visits are kept where a project does not say so itself; 0: for ever.",
+    ),
+    number(
+        "VEMETRIC_HIT_BODY_BYTES_MAX",
+        262_144,
+        1024,
+        1_048_576,
+        "bytes",
+        "The largest body the hub takes; a larger one is answered with 413.",
+    ),
+    number(
+        "VEMETRIC_INGEST_REQUESTS_PER_MINUTE",
+        0,
+        0,
+        1_000_000,
+        "requests",
+        "Requests an address may send to the hub in a minute; more are answered with 429. 0: no limit.",
+    ),
+    number(
+        "VEMETRIC_API_REQUESTS_PER_MINUTE",
+        100,
+        1,
+        1_000_000,
+        "requests",
+        "Requests to the API that a project's keys may make in a minute, to read and to write apart.",
+    ),
+    Option(
+        "VEMETRIC_PLAN_LIMITS",
+        "no",
+        switch("yes", "no"),
+        "yes or no",
+        "Let the API show an organization without a subscription the last 32 days only.",
+    ),
+    Option(
+        "VEMETRIC_GEO_DATABASE",
+        "",
+        parse_existing_path,
+        "the path of an MMDB file that exists",
+        "A city or country database in MMDB form, used instead of the country database inside.",
+    ),
+)
