@@ -32,7 +32,9 @@ def test_page_of_the_project_and_of_another_host() -> None:
     own = line("pages", "top", Row("/pricing", 5, 9, "https://example.com"))
     assert (own.label, own.badge, own.link, own.width) == ("/pricing", "", "https://example.com/pricing", "50%")
     other = line("pages", "top", Row("", 5, 9, "https://docs.example.com"))
-    assert (other.label, other.badge, other.link) == ("/", "docs.example.com", "https://docs.example.com")
+    assert (other.label, other.badge, other.link) == ("/", "docs", "https://docs.example.com")
+    strange = line("pages", "top", Row("/", 5, 9, "https://notexample.com"))
+    assert strange.badge == "notexample.com"
     assert line("pages", "top", Row("/x", 5, 9, "javascript:alert(1)//")).link == ""
 
 

@@ -45,6 +45,15 @@ async def test_the_map_is_the_default_and_filters(alice: Browser, cast: Cast) ->
     assert "map__c" not in (await alice.get(path(cast, "?cl=countries"))).text
 
 
+async def test_the_map_is_told_to_readers_in_a_box_that_hides_it_and_leads_nowhere(alice: Browser, cast: Cast) -> None:
+    """A table that hides itself cannot be lower than its rows: the page got longer, its links took the focus unseen."""
+    text = (await alice.get(path(cast))).text
+    [hidden] = re.findall(r'<div class="vh">(<table><caption>Locations.*?</table>)</div>', text, re.DOTALL)
+    assert re.search(r'<th scope="row">Germany</th><td>9</td>', hidden)
+    assert "<a " not in hidden
+    assert not re.findall(r'<table[^>]*class="[^"]*vh', text)
+
+
 async def test_a_country_is_drawn_without_a_link_that_no_address_can_say(alice: Browser, cast: Cast) -> None:
     """The link led to a page without any of the filters."""
     full = ";".join(["page(path:contains:page)"] * filters.FILTERS_MAX)

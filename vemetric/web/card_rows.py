@@ -129,11 +129,11 @@ ROW_FILTERS: dict[str, Callable[[Row], Filter]] = {
 
 
 def _page(row: Row, domain: str) -> tuple[str, str]:
-    """The host where it is another than the project's own, and the page's address."""
+    """The host where it is another than the project's own, a subdomain without what all have; the page's address."""
     if not row.detail.startswith(("https://", "http://")):
         return "", ""
     host = row.detail.partition("://")[2]
-    return ("" if host == domain else host), row.detail + row.key
+    return ("" if host == domain else host.removesuffix(f".{domain}")), row.detail + row.key
 
 
 def _source(choice: Choice, key: str) -> tuple[str, str]:
