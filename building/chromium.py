@@ -75,7 +75,9 @@ def unpack(packed: Path) -> None:
         run([node, "--eval", DECOMPRESS, packed / f"{name}.br", UNPACKED / name], env=env)
         if name.endswith(".tar"):
             with tarfile.open(UNPACKED / name) as archive:
-                archive.extractall(UNPACKED, filter="data")
+                # Debian 12's Python is too old for filters, and for an argument that names one.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(UNPACKED)
             (UNPACKED / name).unlink()
     (UNPACKED / "fonts.conf").write_text(FONTS.format(folder=UNPACKED))
     (UNPACKED / "start").write_text(STARTER.format(folder=UNPACKED))

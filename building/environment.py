@@ -93,9 +93,13 @@ def _pip_apart() -> list[str]:
     if not works([*command, "--version"]):
         say("fetching pip with apt-get, as this Python has none")
         system.unpack_packages(["python3-pip"], folder)
-    # It trusts what the machine does; a bare one knows nobody to trust.
-    if not SYSTEM_CERTIFICATES.exists() and not any(name in os.environ for name in CERTIFICATES_NAMED_BY):
-        command += ["--cert", os.environ.get("SSL_CERT_FILE", str(program / "_vendor" / "certifi" / "cacert.pem"))]
+    # It trusts what the machine does, and does not even start where that is not said; a bare machine knows nobody.
+    if not SYSTEM_CERTIFICATES.exists():
+        vouching, asked = program / "_vendor" / "certifi" / "cacert.pem", program / "_vendor" / "certifi" / "core.py"
+        told = asked.read_text(encoding="utf-8").replace(f"'{SYSTEM_CERTIFICATES}'", repr(str(vouching)))
+        asked.write_text(told, encoding="utf-8")
+        if not any(name in os.environ for name in CERTIFICATES_NAMED_BY):
+            command += ["--cert", os.environ.get("SSL_CERT_FILE", str(vouching))]
     return command
 
 
@@ -104,7 +108,7 @@ def install(lock: Path, *, venv: Path = VENV, options: Sequence[str] = ()) -> No
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     # Built with the environment's own setuptools, which is locked; a build of its own would fetch what is newest.
     flags += [f"--no-binary={','.join(FROM_SOURCE)}", "--no-build-isolation"]
-    run([*pip(venv), "install", *flags, *options, "--requirement", lock], env=WITHOUT_COMPILER)
+    run([*pip(venv), "install", *flags, *options, "--requirement", lock], env=WITHOUT_COMPILER | system.caches())
 
 
 def install_apart(lock: Path, folder: Path, minor: str) -> None:

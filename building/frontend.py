@@ -19,7 +19,7 @@ import os
 import shutil
 from pathlib import Path
 
-from building import documentation, environment, world
+from building import documentation, environment, system, world
 from building.paths import (
     STATIC,
     STATIC_DIST,
@@ -70,7 +70,7 @@ def install_packages(folder: Path) -> None:
     npm, env = find_npm()
     say(f"installing npm packages of {folder.name}")
     flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-    run([*npm, "ci", *flags], cwd=folder, env=env)
+    run([*npm, "ci", *flags], cwd=folder, env=env | system.caches())
     write_stamp(stamp, lock)
 
 

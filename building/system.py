@@ -1,13 +1,22 @@
-"""Packages of the operating system, for the few things that no language's registry brings."""
+"""What the system gives a build: packages, for the few things that no registry of a language brings, and a home."""
 
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from building.paths import BuildError, run, say
+from building.paths import WORK, BuildError, run, say
 
 QUIETLY = {"DEBIAN_FRONTEND": "noninteractive"}
+# What tells npm and pip where to keep what they fetch; by themselves they fail in a home that cannot be written.
+CACHES = {"npm_config_cache": WORK / "caches" / "npm", "PIP_CACHE_DIR": WORK / "caches" / "pip"}
+
+
+def caches() -> dict[str, str]:
+    """Places for the caches of npm and pip, where there is no home for them and nobody has named others."""
+    if os.access(os.path.expanduser("~"), os.W_OK):
+        return {}
+    return {name: str(folder) for name, folder in CACHES.items() if name not in os.environ}
 
 
 def install_package(name: str, *, what_for: str) -> bool:

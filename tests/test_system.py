@@ -1,4 +1,4 @@
-"""What the build takes from Debian without installing it: packages unpacked beside what we build, as any account."""
+"""What the build asks of the system: packages, unpacked beside what we build as any account, and a home for caches."""
 
 import hashlib
 import shutil
@@ -63,3 +63,14 @@ def test_without_apt_it_is_said_where_packages_come_from(tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match="redis-tools, nginx can be fetched on Debian and its like only"):
         system.unpack_packages(["redis-tools", "nginx"], tmp_path / "unpacked")
+
+
+def test_caches_are_beside_the_build_where_the_home_cannot_hold_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert system.caches() == {}
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("npm_config_cache", raising=False)
+    monkeypatch.setenv("PIP_CACHE_DIR", "/named")
+    assert system.caches() == {"npm_config_cache": str(system.CACHES["npm_config_cache"])}
