@@ -11,7 +11,9 @@ from building.paths import EXECUTABLE, ROOT, SDK_VENV, TEST_PAGES, VENV, alone, 
 SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
 # A long run looks at every page in every width and theme, which takes some tests minutes.
 LONG_TIMEOUT_SECONDS = 1800
-PYTEST = ("-n", "2", "--dist", "loadgroup", "--durations", "15", "-p", "tests.plugins.no_skips")
+# One process more than there are cores on a small machine: browsers, servers and killed processes are waited for.
+PYTEST = ("-n", "3", "--no-loadscope-reorder", "--durations", "15")
+PLUGINS = ("-p", "tests.plugins.no_skips", "-p", "tests.plugins.shares")
 
 
 def run_all(arguments: Sequence[str], *, long: bool) -> int:
@@ -46,7 +48,7 @@ def linters() -> dict[str, list[str]]:
 def pytest_command(arguments: Sequence[str], *, long: bool) -> list[str]:
     """The short run leaves out what is marked `long`; arguments of the caller come last and win."""
     which = ["-o", f"timeout={LONG_TIMEOUT_SECONDS}"] if long else ["-m", "not long"]
-    return ["python", "-m", "pytest", *PYTEST, *which, *arguments]
+    return ["python", "-m", "pytest", *PYTEST, *PLUGINS, *which, *arguments]
 
 
 def prepare() -> dict[str, str]:
