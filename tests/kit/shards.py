@@ -20,10 +20,17 @@ from vemetric.clickhouse.server import ServerEngine
 from vemetric.model import clickhouse_url
 
 DATABASE = "sharded"
+
+
+def local(table: str) -> str:
+    """The table below a distributed one, as filters name it."""
+    return f"{DATABASE}.{table}{LOCAL_SUFFIX}"
+
+
 # An address without a port is the engine itself.
 SHARDS = "127.0.0.1,localhost"
 # What of its local table each shard has, by the rule that sends rows there.
-OF_SHARD = {f"{DATABASE}.{table}{LOCAL_SUFFIX}": f"{key} % 2 + 1 = shardNum()" for table, key in SHARD_KEYS.items()}
+OF_SHARD = {local(table): f"{key} % 2 + 1 = shardNum()" for table, key in SHARD_KEYS.items()}
 
 OF_CLUSTER = re.compile(r" ON CLUSTER '\w+'")
 REPLICATED = re.compile(r"ENGINE = Replicated(\w+)\('[^']*', '[^']*'(?:, )?([^)]*)\)")
@@ -38,7 +45,10 @@ class TwoShards(Cluster):
         return super().settings | {"insert_quorum": 0, "additional_table_filters": left_out_setting(OF_SHARD)}
 
     def left_out(self, conditions: Mapping[str, str]) -> dict[str, str]:
-        return super().left_out(conditions) | OF_SHARD
+        # Of what is said of a distributed table and of the local one below it the engine minds only the latter.
+        asked = super().left_out(conditions)
+        below = {local(table): f"{OF_SHARD[local(table)]} AND ({condition})" for table, condition in asked.items()}
+        return asked | OF_SHARD | below
 
     def statements(self, sql: str) -> list[str]:
         return [here(statement) for statement in super().statements(sql)]
