@@ -71,4 +71,4 @@ def surroundings() -> dict[str, str]:
         "VEMETRIC_TEST_VECTORS": str(ROOT / "tests" / "vectors"),
         "SHIV_ROOT": str(EXECUTABLE.parent / ".runtime"),
     }
-    return defaults | os.environ | {"PYTHONPATH": str(ROOT)}
+    return defaults | os.environ | chromium.driver() | {"PYTHONPATH": str(ROOT)}

@@ -6,10 +6,11 @@ import tarfile
 from pathlib import Path
 
 from building import frontend, system
-from building.paths import ROOT, WORK, BuildError, run, say, works
+from building.paths import ROOT, VENV, WORK, BuildError, run, say, works
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VARIABLE = "VEMETRIC_TEST_CHROMIUM"
+DRIVER_VARIABLE = "PLAYWRIGHT_NODEJS_PATH"
 PACKAGE = "@sparticuz/chromium"
 PACKAGE_FOLDER = ROOT / "tests" / "npm" / "chromium"
 UNPACKED = WORK / "chromium"
@@ -52,6 +53,14 @@ def installed() -> Path | None:
 def from_system() -> Path | None:
     """Install the system's package, where that can be done."""
     return installed() if system.install_package("chromium", what_for="for the browser tests") else None
+
+
+def driver() -> dict[str, str]:
+    """What tells Playwright of another Node, where its own lacks a library (libatomic) and does not start."""
+    own = sorted(VENV.glob("lib/python3.*/site-packages/playwright/driver/node"))
+    if not own or DRIVER_VARIABLE in os.environ or works([own[0], "--version"]):
+        return {}
+    return {DRIVER_VARIABLE: frontend.find_node()[0]}
 
 
 def from_npm() -> Path:

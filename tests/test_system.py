@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from building import system
+from building import chromium, frontend, system
 from building.paths import BuildError
 
 NEEDED, NEEDING = "vemetric-test-needed", "vemetric-test-needing"
@@ -74,3 +74,19 @@ def test_caches_are_beside_the_build_where_the_home_cannot_hold_them(
     monkeypatch.delenv("npm_config_cache", raising=False)
     monkeypatch.setenv("PIP_CACHE_DIR", "/named")
     assert system.caches() == {"npm_config_cache": str(system.CACHES["npm_config_cache"])}
+
+
+def test_playwright_gets_another_node_where_its_own_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chromium, "VENV", tmp_path)
+    monkeypatch.delenv(chromium.DRIVER_VARIABLE, raising=False)
+    own = tmp_path / "lib" / "python3.11" / "site-packages" / "playwright" / "driver" / "node"
+    assert chromium.driver() == {}
+    own.parent.mkdir(parents=True)
+    for code, told in ((0, {}), (127, {chromium.DRIVER_VARIABLE: frontend.find_node()[0]})):
+        own.write_text(f"#!/bin/sh\nexit {code}\n")
+        own.chmod(0o755)
+        assert chromium.driver() == told
+    monkeypatch.setenv(chromium.DRIVER_VARIABLE, "/named")
+    assert chromium.driver() == {}
