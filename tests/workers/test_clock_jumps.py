@@ -10,6 +10,7 @@ from vemetric.clock import FrozenClock
 from vemetric.ingest import jobs
 from vemetric.ingest.hit import IdentifyHit
 from vemetric.model import geo
+from vemetric.model.project import Project
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 
@@ -91,3 +92,50 @@ async def test_a_merge_waits_out_an_hour_back(services_at_noon: Services, clock:
     clock.advance(HOUR_MS + jobs.MERGE_DELAY_MS)
     assert await no_difference(services) == 4
     assert len({user_id for (user_id,) in await rows(services, project.id, "event", "userId")}) == 1
+
+
+async def standing_visits(services: Services, project: Project, columns: str) -> list[list[object]]:
+    sql = f"SELECT {columns} FROM session FINAL WHERE projectId = {{project:UInt64}} AND deleted = 0 ORDER BY ALL"
+    return await services.engine.query(sql, {"project": project.id})
+
+
+@pytest.mark.parametrize("is_stored_before", [True, False])
+async def test_a_visit_of_a_time_to_come_leaves_a_part_with_whom_its_user_is_merged_into(
+    services_at_noon: Services, clock: FrozenClock, is_stored_before: bool
+) -> None:
+    """The visit began by a clock that was ahead and went on by the right one, then its user turned out to be known."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    await visits.event(services, project, who=desk)
+    kim = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    await visits.event(services, project, path="/ahead", who=phone)
+    clock.advance(-HOUR_MS)
+    for path in ("/one", "/two"):
+        clock.advance(MINUTE_MS)
+        await visits.event(services, project, path=path, who=phone)
+    if is_stored_before:
+        await no_difference(services)
+    await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
+    clock.advance(jobs.MERGE_DELAY_MS)
+    if not is_stored_before:
+        # Merged first, stored then; both of the visit's times are in one batch.
+        claimed = await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 60)
+        write = await workers.handlers(services)[jobs.MERGE_USER_QUEUE](claimed, Lease(clock, clock.now_ms() + 60_000))
+        await services.queue.ack(claimed, write)
+    assert await no_difference(services) == 4
+    for _ in range(2):
+        of = f"userId = {kim.user_id}"
+        events = await rows(services, project.id, "event", f"{of}, pathname, sessionId")
+        assert [event[:2] for event in events] == [[0, "/ahead"], [1, "/"], [1, "/one"], [1, "/two"]]
+        columns = f"{of}, id, formatDateTime(startedAt, '%H:%i'), formatDateTime(endedAt, '%H:%i'), duration"
+        assert sorted(await standing_visits(services, project, columns)) == sorted(
+            [
+                [0, events[0][2], "12:00", "12:00", 0],
+                [1, events[1][2], "12:00", "12:00", 0],
+                [1, events[2][2], "11:01", "11:02", 60],
+            ]
+        )
+        # The part that began later goes on where it is.
+        clock.advance(HOUR_MS)
+        await visits.settle(services)

@@ -201,3 +201,24 @@ async def test_of_two_merges_of_a_visitor_the_first_takes_what_was_before_it(
     clock.advance(60 * SECOND_MS)
     await done(services, clock)
     assert await whose(services, project) == {"/before": "ann", "/since": "bob"}
+
+
+async def test_a_visit_that_is_stored_after_its_users_merge_is_parted(
+    services_at_noon: Services, clock: FrozenClock
+) -> None:
+    """What came before the merge and after it waits in line, and is one batch when it is stored at last."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    who = visits.sender(project)
+    ann = await a_visitor_given_to(services, project, clock, who)
+    clock.advance(MERGE_MS)
+    assert await run(services, jobs.MERGE_USER_QUEUE) == 1
+    await visits.event(services, project, path="/after", who=who)
+    # Its events move before there is a row of the visit.
+    for queue in (jobs.EVENT_QUEUE, jobs.MERGE_USER_QUEUE):
+        assert await run(services, queue)
+    await visits.settle(services)
+    ask = "SELECT userId = {ann:UInt64}, duration FROM session FINAL WHERE projectId = {project:UInt64} AND deleted = 0"
+    found = await services.engine.query(f"{ask} ORDER BY ALL", {"project": project.id, "ann": ann})
+    assert found == [[0, 2 + MERGE_MS // SECOND_MS], [1, 0]]
+    assert await whose(services, project) == {"/before": "ann", "/after": ""}

@@ -69,8 +69,9 @@ PREWHERE userId IN {{users:Array(UInt64)}} WHERE projectId = {{project:UInt64}} 
     AND deleted = 0 AND {STARTED}
 """  # noqa: S608
 SESSIONS_WITH_EVENTS = """
-SELECT DISTINCT sessionId FROM event FINAL
+SELECT sessionId, toUnixTimestamp64Milli(min(createdAt)), toUnixTimestamp64Milli(max(createdAt)) FROM event FINAL
 PREWHERE userId IN {users:Array(UInt64)} WHERE projectId = {project:UInt64} AND sessionId IN {ids:Array(String)}
+GROUP BY sessionId
 """
 COPY_EVENTS = f"""
 INSERT INTO event SELECT * REPLACE (

@@ -54,7 +54,7 @@ class Plan(msgspec.Struct):
 
     @property
     def is_empty(self) -> bool:
-        return not self.events and not self.replaced
+        return not (self.events or self.replaced or self.copies)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -138,12 +138,14 @@ class UserMerges:
         asked = {"project": project_id, "users": users, "since": since_ms, "until": until_ms, "ids": session_ids}
         return await self._sessions(sql.SESSIONS_NEAR, await self._span(sql.SESSIONS_NEAR_SPAN, asked))
 
-    async def sessions_with_events(self, project_id: int, users: Sequence[int], session_ids: Sequence[str]) -> set[str]:
-        """Those of the sessions in which the users have events."""
+    async def sessions_with_events(
+        self, project_id: int, users: Sequence[int], session_ids: Sequence[str]
+    ) -> dict[str, list[int]]:
+        """Those of the sessions in which the users have events, with the times in ms of the first and the last."""
         found = await self._engine.lookup(
             sql.SESSIONS_WITH_EVENTS, {"project": project_id, "users": users, "ids": session_ids}
         )
-        return {session_id for (session_id,) in found}
+        return {session_id: times for session_id, *times in found}
 
     async def has_leftovers(self, project_id: int, users: Collection[int], named: Collection[int]) -> bool:
         """Whether there is anything of the users but events and visits that `finish` would take back.

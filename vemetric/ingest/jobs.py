@@ -92,6 +92,8 @@ class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
     attributes: the columns of its opening event, None when only leaves speak.
     opens: whether the attributes are those of the event that opened the session; otherwise they are only a stand-in
     until the opening event's job arrives.
+    first_ms: when the earliest of the events happened, which may be before the visit's start by a clock set back; 0 in
+    jobs of older programs.
     """
 
     project_id: int
@@ -101,6 +103,7 @@ class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
     ended_ms: int
     opens: bool
     attributes: "SessionAttributes | None"
+    first_ms: int = 0
 
 
 class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="camel", gc=False):

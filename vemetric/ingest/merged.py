@@ -5,7 +5,7 @@ replayed. It is stored as it came; then `again` says which merge has to run once
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from vemetric.clock import Clock
@@ -21,6 +21,8 @@ from vemetric.queues.turn import Turn
 REMEMBERED_MS = 3_600_000
 
 User = tuple[int, int]
+# The first and the last time in ms.
+Span = tuple[int, int]
 
 
 class Merged:
@@ -63,18 +65,22 @@ class Merged:
         """The merges to run once more. stored: (project, user, time in ms) of what has just been stored."""
         if self._exclusive:
             stored = [one for one in stored if one[2] < self._newest_until_ms]
-        times: defaultdict[User, set[int]] = defaultdict(set)
-        for project_id, user_id, at_ms in stored:
-            times[project_id, user_id].add(at_ms)
-        if not times:
+        return await self.again_within((project_id, user_id, at_ms, at_ms) for project_id, user_id, at_ms in stored)
+
+    async def again_within(self, stored: Iterable[tuple[int, int, int, int]]) -> list[NewJob]:
+        """As `again`, for what was stored of a visit: (project, user, first and last time in ms)."""
+        if self._exclusive:
+            stored = [one for one in stored if one[2] < self._newest_until_ms]
+        spans: defaultdict[User, set[Span]] = defaultdict(set)
+        for project_id, user_id, first_ms, last_ms in stored:
+            spans[project_id, user_id].add((first_ms, last_ms))
+        if not spans:
             return []
-        known = await self._merges_of(times)
+        known = await self._merges_of(spans)
         late = {
-            next((merge for merge in known.get(user, ()) if merge.until_ms > at_ms), None)
-            for user, of_user in times.items()
-            for at_ms in of_user
+            merge for user, of_user in spans.items() for span in of_user for merge in _of(known.get(user, ()), span)
         }
-        return [job_again(merge) for merge in sorted(late - {None})]  # type: ignore[type-var,arg-type]
+        return [job_again(merge) for merge in sorted(late)]
 
     async def next_after(self, merges: Sequence[UserMerge]) -> list[NewJob]:
         """What has to be merged further, because it now belongs to users who were merged into others in their turn."""
@@ -98,12 +104,12 @@ class Merged:
         for listener in self._listeners:
             listener(users)
 
-    async def _merges_of(self, times: dict[User, set[int]]) -> dict[User, list[UserMerge]]:
-        if self._exclusive and min(min(of_user) for of_user in times.values()) >= self._complete_from_ms:
+    async def _merges_of(self, spans: dict[User, set[Span]]) -> dict[User, list[UserMerge]]:
+        if self._exclusive and min(min(of_user) for of_user in spans.values())[0] >= self._complete_from_ms:
             return self._recent
         found: defaultdict[User, list[UserMerge]] = defaultdict(list)
         async with self._database.connect() as connection:
-            for project_id, users in groupby(sorted(times), lambda user: user[0]):
+            for project_id, users in groupby(sorted(spans), lambda user: user[0]):
                 for merge in await user_merges.of_users(connection, project_id, [user_id for _, user_id in users]):
                     found[project_id, merge.from_user_id].append(merge)
         return found
@@ -127,6 +133,16 @@ class Merged:
             if (kept := [merge for merge in merges if merge.until_ms > from_ms])
         }
         self._complete_from_ms = from_ms
+
+
+def _of(merges: Sequence[UserMerge], span: Span) -> Iterator[UserMerge]:
+    """Those of a user's merges, which are in order, that something of a time belongs to."""
+    first_ms, last_ms = span
+    for merge in merges:
+        if merge.until_ms > first_ms:
+            yield merge
+        if merge.until_ms > last_ms:
+            return
 
 
 def job_again(merge: UserMerge) -> NewJob:

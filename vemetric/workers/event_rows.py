@@ -80,7 +80,7 @@ def enrich(job: EventJob, user: KnownUser | None, *, opens: bool) -> Enriched:
     )  # fmt: skip
     session = SessionPart(
         job.project_id, job.user_id, job.session_id, job.session_started_ms, job.created_ms,
-        opens, attributes,
+        opens, attributes, job.created_ms,
     )  # fmt: skip
     seen = SeenDevice(job.project_id, job.user_id, device_id, job.created_ms, *client.device_columns)
     return Enriched(row, session, seen)
@@ -116,8 +116,9 @@ _visited_remembered = lru_cache(REMEMBERED_MAX)(_visited)
 def session_of_leave(job: LeaveJob) -> SessionPart:
     """A page leave says only that the visit lasted until then."""
     return SessionPart(
-        job.project_id, job.user_id, job.session_id, job.session_started_ms, job.left_ms, opens=False, attributes=None
-    )
+        job.project_id, job.user_id, job.session_id, job.session_started_ms, job.left_ms,
+        opens=False, attributes=None, first_ms=job.left_ms,
+    )  # fmt: skip
 
 
 def combine(first: SessionPart, second: SessionPart) -> SessionPart:
@@ -129,7 +130,7 @@ def combine(first: SessionPart, second: SessionPart) -> SessionPart:
     attributes = leading.attributes if leading.attributes is not None else other.attributes
     return SessionPart(
         first.project_id, first.user_id, first.session_id, first.started_ms, max(first.ended_ms, second.ended_ms),
-        first.opens or second.opens, attributes,
+        first.opens or second.opens, attributes, min(first.first_ms, second.first_ms),
     )  # fmt: skip
 
 

@@ -6,9 +6,7 @@ The statements are in clickhouse/user_merges.py, the assignment of visits in mer
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-
-import msgspec
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 from vemetric import errors
 from vemetric.clickhouse import user_merge_sql, user_merges
@@ -22,8 +20,8 @@ from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import erased_merges
-from vemetric.workers.merge_sessions import NEAR_MS, Reassigned, Visit, reassign
-from vemetric.workers.session_rows import whole_seconds
+from vemetric.workers.merge_rows import Rows, cut, times_of
+from vemetric.workers.merge_sessions import NEAR_MS, Reassigned, reassign
 
 # Users merged by one plan: a plan takes a dozen statements, however many users it has.
 USERS_PER_PLAN_MAX = 200
@@ -161,31 +159,37 @@ class MergeUserWorker:
     async def _assign_visits(
         self, plan: Plan, events: dict[int, list[tuple[str, int]]], staying: set[tuple[int, str]]
     ) -> None:
-        old_rows = [
-            row
-            for row in await self._store.sessions(plan.project_id, sorted(plan.users))
-            if milliseconds(row.startedAt) < plan.users[row.userId].until_ms
-        ]
-        rows = _Rows(plan, await self._visits_near(plan, events, old_rows))
+        old_rows = await self._store.sessions(plan.project_id, sorted(plan.users))
+        rows = Rows(plan, await self._visits_near(plan, events, old_rows))
         for user_id, target in plan.users.items():
-            of_user = [
-                _cut(row, events[user_id]) if (user_id, row.id) in staying else row
-                for row in old_rows
-                if row.userId == user_id
-            ]
+            times = times_of(events[user_id])
+            of_user = [row for row in old_rows if row.userId == user_id]
+            # By a clock that was set back a visit may begin after the merge, and have events of the time before it.
+            stay = {id_ for of, id_ in staying if of == user_id}
+            stay |= {row.id for row in of_user if milliseconds(row.startedAt) >= target.until_ms}
             found = reassign(events[user_id], rows.visits(target.user_id))
             plan.moved |= {(user_id, old): new for old, new in found.moved.items() if old != new}
-            rows.apply(target, found, of_user)
+            moving = [cut(row, times[row.id]) if row.id in stay else row for row in of_user if row.id in times]
+            rows.apply(target, found, moving)
             for session_id in found.kept:
-                rows.cover(target.user_id, session_id, events[user_id])
-            # A visit without events: those it had went before it came. It follows them if they kept its name.
-            empty = {row.id for row in of_user} - {session_id for session_id, _ in events[user_id]}
-            empty -= {session_id for of, session_id in staying if of == user_id}
-            followed = await self._followed(plan.project_id, target.user_id, sorted(empty))
-            rows.apply(target, Reassigned({}, sorted(followed), {}), of_user)
+                rows.cover(target.user_id, session_id, times[session_id])
+            await self._follow(rows, target, [row for row in of_user if row.id not in times], stay)
             until = timestamp(target.until_ms)
-            plan.replaced += [Replaced(row, until) for row in of_user if (user_id, row.id) not in staying]
+            plan.replaced += [Replaced(row, until) for row in of_user if row.id not in stay]
         rows.finish()
+
+    async def _follow(self, rows: Rows, target: Target, empty: Sequence[SessionRow], stay: Container[str]) -> None:
+        """Visits without events that move: those they had went before the visit came. It follows them.
+
+        If they kept its name; of a visit that stays, a part does where that has no row yet.
+        """
+        went = await self._went(rows.project_id, target.user_id, sorted(row.id for row in empty))
+        follow = [
+            cut(row, went[row.id]) if row.id in stay else row
+            for row in empty
+            if row.id in went and not (row.id in stay and rows.has(target.user_id, row.id))
+        ]
+        rows.apply(target, Reassigned({}, [row.id for row in follow], {}), follow)
 
     async def _visits_near(
         self, plan: Plan, events: dict[int, list[tuple[str, int]]], old_rows: Sequence[SessionRow]
@@ -197,9 +201,9 @@ class MergeUserWorker:
         found = await self._store.sessions_near(plan.project_id, intos, since_ms, until_ms, sorted(session_ids))
         return sorted(found, key=lambda row: (row.startedAt, row.id))
 
-    async def _followed(self, project_id: int, user_id: int, session_ids: Sequence[str]) -> set[str]:
+    async def _went(self, project_id: int, user_id: int, session_ids: Sequence[str]) -> dict[str, list[int]]:
         if not session_ids:
-            return set()
+            return {}
         return await self._store.sessions_with_events(project_id, [user_id], session_ids)
 
     async def _insert_sessions(self, rows: Sequence[SessionRow]) -> None:
@@ -216,78 +220,6 @@ class MergeUserWorker:
         self._services.probe(f"merge:{name}")
         if not self._is_ours():
             raise errors.LeaseLost
-
-
-def _cut(row: SessionRow, events: Iterable[tuple[str, int]]) -> SessionRow:
-    """A visit that went on after its user was merged, as it was until then."""
-    ended_ms = max([at_ms for id_, at_ms in events if id_ == row.id] or [milliseconds(row.startedAt)])
-    return msgspec.structs.replace(
-        row, endedAt=timestamp(ended_ms), duration=whole_seconds(ended_ms - milliseconds(row.startedAt))
-    )
-
-
-class _Rows:
-    """The visits of those who stay, as one merge after the other changes them."""
-
-    def __init__(self, plan: Plan, stored: Iterable[SessionRow]) -> None:
-        self._plan = plan
-        self._stored: dict[tuple[int, str], SessionRow] = {(row.userId, row.id): row for row in stored}
-        self._changed: dict[tuple[int, str], SessionRow] = {}
-
-    def visits(self, user_id: int) -> list[Visit]:
-        """The visits of a user, by start."""
-        rows = [row for (of, _), row in (self._stored | self._changed).items() if of == user_id]
-        return [
-            Visit(row.id, milliseconds(row.startedAt), milliseconds(row.endedAt))
-            for row in sorted(rows, key=lambda row: (row.startedAt, row.id))
-        ]
-
-    def apply(self, target: Target, found: Reassigned, old_rows: Iterable[SessionRow]) -> None:
-        """Widen visits, and let kept ones of the old user (those that have a row) go on as the other's."""
-        for visit in found.widened.values():
-            self._widen(target.user_id, visit)
-        by_id = {row.id: row for row in old_rows}
-        for row in (by_id[session_id] for session_id in found.kept if session_id in by_id):
-            if (target.user_id, row.id) in self._stored | self._changed:
-                self._widen(target.user_id, Visit(row.id, milliseconds(row.startedAt), milliseconds(row.endedAt)))
-                continue
-            self._changed[target.user_id, row.id] = msgspec.structs.replace(
-                row,
-                userId=target.user_id,
-                userIdentifier=target.identifier or row.userIdentifier,
-                userDisplayName=row.userDisplayName or target.display_name or None,
-                version=0,
-                mergeId=self._plan.merge_id,
-            )
-
-    def cover(self, user_id: int, session_id: str, events: Iterable[tuple[str, int]]) -> None:
-        """Make a visit, if it has a row, as long as its events: some may have come since it was merged before."""
-        row = self._changed.get((user_id, session_id)) or self._stored.get((user_id, session_id))
-        if row is None:
-            return
-        times = [at_ms for of_session, at_ms in events if of_session == session_id]
-        if min(times) < milliseconds(row.startedAt) or max(times) > milliseconds(row.endedAt):
-            self._widen(user_id, Visit(session_id, min(times), max(times)))
-
-    def finish(self) -> None:
-        """Put what has changed into the plan."""
-        self._plan.copies += self._changed.values()
-        self._plan.replaced += [
-            Replaced(self._stored[key], row.startedAt) for key, row in self._changed.items() if key in self._stored
-        ]
-
-    def _widen(self, user_id: int, visit: Visit) -> None:
-        row = self._changed.get((user_id, visit.id)) or self._stored[user_id, visit.id]
-        started_ms = min(visit.started_ms, milliseconds(row.startedAt))
-        ended_ms = max(visit.ended_ms, milliseconds(row.endedAt))
-        self._changed[user_id, visit.id] = msgspec.structs.replace(
-            row,
-            startedAt=timestamp(started_ms),
-            endedAt=timestamp(ended_ms),
-            duration=whole_seconds(ended_ms - started_ms),
-            version=0,
-            mergeId=self._plan.merge_id,
-        )
 
 
 def merge_of(job: jobs.MergeUserJob) -> UserMerge:

@@ -46,7 +46,9 @@ class SessionWorker:
             refused = await self._fold(parts, lease, may_part=len(claimed) == 1)
         await self._note_first_events(parts)
         await slices.pause()
-        merges = await self._services.merged.again((part.project_id, part.user_id, part.ended_ms) for part in parts)
+        merges = await self._services.merged.again_within(
+            (part.project_id, part.user_id, part.first_ms or part.ended_ms, part.ended_ms) for part in parts
+        )
         alone = [_alone(part) for part in parts if refused and session_rows.visit_of(part) in refused]
         await slices.drop(parts)
         return Write(jobs=[*alone, *merges])
