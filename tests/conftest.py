@@ -26,10 +26,16 @@ if TYPE_CHECKING:
 NOON_MS = 1_773_144_000_000
 
 
+def pytest_collection() -> None:
+    # What is loaded until the tests begin stays: looking for garbage would be a third of the work.
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    # What is loaded by now stays: a collection need not look at thousands of tests and modules again and again.
+    # And a collection need not look at thousands of tests and modules again and again later.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
