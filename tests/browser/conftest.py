@@ -1,4 +1,7 @@
-"""The site with its data on a port of its own, and a Chromium that tells of everything it should not have to."""
+"""The site with its data on a port of its own, and a Chromium that tells of everything it should not have to.
+
+One Chromium serves all tests of a process, each with windows of its own, so they all run on one event loop.
+"""
 
 import os
 import re
@@ -9,23 +12,27 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
-from tests.kit import visits
-from vemetric import serve
+from tests.kit import mail_server, visits
+from tests.kit.mail_server import MailServer
+from vemetric import config, serve
 from vemetric.accounts import projects, signup
+from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
 from vemetric.database import projects as stored_projects
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
-from vemetric.services import Services
+from vemetric.services import Services, open_services
 from vemetric.web import app, base_path
 from vemetric.web.health import Health
 from vemetric.web.hub import Hub
 from vemetric.web.tracker import Tracker
 
 EMAIL, PASSWORD = "mara@example.com", "correct horse battery"
+CSRF = re.compile(r'name="csrf" value="([0-9a-f]{128})"')
 MINUTE_MS = 60_000
 PATHS = ("/guides/getting-started", "/", "/reference/tracker-options", "/pricing", "/changelog", "/blog", "/docs", "/a")
 REFERRERS = (None, None, "https://www.google.com/", "https://github.com/a/b", "https://lobste.rs/s/1")
@@ -70,6 +77,13 @@ class Watcher:
             self.problems.append("broke its own policy")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
 @pytest.fixture
 def environ(environ: dict[str, str]) -> dict[str, str]:
     return environ | {"VEMETRIC_TRUSTED_PROXIES": ""}
@@ -83,7 +97,19 @@ def screenshots(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def services_at_noon(settings: config.Config, engine: Engine, clock: FrozenClock) -> AsyncIterator[Services]:
+    async with open_services(settings, clock, engine) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mail() -> AsyncIterator[MailServer]:
+    async with mail_server.running() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def url(services_at_noon: Services) -> AsyncIterator[str]:
     """The address of the site over empty stores, the hub before it as in the real process."""
     runner = web.AppRunner(app.make_app(services_at_noon))
@@ -96,7 +122,7 @@ async def url(services_at_noon: Services) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage(services_at_noon: Services, clock: FrozenClock, url: str) -> Stage:
     """The site with people and the visits of a day."""
     services = services_at_noon
@@ -131,17 +157,43 @@ async def a_day_of_visits(services: Services, clock: FrozenClock, project: Proje
     await visits.settle(services)
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    path = os.environ.get("VEMETRIC_TEST_CHROMIUM") or shutil.which("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path)
-        yield browser
-        await browser.close()
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def launched(playwright: Playwright) -> AsyncIterator[Browser]:
+    browser = await playwright.chromium.launch(executable_path=chromium_path())
+    yield browser
+    await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(launched: Browser) -> AsyncIterator[Browser]:
+    """The browser, without a window; those that the test opens are closed before its site ends."""
+    yield launched
+    for context in launched.contexts:
+        await context.close()
+
+
+def chromium_path() -> str | None:
+    return os.environ.get("VEMETRIC_TEST_CHROMIUM") or shutil.which("chromium")
 
 
 async def sign_in(page: Page, url: str) -> None:
-    """Through the form, as a person does."""
+    """Have the page's window signed in, without showing it anything."""
+    form = await page.request.get(f"{url}/login")
+    token = CSRF.search(await form.text())
+    assert token
+    sent = {"csrf": token[1], "email": EMAIL, "password": PASSWORD}
+    answer = await page.request.post(f"{url}/login", form=sent, max_redirects=0)
+    assert answer.status == 303
+
+
+async def sign_in_by_form(page: Page, url: str) -> None:
+    """As a person does."""
     await page.goto(f"{url}/login")
     await page.fill("#email", EMAIL)
     await page.fill("#password", PASSWORD)
@@ -149,12 +201,12 @@ async def sign_in(page: Page, url: str) -> None:
     await page.wait_for_url(re.compile("/(o|p)/"))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def watcher(url: str) -> Watcher:
     return Watcher(url)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A browser window of a laptop in Vienna."""
     opened = await chromium.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Europe/Vienna")
@@ -162,7 +214,7 @@ async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     await opened.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext, watcher: Watcher) -> AsyncIterator[Page]:
     """A page that fails its test when anything was wrong with it."""
     opened = await context.new_page()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.accounts.test_pictures import a_png
@@ -111,7 +112,7 @@ async def open_page(page: Page, url: str) -> None:
     assert await page.locator("h1").count() == 1, url
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def plain(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """A browser without scripts."""
     opened = await chromium.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Stage, sign_in
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 ERROR = 'Traceback (most recent call last):\n  File "device.py", line 7, in handle\n' + "ValueError: a long line " * 9
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(stage: Stage) -> dict[str, str]:
     """A name and a path of each page, with jobs in every state."""
     services = stage.services

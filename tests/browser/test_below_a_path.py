@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Stage, sign_in
+from tests.browser.conftest import Stage, sign_in_by_form
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -18,7 +18,7 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 async def test_pages_swaps_and_streams_stay_below_it(stage: Stage, page: Page) -> None:
     """The page fails its test when it asks for anything else (conftest.py)."""
     assert stage.url.endswith(BELOW)
-    await sign_in(page, stage.url)
+    await sign_in_by_form(page, stage.url)
     await page.goto(f"{stage.dashboard}?t=7days")
     await expect(page.get_by_text("Still counting")).to_have_count(0)
     # A card swaps itself, and the address of the page follows.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.kit.looks import look_at
@@ -22,7 +23,7 @@ TYPED = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def link(services_at_noon: Services, url: str) -> str:
     made = await setup.new_link(services_at_noon.database, services_at_noon.clock, url)
     assert made is not None

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Stage, sign_in
@@ -26,7 +27,7 @@ LATER = tuple(
 )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(stage: Stage, clock: FrozenClock) -> dict[str, str]:
     """A name and a path of each page. Twelve users read a guide, of whom some went on."""
     services, project, noon_ms = stage.services, stage.project, clock.now_ms()

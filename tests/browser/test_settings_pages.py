@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import Stage, Watcher, sign_in
+from tests.browser.conftest import Stage, Watcher, sign_in, sign_in_by_form
 from tests.kit.looks import look_at
 from vemetric.accounts import api_keys, event_icons, exclusions, invitations, logins, members, signup
 from vemetric.database import accounts as stored_accounts
@@ -23,7 +24,7 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
     return environ | paddle
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def mara(stage: Stage) -> Account:
     """The operator, with something in every list of the settings."""
     database, clock = stage.services.database, stage.services.clock
@@ -142,7 +143,7 @@ async def test_every_form_takes_a_mistake_by_keyboard_without_scripts(
 async def test_settings_work_by_keyboard_without_scripts(stage: Stage, mara: Account, chromium: Browser) -> None:
     context = await chromium.new_context(java_script_enabled=False)
     page = await context.new_page()
-    await sign_in(page, stage.url)
+    await sign_in_by_form(page, stage.url)
     path = f"{stage.url}/p/{stage.project.id}/settings"
     await page.goto(f"{path}/exclusions")
     await page.locator("#host").focus()

@@ -1,8 +1,6 @@
 """The browser client as we serve it, in a real Chromium: it talks to where it came from, or to where it was told."""
 
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,12 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Playwright, Route
 
 from building.paths import ROOT
+from tests.browser.conftest import chromium_path
 from vemetric.web.tracker import Tracker
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PAGE = "http://site.test/pricing"
 CLIENT = "http://stats.site.test:8080/main.js"
@@ -33,15 +32,13 @@ class Sent(NamedTuple):
     sdk: str | None
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     # Without the flag the page can see that it is driven, and the client stays silent then.
     arguments = ["--disable-blink-features=AutomationControlled"]
-    async with async_playwright() as playwright:
-        path = os.environ.get("VEMETRIC_TEST_CHROMIUM") or shutil.which("chromium")
-        launched = await playwright.chromium.launch(executable_path=path, args=arguments)
-        yield launched
-        await launched.close()
+    launched = await playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+    yield launched
+    await launched.close()
 
 
 def script() -> str:

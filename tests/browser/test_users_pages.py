@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Stage, sign_in
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def pages(stage: Stage, clock: FrozenClock) -> dict[str, str]:
     """A name and a path of each page; Erin is known and came on three days. The project is public."""
     services, noon_ms = stage.services, clock.now_ms()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, FloatRect, Page, expect
 
-from tests.browser.conftest import Stage, Watcher, sign_in
+from tests.browser.conftest import Stage, Watcher, sign_in, sign_in_by_form
 from tests.browser.test_users_pages import pages as pages  # noqa: PLC0414 - a fixture
 from tests.kit import axe
 from tests.kit.looks import SIZES, fits, look_at, picture, resize
@@ -64,7 +64,7 @@ async def test_every_page(
     watcher.watch(page)
     await page.goto(f"{stage.url}/login")
     assert await axe.serious_issues(page) == []
-    await sign_in(page, stage.url)
+    await sign_in_by_form(page, stage.url)
     for name, path in the_pages(stage, pages).items():
         await open_page(page, stage.url + path)
         if await page.locator("summary.feed__row, summary.ev").count():
