@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import ctypes
 import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from vemetric.model import canary
 from vemetric.services import Services
 
 ROOT = Path(__file__).parents[1]
+PR_CAPBSET_DROP = 24
 HEAVY = {"aiohttp", "alembic", "sqlalchemy", "_chdb", "uvloop", "jinja2", "ua_parser", "argon2"}
 
 
@@ -36,8 +39,14 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
 
-def run(data_dir: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> Done:
-    """A command in a process of its own."""
+def run(
+    data_dir: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    before: Callable[[], None] | None = None,
+    **environ: str,
+) -> Done:
+    """A command in a process of its own. before: done in that process first."""
     done = subprocess.run(
         [sys.executable, "-m", "vemetric", *arguments],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "VEMETRIC_DATA_DIR": str(data_dir), **environ},
@@ -46,8 +55,16 @@ def run(data_dir: Path, *arguments: str, stdin: bytes = b"", **environ: str) -> 
         capture_output=True,
         timeout=120,
         check=False,
+        preexec_fn=before,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def without_override() -> None:
+    """Drop the right to look everywhere (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) of what is run next."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
 
 
 class TestWithoutAProcess:
@@ -105,6 +122,18 @@ class TestWithoutAProcess:
             assert f"VEMETRIC_DATA_DIR is '{data_dir}': it does not exist." in told
             assert not data_dir.exists()
             assert not (tmp_path / "copy").exists()
+
+    @pytest.mark.parametrize("where", ["closed", "closed/data"])
+    def test_one_of_another_user_is_told_in_one_line(self, tmp_path: Path, where: str) -> None:
+        """As somebody runs commands on a server's data without being its user."""
+        (tmp_path / "closed").mkdir(mode=0o000)
+        for command in ("verify", "account create --email a@b.example --password 12345678", f"backup {tmp_path}/copy"):
+            done = run(tmp_path / where, *command.split(), before=without_override)
+            assert (done.code, done.err.count("\n")) == (2, 1)
+            assert "this user may not look into it. Commands are for the user" in done.err
+        done = run(tmp_path / where, "doctor", before=without_override)
+        assert (done.code, done.err) == (1, "")
+        assert "may not look" in done.out
 
     def test_a_data_directory_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

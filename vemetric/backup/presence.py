@@ -16,7 +16,7 @@ def require(config: Config) -> None:
     if not fault(config):
         return
     for folder in (config.data_dir, config.data_dir / ANALYTICS_NAME):
-        if (folder / directory.LOCK_NAME).exists():
+        if os.path.exists(folder / directory.LOCK_NAME):
             os.close(directory.lock(folder))
     # Whoever had it may have been done just before.
     if told := fault(config):
@@ -25,22 +25,29 @@ def require(config: Config) -> None:
 
 def is_new(config: Config) -> bool:
     """Whether the settings keep stores in the data directory, and none was ever there."""
-    there, missing = _stores(config)
-    return bool(missing) and not there and not _is_between(config)
+    try:
+        there, missing = _stores(config)
+        return bool(missing) and not there and not _is_between(config)
+    except PermissionError:
+        return False
 
 
 def fault(config: Config) -> str:
     """What is missing, as a sentence that says what to look at; '' where all is there, or is on its way back."""
-    there, missing = _stores(config)
-    if not missing or _is_between(config):
-        return ""
     told = f"VEMETRIC_DATA_DIR is {str(config.data_dir)!r}: "
+    try:
+        there, missing = _stores(config)
+        if not missing or _is_between(config):
+            return ""
+        is_directory = config.data_dir.exists()
+    except PermissionError:
+        return f"{told}this user may not look into it. Commands are for the user that the server runs as."
     if there:
         return (
             f"{told}there is {' and '.join(there)}, but no {' and no '.join(missing)}. Set whatever is set for the "
             "server, the addresses of its stores too; `vemetric serve` makes what a first start had no time for."
         )
-    what = "holds no data of Vemetric" if config.data_dir.exists() else "does not exist"
+    what = "holds no data of Vemetric" if is_directory else "does not exist"
     return f"{told}it {what}. Name the directory that the server works with; `vemetric serve` makes a new one."
 
 

@@ -33,13 +33,23 @@ CHECKS: tuple[Check, ...] = (
 def examine(config: Config, machine: Machine | None = None) -> dict[str, Any]:
     """Every finding. machine: other facts than those of this machine. Changes nothing."""
     machine = machine or Machine.read(config, _running(config))
-    found = [finding for check in CHECKS for finding in check(config, machine)]
+    # Several checks may meet the same.
+    found = list(dict.fromkeys(finding for check in CHECKS for finding in _tried(check, config, machine)))
     return {
         "isRunning": machine.running is not None,
         "checks": len(CHECKS),
         "problems": sum(finding.level == PROBLEM for finding in found),
         "findings": [finding._asdict() for finding in found],
     }
+
+
+def _tried(check: Check, config: Config, machine: Machine) -> Iterator[Finding]:
+    """What a check finds; what it may not look at is a finding itself."""
+    try:
+        yield from check(config, machine)
+    except PermissionError as error:
+        fix = "Run this as the user that the server runs as, or as the administrator."
+        yield Finding("permissions", PROBLEM, f"This user may not look at {error.filename}.", fix)
 
 
 def _running(config: Config) -> dict[str, str] | None:

@@ -56,8 +56,8 @@ class Machine(NamedTuple):
 
 
 def nearest(path: Path) -> Path:
-    """The path, or the closest directory above it that exists."""
+    """The path, or the closest directory above it that is seen to exist."""
     path = path.absolute()
-    while not path.exists():
+    while not os.path.exists(path):
         path = path.parent
     return path

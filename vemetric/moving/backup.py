@@ -77,8 +77,8 @@ def _take(config: Config, folder: Path, do: Do) -> dict[str, Any]:
 
 def _make_empty(folder: Path) -> bool:
     """Have an empty folder. Returns whether it was not there before."""
-    is_new = not folder.exists()
     try:
+        is_new = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise errors.Invalid(f"{folder} is not empty; a backup has a folder of its own.")
