@@ -31,6 +31,7 @@ if servers.has_pgbouncer():
         folder = servers.new_folder()
         certificate.private_key_pem.write_to_path(folder / "key.pem")
         certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+        authority.cert_pem.write_to_path(folder / "ca.pem")
         for file in folder.iterdir():
             file.chmod(0o600)
             shutil.chown(file, folder.owner(), folder.group())
@@ -38,6 +39,8 @@ if servers.has_pgbouncer():
             "client_tls_sslmode = require",
             f"client_tls_key_file = {folder / 'key.pem'}",
             f"client_tls_cert_file = {folder / 'cert.pem'}",
+            # Without it PgBouncer reads the machine's own, which a bare one has not, and does not start.
+            f"client_tls_ca_file = {folder / 'ca.pem'}",
         )
         yield server
         server.kill()
