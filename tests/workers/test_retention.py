@@ -215,6 +215,41 @@ async def test_a_line_drawn_by_a_clock_ahead_expires_nothing_that_is_new(
     assert await verified(services, project) == (1, 1, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("moment", "is_kept"), [("drawn", True), ("counted", True), ("begun", False), ("removed", False)]
+)
+async def test_a_run_killed_by_a_clock_ahead_takes_nothing_that_came_since(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock, moment: str, is_kept: bool
+) -> None:
+    """The clock is right again: what had not gone yet stays, and nothing that is stored now is missed."""
+
+    class Killed(BaseException):
+        pass
+
+    def probe(reached: str) -> None:
+        if clock.now_ms() > FIRST_MS + 100 * DAY_MS and reached == f"retention:{moment}":
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        await project_settings.keep(services.database, clock, project.id, "7")
+        await visits.event(services, project, "Before")
+        await visits.settle(services)
+        clock.advance(400 * DAY_MS)
+        with pytest.raises(Killed):
+            await retention.run(services)
+        assert (await verified(services, project))[-1] == 0
+        clock.advance(-399 * DAY_MS)
+        await visits.event(services, project, "Since")
+    async with opening.open_services(config.load(environ)[0], clock, engine) as services:
+        async with workers.running(services):
+            pass
+        await visits.settle(services)
+        await retention.run(services)
+        assert await verified(services, project) == (2, 2 if is_kept else 1, 0 if is_kept else 1, 0)
+        assert await services.keys.get(retention.PLAN_KEY) is None
+
+
 async def test_users_of_whom_nothing_is_left_go_with_their_names_and_devices(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:

@@ -62,7 +62,7 @@ async def expire(
     (importSource = ''). remove: drops exactly what was counted, however often it is called. Killed between any two of
     its steps and called again, each event is counted once. Not to be called twice at once for the same rows.
     """
-    name = f"{EXPIRING_PREFIX}{what}"
+    name = _expiring(what)
     noted = await keys.get(name)
     if noted is None:
         noted = msgspec.msgpack.encode(await count())
@@ -73,6 +73,15 @@ async def expire(
     counters = {jobs.expired_counter(project_id, now_ms): events for project_id, events in gone.items() if events}
     await queue.put(Write(counters=counters, keys=[KeySet(name, b"", 1)]))
     return sum(gone.values())
+
+
+async def keep(keys: Keys, what: str) -> None:
+    """Forget what was counted of rows that stay, as nothing of them was removed yet."""
+    await keys.delete(_expiring(what))
+
+
+def _expiring(what: str) -> str:
+    return f"{EXPIRING_PREFIX}{what}"
 
 
 def noted_counts(value: bytes) -> dict[int, int]:

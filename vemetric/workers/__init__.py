@@ -100,6 +100,7 @@ async def running(services: Services) -> AsyncIterator[None]:
 
 async def _settled(services: Services) -> bool:
     try:
+        await retention.recover(services)
         await MergeUserWorker(services).recover()
     except (errors.Unavailable, errors.StoreError) as error:
         log.warning("The workers wait for the analytics store: %s", error)

@@ -30,10 +30,19 @@ log = logging.getLogger(__name__)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What goes: of each project what is older than its time (ms). day: names the run."""
+    """What goes: of each project what is older than its time (ms). day: names the run.
+
+    has_begun: rows may be gone already.
+    """
 
     day: int
     cutoffs: dict[int, int]
+    has_begun: bool = False
+
+    @property
+    def rows(self) -> str:
+        """The name under which its events are counted."""
+        return f"{self.day}:rows"
 
 
 async def run(services: Services) -> None:
@@ -43,18 +52,57 @@ async def run(services: Services) -> None:
         await _run(services)
 
 
+async def recover(services: Services) -> None:
+    """Settle what a killed run had noted by a clock that was ahead and is right again, before anything is stored.
+
+    What is stored now is older than that run's times too, and would go with what it had counted. Where other processes
+    store, they do so meanwhile.
+    """
+    plan = await _noted(services)
+    if plan is not None and _is_ahead(services, plan):
+        async with Turn("retention", None if services.owns_stores else services.keys):
+            await _finish(services)
+
+
 async def _run(services: Services) -> None:
-    if (noted := await services.keys.get(PLAN_KEY)) is not None:
-        await _carry_out(services, msgspec.msgpack.decode(noted, type=Plan))
+    await _finish(services)
     plan = await _plan(services)
     if plan.cutoffs:
-        await services.keys.set([KeySet(PLAN_KEY, msgspec.msgpack.encode(plan))])
+        await _note(services, plan)
         await _carry_out(services, plan)
     await asyncio.to_thread(before.forget_old, services.config.data_dir)
     now_ms = services.clock.now_ms()
     async with services.database.begin() as connection:
         await logins.delete_expired(connection, now_ms)
         await verifications.delete_expired(connection, now_ms)
+
+
+async def _finish(services: Services) -> None:
+    """End what a killed run had noted: as it was meant, or, where a clock ahead had meant it and nothing has gone yet,
+    by keeping everything.
+    """
+    plan = await _noted(services)
+    if plan is None:
+        return
+    if plan.has_begun or not _is_ahead(services, plan):
+        await _carry_out(services, plan)
+        return
+    await services.keys.delete(PLAN_KEY)
+    await counts.keep(services.keys, plan.rows)
+    log.warning("Kept what was to be removed by a clock that was ahead.")
+
+
+def _is_ahead(services: Services, plan: Plan) -> bool:
+    return plan.day > services.clock.now_ms() // DAY_MS
+
+
+async def _noted(services: Services) -> Plan | None:
+    noted = await services.keys.get(PLAN_KEY)
+    return None if noted is None else msgspec.msgpack.decode(noted, type=Plan)
+
+
+async def _note(services: Services, plan: Plan) -> None:
+    await services.keys.set([KeySet(PLAN_KEY, msgspec.msgpack.encode(plan))])
 
 
 def cutoff_ms(project: Project, default_days: int, now_ms: int) -> int:
@@ -114,6 +162,7 @@ async def _remove_events(services: Services, plan: Plan) -> int:
 
         async def remove() -> None:
             services.probe("retention:counted")
+            await _note(services, msgspec.structs.replace(plan, has_begun=True))
             # Other processes may be storing into such a month what its project keeps.
             for month in await expirer.months(services.engine, "event", plan.cutoffs) if services.owns_stores else ():
                 await expirer.drop_month(services.engine, "event", month)
@@ -126,7 +175,7 @@ async def _remove_events(services: Services, plan: Plan) -> int:
                     await expirer.end_removing_events(services.engine)
             services.probe("retention:removed")
 
-        return await counts.expire(services.queue, services.keys, services.clock, f"{plan.day}:rows", count, remove)
+        return await counts.expire(services.queue, services.keys, services.clock, plan.rows, count, remove)
 
 
 async def _note_undecided(services: Services, plan: Plan) -> None:
