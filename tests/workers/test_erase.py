@@ -295,6 +295,36 @@ async def test_killed_anywhere_the_events_are_counted_once(
         assert await verified(services) == (3, 0, 0, 0, 3, 0)
 
 
+async def test_a_name_does_not_come_back_after_an_erasure_that_was_killed_once_it_was_noted(
+    environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> None:
+    """Its claim was still there, by which the worker that makes users took the erased one for somebody new."""
+
+    class Killed(BaseException):
+        pass
+
+    armed = ["erase:noted"]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        project = await visits.a_project(services)
+        identified = await services.users.identify(IdentifyHit("kim"), project, visits.sender(project), geo.UNKNOWN)
+        creating = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
+        await removal.erase_users(services.queue, clock, project.id, [identified.user_id])
+        clock.advance(erasure.DELAY_MS)
+        with pytest.raises(Killed):
+            await visits.settle(services)
+        assert await services.keys.scan(f"{CLAIM_PREFIX}{project.id}:", 10) == []
+        await services.queue.release(creating)
+        clock.advance(60_000)
+        await visits.settle(services)
+        assert await services.identities.by_identifier(project.id, "kim") is None
+
+
 async def test_an_event_that_comes_while_an_erasure_waits_to_go_on_is_not_taken(
     environ: dict[str, str], engine: Engine, clock: FrozenClock
 ) -> None:

@@ -127,11 +127,13 @@ class EraseWorker:
             noted = [
                 erasures.Erased(asked.project_id, user_id, until_ms) for user_id in asked.user_ids or (WHOLE_PROJECT,)
             ]
+            # Before as well: a run that is killed after it is noted does not come by here again.
+            await self._forget_names(asked)
             async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
                 await erasures.mark(connection, noted)
-            if asked.user_ids:
-                await self._services.identities.forget(asked.project_id, asked.user_ids)
+            self._services.probe("erase:noted")
+            await self._forget_names(asked)
             erased.learn(noted)
         if not self._services.owns_stores:
             await asyncio.sleep(erased.wait_seconds(self._services.config.engine_insert_seconds))
@@ -139,6 +141,10 @@ class EraseWorker:
             async with self._services.database.begin() as connection:
                 await identities.forget(connection, asked.project_id, asked.user_ids, now_ms)
         return until_ms
+
+    async def _forget_names(self, asked: Erasure) -> None:
+        if asked.user_ids:
+            await self._services.identities.forget(asked.project_id, asked.user_ids)
 
     async def _newest_waiting_ms(self, asked: Erasure) -> int:
         """The latest time of what any job says of these users, in line or dead; 0 without any. A project goes whole."""
