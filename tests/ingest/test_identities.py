@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from vemetric import errors
 from vemetric.accounts import projects
 from vemetric.clock import FrozenClock
 from vemetric.database import identities as stored_identities
@@ -21,13 +22,16 @@ from vemetric.queues.sqlite import SqliteQueue
 
 
 class Counted(Database):
-    """A database that counts how often it is read."""
+    """A database that counts how often it is read, and may be away."""
 
     reads = 0
+    error: Exception | None = None
 
     @asynccontextmanager
     async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
         self.reads += 1
+        if self.error is not None:
+            raise self.error
         async with super().connect(may_lag=may_lag) as connection:
             yield connection
 
@@ -140,7 +144,45 @@ async def test_an_identifier_of_any_length_is_taken(stores: Stores) -> None:
     assert await known.by_identifier(stores.shop, name) == user_id
 
 
-async def test_what_another_process_erased_is_believed_for_a_second(stores: Stores, clock: FrozenClock) -> None:
+async def test_who_is_known_goes_on_to_be_while_the_database_is_away(stores: Stores, clock: FrozenClock) -> None:
+    hub = await stores.process()
+    await stores.write(Claim(stores.shop, 7, "ann"))
+    assert await hub.by_identifier(stores.shop, "ann") == 7
+    stores.database.error = errors.Unavailable()
+    clock.advance(identities.HELD_MS - 1)
+    for _ in range(2):
+        assert await hub.by_identifier(stores.shop, "ann") == 7
+        assert await hub.by_user(stores.shop, 7) == "ann"
+    # Nobody knows of these, and what was read so long ago is too old.
+    for asked in (hub.by_identifier(stores.shop, "bob"), hub.by_user(stores.shop, 8)):
+        with pytest.raises(errors.Unavailable):
+            await asked
+    clock.advance(1)
+    for asked in (hub.by_identifier(stores.shop, "ann"), hub.by_user(stores.shop, 7)):
+        with pytest.raises(errors.Unavailable):
+            await asked
+
+
+async def test_who_was_erased_elsewhere_is_not_held_while_the_database_is_away(
+    stores: Stores, clock: FrozenClock
+) -> None:
+    hub, erases = await stores.process(), await stores.process()
+    for user_id, name in ((7, "ann"), (8, "bob")):
+        await stores.write(Claim(stores.shop, user_id, name))
+        assert await hub.by_identifier(stores.shop, name) == user_id
+    clock.advance(identities.BELIEVED_MS)
+    await erases.forget(stores.shop, [7])
+    stores.database.error = errors.Unavailable()
+    for asked in (hub.by_identifier(stores.shop, "ann"), hub.by_user(stores.shop, 7)):
+        with pytest.raises(errors.Unavailable):
+            await asked
+    assert await hub.by_identifier(stores.shop, "bob") == 8
+    # What may still be held was read before it was forgotten.
+    assert identities.FORGOTTEN_MS > identities.HELD_MS
+
+
+async def test_what_another_process_erased_is_believed_for_half_a_second(stores: Stores, clock: FrozenClock) -> None:
+    assert identities.BELIEVED_MS <= 500
     asked, alone = await stores.process(), await stores.process(exclusive=True)
     await stores.write(Claim(stores.shop, 7, "ann@example.com"))
     for process in (asked, alone):

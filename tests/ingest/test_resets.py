@@ -1,7 +1,8 @@
 """Who stands in the place of a visitor who left: durable, for two days, and known to every process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,34 @@ async def test_a_reset_outlives_its_process(queue: SqliteQueue, clock: FrozenClo
         assert process.at_once(2, 10) is None
 
 
-async def test_other_processes_learn_of_a_reset_within_a_second(queue: SqliteQueue, clock: FrozenClock) -> None:
+class Slow:
+    """Keys whose answers take longer than they are believed."""
+
+    def __init__(self, queue: SqliteQueue, clock: FrozenClock) -> None:
+        self._queue = queue
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        found = await self._queue.get_many(keys)
+        self._clock.advance(resets.BELIEVED_MS)
+        return found
+
+
+async def test_an_answer_that_took_long_tells_all_the_same_who_left(queue: SqliteQueue, clock: FrozenClock) -> None:
+    """It was believed no more when it was asked for: whoever came next was taken for who had left."""
+    await Resets(queue, clock, exclusive=False).reset(1, [10], 99)
+    slow = Resets(Slow(queue, clock), clock, exclusive=False)
+    assert await slow.read(1, [10, 11]) == {10: 99, 11: 11}
+    assert slow.at_once(1, 10) is None
+
+
+async def test_other_processes_learn_of_a_reset_within_half_a_second(queue: SqliteQueue, clock: FrozenClock) -> None:
     one, other = (Resets(queue, clock, exclusive=False) for _ in range(2))
     assert other.must_read
+    assert resets.BELIEVED_MS <= 500
     await other.read(1, [10])
     assert other.at_once(1, 10) == 10
     await one.reset(1, [10], 99)

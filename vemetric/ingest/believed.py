@@ -5,6 +5,9 @@ from typing import Generic, TypeVar
 
 from vemetric.clock import Clock
 
+# Half of the second within which what one process changes is known to all: a busy machine needs some to answer.
+BELIEVED_MS = 500
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -27,8 +30,14 @@ class Believed(Generic[Key, Value]):
             return None
         return value
 
-    def put(self, key: Key, value: Value) -> None:
-        self._entries[key] = value, self._clock.now_ms()
+    def last(self, key: Key, held_ms: int) -> Value | None:
+        """What was told so long ago at most, whether it is believed or not."""
+        value, told_ms = self._entries.get(key, (None, 0))
+        return value if 0 <= self._clock.now_ms() - told_ms < held_ms else None
+
+    def put(self, key: Key, value: Value, told_ms: int) -> None:
+        """told_ms: when the store was asked; what was changed since is not in the value."""
+        self._entries[key] = value, told_ms
         while len(self._entries) > self._entries_max:
             self._entries.popitem(last=False)
 

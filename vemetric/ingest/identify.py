@@ -120,11 +120,9 @@ class Users:
         """A visitor without cookies leaves: if it was identified, whoever comes from there next is somebody else."""
         stranger = msgspec.structs.replace(sender, identifier=None, user_identifier=None, cookie_user_id=None)
         fingerprints = self._resolver.fingerprints(stranger)
-        await self._resets.read(project.id, fingerprints)
+        standing = await self._resets.read(project.id, fingerprints)
         left = [
-            visitor_id
-            for visitor_id in fingerprints
-            if await self._is_identified(project.id, self._resets.at_once(project.id, visitor_id) or visitor_id)
+            visitor_id for visitor_id in fingerprints if await self._is_identified(project.id, standing[visitor_id])
         ]
         if left:
             await self._resets.reset(project.id, left, ids.new_user_id())

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.database import identities as stored_identities
 from vemetric.database.database import Database
 from vemetric.ingest import jobs
-from vemetric.ingest.believed import Believed
+from vemetric.ingest.believed import BELIEVED_MS, Believed
 from vemetric.ingest.jobs import CreateUserJob
+from vemetric.ingest.patience import HELD_MS, Patience
 from vemetric.ingest.turns import Turns
 from vemetric.model import geo, ids
 from vemetric.queues.job import KeySet, Write
@@ -24,8 +26,6 @@ from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
 
 CACHED_IDENTITIES_MAX = 50_000
-# An identity that another process erased is believed no longer than this; one that this process erases, not at all.
-BELIEVED_MS = 1_000
 # Longer ones are nobody's address or name; keeping them would only let a stranger fill the memory.
 CACHED_CHARACTERS_MAX = 256
 CLAIMS_LOADED_MAX = 100_000
@@ -33,6 +33,9 @@ CLAIMS_SCANNED_MAX = 10_000
 # Other processes look at claims before they look at the table; this long they may still see one that is written.
 SETTLED_CLAIM_MS = 600_000
 CLAIM_PREFIX = "identity:"
+# Who was forgotten, for longer than anybody who cannot ask the database goes by what was read before; clocks differ.
+FORGOTTEN_PREFIX = "forgotten:"
+FORGOTTEN_MS = HELD_MS + 600_000
 IDENTIFYING_TURN_PREFIX = "identification"
 # How often, and for how long at most, a server's hit looks whether another process has made its user.
 POLL_SECONDS, POLLS_MAX = 0.1, 50
@@ -57,7 +60,7 @@ class Identities:
     """
 
     def __init__(self, database: Database, queue: Queue, keys: Keys, clock: Clock, *, exclusive: bool) -> None:
-        self._database = database
+        self._patience = Patience(database)
         self._queue = queue
         self._keys = keys
         self._clock = clock
@@ -88,11 +91,19 @@ class Identities:
         claim = await self._read_claim(_identifier_key(project_id, identifier))
         if claim is not None and claim.identifier == identifier:
             return claim.user_id
-        forgotten = self._forgotten
-        async with self._database.connect() as connection:
-            user_id = await stored_identities.by_identifier(connection, project_id, identifier)
+        forgotten, now_ms = self._forgotten, self._clock.now_ms()
+        held = self._users.last((project_id, identifier), HELD_MS)
+        try:
+            user_id = await self._patience.read(
+                lambda connection: stored_identities.by_identifier(connection, project_id, identifier),
+                is_known=held is not None,
+            )
+        except errors.Unavailable:
+            if held is None or await self._was_forgotten(project_id, held):
+                raise
+            return held
         if user_id is not None and forgotten == self._forgotten:
-            self._remember(Claim(project_id, user_id, identifier))
+            self._remember(Claim(project_id, user_id, identifier), now_ms)
         return user_id
 
     def at_once(self, project_id: int, identifier: str) -> int | None:
@@ -108,11 +119,19 @@ class Identities:
         claim = await self._read_claim(_user_key(project_id, user_id))
         if claim is not None:
             return claim.identifier
-        forgotten = self._forgotten
-        async with self._database.connect() as connection:
-            identifier = await stored_identities.by_user(connection, project_id, user_id)
+        forgotten, now_ms = self._forgotten, self._clock.now_ms()
+        held = self._identifiers.last((project_id, user_id), HELD_MS)
+        try:
+            identifier = await self._patience.read(
+                lambda connection: stored_identities.by_user(connection, project_id, user_id),
+                is_known=held is not None,
+            )
+        except errors.Unavailable:
+            if held is None or await self._was_forgotten(project_id, user_id):
+                raise
+            return held
         if identifier is not None and forgotten == self._forgotten:
-            self._remember(Claim(project_id, user_id, identifier))
+            self._remember(Claim(project_id, user_id, identifier), now_ms)
         return identifier
 
     def lately_known(self, project_id: int, user_id: int) -> str | None:
@@ -164,6 +183,9 @@ class Identities:
         theirs = [name for name, value in by_name.items() if _decoder.decode(value).user_id in user_ids]
         for name in (*of_users, *theirs):
             await self._keys.delete(name)
+        if not self._exclusive:
+            expires_ms = self._clock.now_ms() + FORGOTTEN_MS
+            await self._keys.set([KeySet(_forgotten_key(project_id, one), b"1", expires_ms) for one in user_ids])
 
     async def of_backend(self, project_id: int, identifier: str, now_ms: int) -> int:
         """The user a server speaks of; made when it is the first time. Of racing requests one makes it."""
@@ -204,9 +226,12 @@ class Identities:
                 self._identifiers.pop((claim.project_id, claim.user_id))
                 sets.append(KeySet(_user_key(claim.project_id, claim.user_id), b"", 1))
             truth = claim._replace(user_id=user_id)
-            self._remember(truth)
+            self._remember(truth, self._clock.now_ms())
             sets += _key_sets(truth, self._clock.now_ms() + SETTLED_CLAIM_MS)
         return sets
+
+    async def _was_forgotten(self, project_id: int, user_id: int) -> bool:
+        return await self._keys.get(_forgotten_key(project_id, user_id)) is not None
 
     async def _read_claim(self, name: str) -> Claim | None:
         if self._loaded:
@@ -221,11 +246,11 @@ class Identities:
         self._claimed_users[claim.project_id, claim.identifier] = claim.user_id
         self._claimed_identifiers[claim.project_id, claim.user_id] = claim.identifier
 
-    def _remember(self, claim: Claim) -> None:
+    def _remember(self, claim: Claim, told_ms: int) -> None:
         if len(claim.identifier) > CACHED_CHARACTERS_MAX:
             return
-        self._users.put((claim.project_id, claim.identifier), claim.user_id)
-        self._identifiers.put((claim.project_id, claim.user_id), claim.identifier)
+        self._users.put((claim.project_id, claim.identifier), claim.user_id, told_ms)
+        self._identifiers.put((claim.project_id, claim.user_id), claim.identifier, told_ms)
 
 
 def turn_of_identifier(project_id: int, identifier: str) -> str:
@@ -248,6 +273,10 @@ def _identifier_key(project_id: int, identifier: str) -> str:
 
 def _user_key(project_id: int, user_id: int) -> str:
     return f"{CLAIM_PREFIX}{project_id}:of:{user_id}"
+
+
+def _forgotten_key(project_id: int, user_id: int) -> str:
+    return f"{FORGOTTEN_PREFIX}{project_id}:{user_id}"
 
 
 def _digest(identifier: str) -> str:

@@ -11,6 +11,7 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.database import projects
 from vemetric.database.database import Database
+from vemetric.ingest.patience import HELD_MS, PATIENCE_SECONDS
 from vemetric.model.project import Project
 
 CACHED_TOKENS_MAX = 10_000
@@ -21,10 +22,6 @@ CACHE_SECONDS = 0.5
 RENEWED_SHARE = 1 / 2
 # What is to be renewed while a reading is under way is one reading, of so many at most.
 RENEWED_TOGETHER_MAX = 1_000
-# A hit of a project that is known waits no longer than this for the database; then what was read last goes on to hold,
-# for as long as the second says, and is asked for until there is an answer.
-PATIENCE_SECONDS = 1.0
-HELD_MS = 3_600_000
 TOKEN_LENGTH_MAX = 64
 
 log = logging.getLogger(__name__)

@@ -77,9 +77,10 @@ class Resolver:
             known = await self._identities.by_identifier(sender.project_id, sender.identifier)
         if known is None and sender.allow_cookies:
             return self._by_new_cookie(sender.project_id) if may_create else None
+        standing = None
         if known is None and self._resets.must_read:
-            await self._resets.read(sender.project_id, self.fingerprints(sender))
-        return await self._among(self._candidates(sender, known), now_ms)
+            standing = await self._resets.read(sender.project_id, self.fingerprints(sender))
+        return await self._among(self._candidates(sender, known, standing), now_ms)
 
     def at_once(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | Literal[Unread.UNREAD] | None:
         """As `resolve`, without reading anything; UNREAD when that cannot be."""
@@ -91,11 +92,14 @@ class Resolver:
                 return UNREAD
         if known is None and sender.allow_cookies:
             return self._by_new_cookie(sender.project_id) if may_create else None
+        standing = None
         if known is None and self._resets.must_read:
-            at_once = (self._resets.at_once(sender.project_id, visitor_id) for visitor_id in self.fingerprints(sender))
-            if None in at_once:
+            visitors = self.fingerprints(sender)
+            told = (self._resets.at_once(sender.project_id, visitor_id) for visitor_id in visitors)
+            standing = {visitor_id: user_id for visitor_id, user_id in zip(visitors, told, strict=True) if user_id}
+            if len(standing) < len(visitors):
                 return UNREAD
-        for candidate in self._candidates(sender, known):
+        for candidate in self._candidates(sender, known, standing):
             found = self._sessions.known(candidate.key, now_ms)
             if found is UNREAD:
                 return UNREAD
@@ -122,8 +126,8 @@ class Resolver:
         user_id = ids.new_user_id()
         return Who(user_id, live_session.key(project_id, user_id), None, is_new_cookie=True)
 
-    def _candidates(self, sender: Sender, known: int | None) -> Iterator[Candidate]:
-        """Who it may be, the first with a live session being the one.
+    def _candidates(self, sender: Sender, known: int | None, standing: Mapping[int, int] | None) -> Iterator[Candidate]:
+        """Who it may be, the first with a live session being the one. standing: as Resets.read, where others reset too.
 
         Of an address and browser yesterday's id as long as its visit goes on, so that midnight splits nobody; else
         today's. Without a browser nobody can be told from anybody: a new user.
@@ -135,11 +139,17 @@ class Resolver:
             return
         pair = self._salts.pair
         if pair.previous is not None:
-            yield self._candidate(sender, sender.user_agent, pair.previous, is_last=False)
-        yield self._candidate(sender, sender.user_agent, pair.current, is_last=True)
+            yield self._candidate(sender, sender.user_agent, pair.previous, standing, is_last=False)
+        yield self._candidate(sender, sender.user_agent, pair.current, standing, is_last=True)
 
-    def _candidate(self, sender: Sender, user_agent: str, salt: str, *, is_last: bool) -> Candidate:
+    def _candidate(
+        self, sender: Sender, user_agent: str, salt: str, standing: Mapping[int, int] | None, *, is_last: bool
+    ) -> Candidate:
         project_id = sender.project_id
         visitor_id = ids.fingerprint_user_id(project_id, sender.ip, user_agent, salt)
-        user_id = self._resets.at_once(project_id, visitor_id) or visitor_id
+        if standing is None:
+            user_id = self._resets.at_once(project_id, visitor_id) or visitor_id
+        else:
+            # Not what is believed by now: that may be nothing any more, and the salts may have changed meanwhile.
+            user_id = standing.get(visitor_id, visitor_id)
         return Candidate(user_id, live_session.key(project_id, user_id), is_last)
