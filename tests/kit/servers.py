@@ -44,12 +44,14 @@ class Server:
         folder: Path,
         env: Mapping[str, str] | None = None,
         end_by: signal.Signals = signal.SIGTERM,
+        identity: Mapping[str, int] | None = None,
     ) -> None:
         self.port = port
         self.folder = folder
         self._command = [str(part) for part in command]
         self._env = dict(env or os.environ)
         self._end_by = end_by
+        self._identity = identity or {}
         self._process: subprocess.Popen[bytes] | None = None
         started.append(self)
 
@@ -58,7 +60,7 @@ class Server:
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._env, **_identity()
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._env, **self._identity
             )
         wait_for_port(self.port, self._process, self.folder / "log")
 
@@ -164,7 +166,7 @@ def start_postgresql(*options: str) -> Server:
     flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
     # This signal ends it at once; another one would wait for its clients.
     command = [program, "-D", data, "-p", str(port), *flags, *options]
-    server = Server(command, port, folder, end_by=signal.SIGINT)
+    server = Server(command, port, folder, end_by=signal.SIGINT, identity=_identity())
     server.start()
     _wait_until_postgresql_answers(program.with_name("pg_isready"), port)
     return server
@@ -179,7 +181,8 @@ def start_postgresql_replica(primary: Server) -> Server:
     command = [program.with_name("pg_basebackup"), "-D", data, "-d", source, "-R", "-c", "fast", "--no-sync"]
     subprocess.run(command, check=True, capture_output=True, **_identity())
     flags = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"]
-    server = Server([program, "-D", data, "-p", str(port), *flags], port, folder, end_by=signal.SIGINT)
+    command = [program, "-D", data, "-p", str(port), *flags]
+    server = Server(command, port, folder, end_by=signal.SIGINT, identity=_identity())
     server.start()
     _wait_until_postgresql_answers(program.with_name("pg_isready"), port)
     return server
@@ -208,10 +211,12 @@ def start_pgbouncer(*options: str) -> Server:
     settings.write_text(
         f"[databases]\n* = host=127.0.0.1 port={postgresql().port} user=postgres\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
-        "default_pool_size = 2\nunix_socket_dir =\n" + "".join(f"{option}\n" for option in options)
+        "default_pool_size = 2\nunix_socket_dir =\n"
+        # It refuses to run as root as well, and knows how to become another.
+        + "".join(f"{option}\n" for option in (*([f"user = {UNPRIVILEGED}"] if _identity() else []), *options))
     )
     settings.chmod(0o644)
-    server = Server([servers.PROGRAMS["pgbouncer"], settings], port, folder, servers.surroundings())
+    server = Server([_program("pgbouncer"), settings], port, folder, servers.surroundings())
     server.start()
     return server
 
@@ -389,7 +394,7 @@ def _reachable(installed: Path) -> Path:
 
 
 def _identity() -> dict[str, int]:
-    """The account the servers run as, where we are root."""
+    """The account that PostgreSQL runs as, where we are root. It can run nothing in a tree of root's own."""
     if os.getuid() != 0:
         return {}
     account = pwd.getpwnam(UNPRIVILEGED)
