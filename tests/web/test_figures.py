@@ -29,6 +29,19 @@ def test_short_number(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
+        ("users", 999_999, "999,999"),
+        ("pageViews", 98_765_432, "98.77M"),
+        ("visitDuration", 2_000_000, "555h 33m 20s"),
+        ("users", None, "–"),
+    ],
+)
+def test_brief_figure(key: str, value: float | None, text: str) -> None:
+    assert figures.brief(key, value) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
         ("users", 1234567, "1,234,567"),
         ("bounceRate", 41.2, "41 %"),
         ("visitDuration", 134, "2m 14s"),

@@ -10,6 +10,7 @@ from vemetric.stats.metrics import rounded
 
 NOTHING = "–"
 DAY_MS = 86_400_000
+BRIEF_FROM = 1_000_000
 
 
 def number(value: float) -> str:
@@ -51,6 +52,13 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "visits": number,
     "viewsPerVisit": ratio,
 }
+
+
+def brief(key: str, value: float | None) -> str:
+    """A metric's value where there is room for a few digits: counts of a million and more as 1.23M."""
+    if value is not None and abs(value) >= BRIEF_FROM and FORMATS[key] is number:
+        return short(value)
+    return figure(key, value)
 
 
 def figure(key: str, value: float | None) -> str:

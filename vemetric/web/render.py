@@ -74,7 +74,7 @@ def set_up(app: web.Application) -> None:
     environment.globals[base_path.FUNCTION] = partial(base_path.before, app[SERVICES].config.base_path)
     environment.globals.update(asset=assets.url, flag=lambda code: flag_url(assets, code), has_asset=assets.has)
     environment.filters.update(number=figures.number, figure_of=figure_of, initials=initials, colour=colour, day=day)
-    environment.filters.update(renewed=renewed)
+    environment.filters.update(renewed=renewed, brief_of=brief_of)
 
 
 def text(request: web.Request, template: str, **values: Any) -> str:
@@ -113,6 +113,11 @@ def problems_of(error: errors.VemetricError, field: str = "") -> dict[str, str]:
     if isinstance(error, errors.Invalid) and error.fields:
         return error.fields
     return {field: error.message}
+
+
+def brief_of(value: float | None, key: str) -> str:
+    """A figure for a narrow place."""
+    return figures.brief(key, value)
 
 
 def figure_of(value: float | None, key: str) -> str:
