@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from tests.kit import http
 from vemetric.database import organizations, projects
+from vemetric.ingest import jobs
+from vemetric.ingest.refuse import Refusal
+from vemetric.ingest.tap import NO_PROJECT
 from vemetric.model import ids
 from vemetric.model.organization import Organization
 from vemetric.model.project import Project
@@ -216,13 +219,18 @@ async def test_a_full_queue_is_told_and_the_session_is_not_begun(
     listeners: Listeners, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue, bound = listeners.services.queue, listeners.services.queue.jobs_max
+    leave = hit(line=b"POST /l HTTP/1.1", body=b"{}")
+    assert await answers(listeners.short, [leave], 1) == [401]
+    await listeners.services.tap.flush()
     queue.jobs_max = 0
-    for _ in range(3):
-        refused = await http.send_and_stay(listeners.short, hit())
+    for port in (listeners.short, listeners.library):
+        refused = await http.send_and_stay(port, hit())
+    await listeners.services.tap.flush()
+    counted = await queue.counters(f"{jobs.REFUSED_PREFIX}1:{Refusal.BUSY}:")
+    assert (list(counted.values()), await queue.counters(f"{jobs.REFUSED_PREFIX}{NO_PROJECT}:")) == ([2], {})
     assert [record.message.startswith("Hits are refused: ") for record in caplog.records] == [True]
     assert (refused.status, refused.header("retry-after"), refused.header("vemetric-refused")) == (503, "5", "busy")
     queue.jobs_max = bound
-    leave = hit(line=b"POST /l HTTP/1.1", body=b"{}")
     assert await answers(listeners.short, [leave, hit(), leave], 3) == [401, 200, 200]
 
 

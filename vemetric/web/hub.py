@@ -235,11 +235,16 @@ class Hub:
             if not 0 <= now_ms - self._busy_told_ms < BUSY_TOLD_MS:
                 self._busy_told_ms = now_ms
                 log.warning("Hits are refused: %s", error)
-            self._services.tap.refused(NO_PROJECT, Refusal.BUSY)
+            self._services.tap.refused(self._project_id(ask), Refusal.BUSY, url=ask.path)
             return answer(ask.headers, 503, "Service Unavailable", refusal=Refusal.BUSY, retry_seconds=RETRY_SECONDS)
         # Told here, without the visitor's address: the HTTP library would log it.
         log.error("The hub failed at %s %r", ask.method, ask.path, exc_info=error)
         return answer(ask.headers, 500, "Internal Server Error")
+
+    def _project_id(self, ask: Ask) -> int:
+        """Whose hit it is that cannot be taken, as far as memory tells; looked at once more, as that is rare."""
+        known = self._services.projects.at_once(ask.headers.get("token") or hits.decode_gate(ask.body).token)
+        return NO_PROJECT if known is None or known.project is None else known.project.id
 
 
 async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes:
