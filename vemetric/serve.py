@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,16 @@ from vemetric import control, errors, public_url, services, workers
 from vemetric.accounts import setup
 from vemetric.acme.keeper import Keeper
 from vemetric.clock import SystemClock
-from vemetric.config import HUB, ROLES, WEB, WORKER, Address, Config
+from vemetric.config import ROLES, WEB, WORKER, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
 from vemetric.services import Probe, Services
-from vemetric.web import app, base_path, handed_sockets, metrics, routes, tls
+from vemetric.web import base_path, handed_sockets, routes, tls
 from vemetric.web.challenges import Challenges
+from vemetric.web.handed_sockets import Handed
 from vemetric.web.health import PATHS as health_paths
-from vemetric.web.health import Health
-from vemetric.web.hub import PATHS, Hub
-from vemetric.web.hub_protocol import HubSite
-from vemetric.web.leaving import Leaving
-from vemetric.web.tracker import Tracker
+from vemetric.web.hub import PATHS
+from vemetric.web.listeners import KEEP_ALIVE_SECONDS, Listeners, listen
 
 # How long a start waits for a command that has the data, or for a process that finishes its work.
 BUSY_SECONDS_MAX = 15
@@ -42,20 +40,12 @@ TAP_FLUSH_SECONDS = 0.5
 LAG_SECONDS = 1.0
 # What another process changed is known within a second.
 SALTS_SECONDS = 0.25
-CONNECTIONS_WAITING_MAX = 1024
-# While the process is restarted they wait at the socket; the kernel has its own bound (net.core.somaxconn).
-HANDED_WAITING_MAX = 65_535
-# How long a connection waits for its next request to be there with its whole head, however slowly it comes: an idle one
-# is closed then, and one that keeps a place by sending a byte now and again. Longer than proxies keep theirs.
-KEEP_ALIVE_SECONDS = 75
 # How long a thread waits for the interpreter before it asks for it. The queue's writer asks several times a commit, and
 # every hit waits for a commit: Python's own 5 ms would be most of an answer's time.
 SWITCH_SECONDS = 0.0002
 COLLECTOR_THRESHOLDS = (20_000, 20, 100)
 
 log = logging.getLogger("vemetric")
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 async def serve(config: Config, warnings: list[str], probe: Probe = services.nothing) -> None:
@@ -141,164 +131,36 @@ def warm_up() -> None:
 
 
 @asynccontextmanager
-async def site(opened: Services, handed: handed_sockets.Handed | None = None) -> AsyncIterator[str]:
-    """The listeners, while the block runs, for the roles of this process: at sockets that were handed over, else at the
-    settings' addresses. Yields the address to show to people.
-    """
-    config, handed, leaving = opened.config, handed or {}, Leaving()
+async def site(opened: Services, handed: Handed | None = None) -> AsyncIterator[str]:
+    """The listeners, while the block runs, for the roles of this process. Yields the address to show to people."""
+    config, handed = opened.config, handed or {}
     handed_sockets.check(
         handed, config.hub_listen is not None, config.admin_listen is not None, bool(config.acme_domains)
     )
     base_path.check(config.base_path, (*PATHS, *health_paths, *(route.path for route in routes.ROUTES), "/api"))
-    context, keeper = tls.context_of(config), None
+    warm_up()
+    async with AsyncExitStack() as stack:
+        context = await stack.enter_async_context(certificates(opened, handed))
+        await stack.enter_async_context(task(flush_tap(opened)))
+        await stack.enter_async_context(task(measure_lag(opened)))
+        yield public_url.of(config, await stack.enter_async_context(Listeners(opened, handed, context).listening()))
+
+
+@asynccontextmanager
+async def certificates(opened: Services, handed: Handed) -> AsyncIterator[ssl.SSLContext | None]:
+    """What listeners speak TLS with, if they do, which has a new certificate as soon as there is one."""
+    config, context = opened.config, tls.context_of(opened.config)
     if config.acme_domains:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         keeper = Keeper(config, opened.clock, partial(tls.load_pair, context))
         tls.load_pair(context, keeper.prepare())
-    hub = Hub(opened, Tracker(config.base_path)) if HUB in config.roles else None
-    warm_up()
-    async with AsyncExitStack() as stack:
-        if keeper is not None:
-            await stack.enter_async_context(keeping(keeper, config, handed.get(handed_sockets.CHALLENGES, ())))
-        elif context is not None:
-            await stack.enter_async_context(task(tls.reload(context, config)))
-        await stack.enter_async_context(task(flush_tap(opened)))
-        await stack.enter_async_context(task(measure_lag(opened)))
-        pages = web.AppRunner(
-            app.make_app(opened) if WEB in config.roles else app.make_bare_app(),
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            shutdown_timeout=config.drain_seconds,
-        )
-        await pages.setup()
-        stack.push_async_callback(pages.cleanup)
-        operators = OperatorsPort(asked_for=config.admin_listen is not None)
-        put_first(pages, hub, Health(opened), operators)
-        base_path.receive(server_of(pages), config.base_path)
-        leaving.watch(server_of(pages))
-        port = await listen(
-            pages, hub, config.listen, "VEMETRIC_LISTEN", context, handed.get(handed_sockets.SHARED, ()), leaving
-        )
-        if config.admin_listen is not None:
-            sockets = handed.get(handed_sockets.OPERATORS, ())
-            operators.port = await listen(
-                pages, hub, config.admin_listen, "VEMETRIC_ADMIN_LISTEN", context, sockets, leaving
-            )
-        runners: list[web.BaseRunner] = [pages]
-        if config.hub_listen is not None and hub is not None:
-            server = web.Server(hub.handle, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS)
-            base_path.receive(server, config.base_path)
-            alone = web.ServerRunner(server, shutdown_timeout=config.drain_seconds)
-            leaving.watch(server)
-            await alone.setup()
-            stack.push_async_callback(alone.cleanup)
-            runners.append(alone)
-            sockets = handed.get(handed_sockets.HUB, ())
-            await listen(alone, hub, config.hub_listen, "VEMETRIC_HUB_LISTEN", context, sockets, leaving)
-        if handed:
-            stack.push_async_callback(leaving.leave, runners)
-        yield public_url.of(config, port)
-
-
-class OperatorsPort:
-    """The listener that the operator has alone, if one is asked for; its port once it listens."""
-
-    def __init__(self, *, asked_for: bool = False) -> None:
-        self.asked_for = asked_for
-        self.port = 0
-
-    def has(self, request: web.BaseRequest) -> bool:
-        """Whether the request came by it."""
-        name = None if request.transport is None else request.transport.get_extra_info("sockname")
-        return self.asked_for and isinstance(name, tuple) and name[1] == self.port
-
-    def hides(self, request: web.BaseRequest) -> bool:
-        """Whether the request asks elsewhere for what is answered there alone."""
-        return self.asked_for and is_operators(request.path) and not self.has(request)
-
-
-def is_operators(path: str) -> bool:
-    """Whether a path is one of the operator's."""
-    return path in (metrics.PATH, "/admin") or path.startswith("/admin/")
-
-
-def put_first(pages: web.AppRunner, hub: Hub | None, health: Health, operators: OperatorsPort | None = None) -> None:
-    """Answer the hub's exact paths before routing and middlewares: they are nearly all requests there are. Then those
-    by which machines look whether this process lives.
-    """
-    server = server_of(pages)
-    rest, operators = server.request_handler, operators or OperatorsPort()
-
-    async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
-        if hub is not None and request.path in PATHS:
-            return await hub.handle(request)
-        if operators.hides(request):
-            return web.Response(status=404)
-        if request.path in health_paths:
-            return await health.handle(request, is_private=operators.has(request))
-        if not request.headers.get("Expect", "").isascii():
-            # The router would quote it in its refusal, which then cannot be written.
-            return web.Response(status=417)
-        return await rest(request)
-
-    server.request_handler = dispatch
-
-
-def server_of(runner: web.BaseRunner) -> web.Server:
-    """What answers the connections of a runner that was set up."""
-    if runner.server is None:
-        raise RuntimeError("the runner is not set up")
-    return runner.server
-
-
-async def listen(
-    runner: web.BaseRunner,
-    hub: Hub | None,
-    address: Address,
-    setting: str,
-    context: ssl.SSLContext | None,
-    sockets: Sequence[socket.socket] = (),
-    leaving: Leaving | None = None,
-) -> int:
-    """Listen, at the sockets if there are any, and return the port; Misconfigured says why it cannot be."""
-    for one in sockets:
-        await listen_at(runner, hub, one, context, leaving)
-    if sockets:
-        handed_port: int = sockets[0].getsockname()[1]
-        if handed_port != address.port:
-            log.warning("%s is '%s', but the socket that was handed over has port %d.", setting, address, handed_port)
-        return handed_port
-    # Every IPv6 interface means every interface: a socket for IPv4 too, so that the address shown can be opened.
-    host = None if address.host == "::" else address.host
-    options: dict[str, Any] = {"ssl_context": context, "backlog": CONNECTIONS_WAITING_MAX}
-    where: web.BaseSite
-    if hub is None:
-        where = web.TCPSite(runner, host, address.port, **options)
+        async with keeping(keeper, config, handed.get(handed_sockets.CHALLENGES, ())):
+            yield context
+    elif context is not None:
+        async with task(tls.reload(context, config)):
+            yield context
     else:
-        where = HubSite(runner, hub, host, address.port, leaving=leaving, **options)
-    try:
-        await where.start()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise errors.Misconfigured(f"{setting} is '{address}': nothing can listen there ({reason}).") from error
-    port: int = runner.addresses[-1][1]
-    return port
-
-
-async def listen_at(
-    runner: web.BaseRunner,
-    hub: Hub | None,
-    handed: socket.socket,
-    context: ssl.SSLContext | None,
-    leaving: Leaving | None,
-) -> None:
-    """Take over a socket that listens already, with as many connections waiting as the kernel lets it have."""
-    options: dict[str, Any] = {"ssl_context": context, "backlog": HANDED_WAITING_MAX}
-    if hub is None:
-        await web.SockSite(runner, handed, **options).start()
-    else:
-        host, port = handed.getsockname()[:2]
-        await HubSite(runner, hub, host, port, sock=handed, leaving=leaving, **options).start()
+        yield None
 
 
 @asynccontextmanager

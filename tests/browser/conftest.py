@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright, asyn
 
 from tests.kit import mail_server, visits
 from tests.kit.mail_server import MailServer
-from vemetric import config, serve
+from vemetric import config
 from vemetric.accounts import projects, signup
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
@@ -26,7 +26,7 @@ from vemetric.database import projects as stored_projects
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.services import Services, open_services
-from vemetric.web import app, base_path
+from vemetric.web import app, base_path, front
 from vemetric.web.health import Health
 from vemetric.web.hub import Hub
 from vemetric.web.tracker import Tracker
@@ -115,8 +115,8 @@ async def url(services_at_noon: Services) -> AsyncIterator[str]:
     runner = web.AppRunner(app.make_app(services_at_noon))
     await runner.setup()
     below = services_at_noon.config.base_path
-    serve.put_first(runner, Hub(services_at_noon, Tracker(below)), Health(services_at_noon))
-    base_path.receive(serve.server_of(runner), below)
+    front.put_first(runner, Hub(services_at_noon, Tracker(below)), Health(services_at_noon))
+    base_path.receive(front.server_of(runner), below)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}{below}"
     await runner.cleanup()

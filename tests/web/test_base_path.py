@@ -10,9 +10,9 @@ from aiohttp import ClientSession, web
 
 from tests.web.matrix import ROWS
 from tests.web.test_matrix import Stage, stage  # noqa: F401 - a fixture
-from vemetric import errors, serve
+from vemetric import errors
 from vemetric.services import Services
-from vemetric.web import app, base_path, render
+from vemetric.web import app, base_path, front, render
 from vemetric.web.health import Health
 from vemetric.web.hub import Hub
 from vemetric.web.tracker import Tracker
@@ -118,8 +118,8 @@ async def test_pages_hub_and_health_are_there_with_it_and_without(services_at_no
     """A proxy may pass the path on or take it off."""
     runner = web.AppRunner(app.make_app(services_at_noon))
     await runner.setup()
-    serve.put_first(runner, Hub(services_at_noon, Tracker(BELOW)), Health(services_at_noon))
-    base_path.receive(serve.server_of(runner), BELOW)
+    front.put_first(runner, Hub(services_at_noon, Tracker(BELOW)), Health(services_at_noon))
+    base_path.receive(front.server_of(runner), BELOW)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:

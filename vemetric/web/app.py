@@ -1,4 +1,4 @@
-"""The site: pages and the files they load. serve.py runs it and puts the hub's paths before it."""
+"""The site: pages and the files they load. listeners.py runs it and front.py puts the hub's paths before it."""
 
 import asyncio
 

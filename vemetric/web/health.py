@@ -1,5 +1,5 @@
 """Whether this process lives (/up) and whether it can do its work now (/ready), by its roles; its figures (/metrics).
-serve.py answers them before anything else: machines ask them of every process, whatever it is for.
+front.py answers them before anything else: machines ask them of every process, whatever it is for.
 """
 
 import asyncio

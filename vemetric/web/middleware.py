@@ -1,6 +1,6 @@
 """What happens around every page: security headers, errors as pages, who is signed in, and whether a form is ours.
 
-The hub's paths never come here: serve.py answers them before routing.
+The hub's paths never come here: front.py answers them before routing.
 """
 
 import logging
