@@ -112,6 +112,25 @@ async def test_a_body_that_is_not_packed_as_it_says_is_refused_and_not_logged(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("coding", ["br", "zstd", "nonsense"])
+@pytest.mark.parametrize("is_chunked", [True, False])
+async def test_a_body_packed_in_an_unknown_way_is_told_so_and_the_connection_stays(
+    site: Services, ports: tuple[int, int], coding: str, is_chunked: bool
+) -> None:
+    project = await visits.a_project(site)
+    body = b'{"name": "signed-up"}'
+    sent, length = (b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body), b"Transfer-Encoding: chunked")
+    if not is_chunked:
+        sent, length = body, b"Content-Length: %d" % len(body)
+    head = b"POST /e HTTP/1.1\r\nHost: hub.test\r\nOrigin: https://a.test\r\nToken: %b\r\n" % project.token.encode()
+    packed = head + b"Content-Encoding: %b\r\n%b\r\n\r\n%b" % (coding.encode(), length, sent)
+    plain = head + b"%b\r\n\r\n%b" % (length, sent)
+    for port in ports:
+        first, second = await http.send_in_turn(port, [packed, plain])
+        assert (first.status, first.body[:28], has_cors(first)) == (415, b"Unsupported Content-Encoding", True)
+        assert second.status == 200
+
+
 async def test_on_a_listener_of_its_own_the_hubs_rules_hold_for_every_path(
     site: Services, ports: tuple[int, int]
 ) -> None:

@@ -1,6 +1,7 @@
 """One HTTP exchange written byte by byte: odd headers and bodies go out exactly as a test has them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -46,14 +47,24 @@ async def replay(port: int, method: str, path: str, headers: list[tuple[str, str
 
 async def send_and_stay(port: int, request: bytes) -> Answer:
     """Send the bytes of one request and read its answer, whether the server closes or not."""
+    [answer] = await send_in_turn(port, [request])
+    return answer
+
+
+async def send_in_turn(port: int, requests: Sequence[bytes]) -> list[Answer]:
+    """Send the bytes of requests on one connection, each once the one before is answered."""
+    answers = []
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(request)
-        answer = parsed(await reader.readuntil(b"\r\n\r\n"))
-        return answer._replace(body=await reader.readexactly(int(answer.header("content-length") or 0)))
+        for request in requests:
+            writer.write(request)
+            answer = parsed(await reader.readuntil(b"\r\n\r\n"))
+            body = await reader.readexactly(int(answer.header("content-length") or 0))
+            answers.append(answer._replace(body=body))
     finally:
         writer.close()
         await writer.wait_closed()
+    return answers
 
 
 async def send(port: int, request: bytes) -> Answer:

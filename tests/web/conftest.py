@@ -122,6 +122,7 @@ async def site(services_at_noon: Services, aiohttp_client: AiohttpClient, monkey
     # However slow the machine is, pages come with all their panels.
     monkeypatch.setattr(dashboard, "PATIENCE_SECONDS", None)
     server = TestServer(app.make_app(services_at_noon))
+    await server.start_server(auto_decompress=False)
     client = await aiohttp_client(server, cookie_jar=DummyCookieJar())
     return Site(services_at_noon, client)
 

@@ -56,7 +56,7 @@ class Client:
 @pytest.fixture
 async def client(services_at_noon: Services) -> AsyncIterator[Client]:
     project = await visits.a_project(services_at_noon, "shop.example.com")
-    runner = web.ServerRunner(web.Server(Hub(services_at_noon, Tracker()).handle))
+    runner = web.ServerRunner(web.Server(Hub(services_at_noon, Tracker()).handle, auto_decompress=False))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -54,7 +54,7 @@ async def listeners(services_at_noon: Services) -> AsyncIterator[Listeners]:
         await organizations.create(connection, Organization(organization_id, "Acme", 0))
         await projects.create(connection, Project(1, organization_id, "Site", "example.com", TOKEN))
     hub = Hub(services, Tracker())
-    server = web.Server(hub.handle, access_log=None)
+    server = web.Server(hub.handle, access_log=None, auto_decompress=False)
     runner = web.ServerRunner(server)
     await runner.setup()
     await HubSite(runner, hub, "127.0.0.1", 0).start()

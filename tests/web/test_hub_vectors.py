@@ -64,7 +64,7 @@ async def hub_port(services_at_noon: Services) -> AsyncIterator[int]:
         await projects.create(connection, recorded)
         await stored_identities.insert_if_absent(connection, PROJECT_ID, 555, "known", 0)
     hub = Hub(services, Tracker())
-    runner = web.ServerRunner(web.Server(hub.handle))
+    runner = web.ServerRunner(web.Server(hub.handle, auto_decompress=False))
     await runner.setup()
     site = HubSite(runner, hub, "127.0.0.1", 0)
     await site.start()

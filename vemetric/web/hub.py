@@ -28,6 +28,7 @@ from vemetric.web.hub_batch import BatchPath
 from vemetric.web.hub_checks import check_hit
 from vemetric.web.hub_cookies import Cookies
 from vemetric.web.hub_users import UserPaths
+from vemetric.web.packed import unpacked
 from vemetric.web.tracker import Tracker
 
 # The exact paths of the hub on the shared port; on a listener of its own its rules hold for every path.
@@ -248,7 +249,12 @@ class Hub:
 
 
 async def read_body(request: web.BaseRequest, bytes_max: int) -> bytes:
-    """The whole body, or Refused: larger than the bound, too slow, or broken on the way."""
+    """The whole body, unpacked, or Refused: larger than the bound, too slow, broken on the way, or packed otherwise."""
+    codings = request.headers.getall("Content-Encoding", ())
+    return unpacked(await _sent(request, bytes_max), ",".join(codings), bytes_max)
+
+
+async def _sent(request: web.BaseRequest, bytes_max: int) -> bytes:
     if (request.content_length or 0) > bytes_max:
         raise Refused(Refusal.TOO_LARGE, 413, "Payload Too Large")
     if request.content.is_eof() and request.content.total_bytes <= bytes_max and request.content.exception() is None:

@@ -1,5 +1,6 @@
 """Who may ask the API what, how often, and what is answered to those who may not: over the whole table of endpoints."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -184,6 +185,14 @@ class TestBodies:
     async def test_that_are_too_large(self, ask: Ask) -> None:
         answer = await ask("/v1/users", {"dateRange": "live", "filler": "x" * 1_000_000})
         assert (answer.status, answer.code) == (413, "HTTP_ERROR")
+
+    async def test_that_are_packed(self, ask: Ask) -> None:
+        headers = {"Content-Type": "application/json"}
+        for coding, status in (("gzip", 200), ("br", 415), ("zstd", 415)):
+            body = gzip.compress(b'{"dateRange": "live"}')
+            answer = await ask("/v1/users", data=body, headers=headers | {"Content-Encoding": coding})
+            assert answer.status == status
+            assert status == 200 or answer.code == "HTTP_ERROR"
 
 
 class TestRate:
