@@ -153,7 +153,7 @@ async def test_a_service_is_asked_at_ever_longer_intervals(
         assert await make(tmp_path, away, clock, used).look() < 1
         assert len(caplog.messages) == failures
         clock.advance(1)
-    assert "did not answer as it should" in caplog.messages[0]
+    assert "did not answer as it should: Cannot connect to host" in caplog.messages[0]
     assert used.serials == []
 
 

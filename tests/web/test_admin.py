@@ -1,6 +1,7 @@
 """The pages of /admin: queues as a job board, dead letters, schedule, letters, the system; by login and by password."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -274,6 +275,17 @@ async def test_the_system_is_told(site: Site, cast: Cast, olga: Browser) -> None
     page = await olga.get("/admin/system")
     for told in ("SQLite", "ClickHouse", "SELECT slow", "<dt>bot</dt><dd>1</dd>", "Shop", "1 events, "):
         assert told in page.text, told
+    assert "; the engine in it may take 700" in page.text
+
+
+class TestMemoryLimit:
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return environ | {"VEMETRIC_MEMORY_LIMIT": "1200"}
+
+    async def test_it_is_what_memory_is_compared_with(self, olga: Browser) -> None:
+        [memory] = re.findall("<dt>Memory</dt><dd>(.*?)</dd>", (await olga.get("/admin/system")).text)
+        assert memory.endswith((" of 1.2 GB", " of 1,200.0 MB"))
 
 
 class TestPassword:

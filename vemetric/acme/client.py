@@ -103,7 +103,7 @@ class Client:
             return await self._certificate(email, domains, request)
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
             raise errors.Unavailable(
-                f"The ACME service at {self._url} did not answer as it should: {error!r}"
+                f"The ACME service at {self._url} did not answer as it should: {str(error) or type(error).__name__}"
             ) from error
 
     async def _certificate(self, email: str, domains: tuple[str, ...], request: bytes) -> bytes:
