@@ -68,3 +68,23 @@ def test_what_people_are_shown_is_short_and_steers_nothing(tracked: str, shown: 
 )
 def test_a_name_keeps_what_can_be_seen(typed: str, kept: str) -> None:
     assert text.visible(typed) == kept
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("/%C3%BCber-uns/stra%c3%9fe", "/\u00fcber-uns/stra\u00dfe"),
+        ("/%E6%9D%B1%E4%BA%AC?q=a%20b%2Fc%3C", "/\u6771\u4eac?q=a%20b%2Fc%3C"),
+        ("/100%", "/100%"),
+        ("/latin-%FCber", "/latin-%FCber"),
+        ("/turned%E2%80%AEround%C2%A0", "/turned%E2%80%AEround%C2%A0"),
+    ],
+)
+def test_addresses_are_read_as_browsers_show_them(stored: str, read: str) -> None:
+    assert text.readable(stored) == read
+
+
+def test_what_is_typed_is_escaped_as_addresses_are() -> None:
+    assert text.escaped("/\u00fcber uns?<%20") == "/%C3%BCber uns?<%20"
+    assert text.escaped("/plain %20") == "/plain %20"
+    assert text.escaped("\ud800x") == "?x"

@@ -33,6 +33,8 @@ def test_page_of_the_project_and_of_another_host() -> None:
     assert (own.label, own.badge, own.link, own.width) == ("/pricing", "", "https://example.com/pricing", "50%")
     other = line("pages", "top", Row("", 5, 9, "https://docs.example.com"))
     assert (other.label, other.badge, other.link) == ("/", "docs", "https://docs.example.com")
+    foreign = line("pages", "top", Row("/%C3%BCber", 5, 9, "https://example.com"))
+    assert (foreign.label, foreign.link) == ("/\u00fcber", "https://example.com/%C3%BCber")
     strange = line("pages", "top", Row("/", 5, 9, "https://notexample.com"))
     assert strange.badge == "notexample.com"
     assert line("pages", "top", Row("/x", 5, 9, "javascript:alert(1)//")).link == ""

@@ -1,6 +1,8 @@
 """Text that can always be written down, and shown. JSON lets half a surrogate pair through; UTF-8 does not."""
 
 import re
+import string
+from urllib.parse import quote, unquote_to_bytes
 
 SHOWN_LENGTH_MAX = 300
 # Control characters steer terminals; the bidirectional ones turn the text around them too.
@@ -16,6 +18,9 @@ _STRAY = re.compile(
     "|(?<![\U0001f3f4\U000e0000-\U000e007f])[\U000e0000-\U000e007f]+"
     "|(?<![^\x00-\x7f\U000e0000-\U000e0fff])[\U000e0100-\U000e0fff]"
 )
+
+# What addresses have in the place of letters that are not ASCII.
+_ESCAPES = re.compile("(?:%[89A-Fa-f][0-9A-Fa-f])+")
 
 
 def well_formed(text: str) -> str:
@@ -43,3 +48,24 @@ def shown(text: str, length_max: int = SHOWN_LENGTH_MAX) -> str:
 def visible(text: str) -> str:
     """A name without the characters that show nothing or turn the text around them."""
     return text if text.isascii() else _STRAY.sub("", _INVISIBLE.sub("", text))
+
+
+def readable(address: str) -> str:
+    """An address with the letters its escapes stand for, as browsers show it: `/%C3%BCber` as `/über`.
+
+    Escapes of ASCII stay, for they may separate; so does what is no UTF-8, or shows nothing.
+    """
+    return _ESCAPES.sub(_letters, address) if "%" in address else address
+
+
+def escaped(typed: str) -> str:
+    """The other way round: what was typed as addresses are stored."""
+    return typed if typed.isascii() else quote(typed, safe=string.printable, errors="replace")
+
+
+def _letters(escapes: re.Match[str]) -> str:
+    try:
+        letters = unquote_to_bytes(escapes[0]).decode()
+    except UnicodeDecodeError:
+        return escapes[0]
+    return letters if letters.isprintable() else escapes[0]

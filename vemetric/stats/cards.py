@@ -8,6 +8,7 @@ import msgspec
 
 from vemetric.enrich import countries
 from vemetric.model.dashboard import Card, City, Row
+from vemetric.model.text import escaped
 from vemetric.stats import dimensions
 from vemetric.stats.dimensions import Dimension
 from vemetric.stats.query import Query, Reader
@@ -17,6 +18,8 @@ CARD_PAGE_MAX = 1_000_000
 # An export is read in pages of so many rows.
 EXPORT_PAGE_ROWS = 50_000
 SEARCH_CHARACTERS_MAX = 200
+# Choices of pages: their addresses are stored with escapes, and read and typed without.
+ADDRESSES = ("pages", "entryPages", "exitPages")
 # The cities that a map shows.
 MAP_CITIES_MAX = 60
 
@@ -91,7 +94,8 @@ def _search(name: str, dimension: Dimension, search: str) -> tuple[str, dict[str
         wanted = search.lower()
         codes = [code for code, country in countries.names().items() if wanted in country.lower()]
         return "key IN {codes:Array(String)}", {"codes": codes + [""] * (wanted in "unknown")}
-    return f"position(lowerUTF8({dimension.searched}), lowerUTF8({{search:String}})) > 0", {"search": search}
+    wanted = escaped(search) if name in ADDRESSES else search
+    return f"position(lowerUTF8({dimension.searched}), lowerUTF8({{search:String}})) > 0", {"search": wanted}
 
 
 def _rows(dimension: Dimension, found: list[list[Any]]) -> list[Row]:

@@ -70,7 +70,7 @@ def _line(kind: Kind, choice: Choice, row: Row, measure_max: int, domain: str, d
     label, mark, badge, link = row.key, "", "", ""
     if kind.name == "pages":
         badge, link = _page(row, domain)
-        label = row.key or "/"
+        label = text.readable(row.key) or "/"
     elif kind.name == "sources":
         label, mark = _source(choice, row.key)
         link = row.detail if row.detail.startswith(("https://", "http://")) else ""

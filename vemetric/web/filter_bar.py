@@ -181,7 +181,7 @@ def _chip(place: Place, one: Filter, path: Path, funnels: Mapping[str, Funnel], 
 
 def _value(name: str, condition: Text | Choice) -> str:
     if isinstance(condition, Text):
-        return condition.value or NOTHING
+        return (text.readable(condition.value) if name == "path" else condition.value) or NOTHING
     values = [
         countries.name(value) if name == "country" and value else value or "unknown" for value in condition.values
     ]

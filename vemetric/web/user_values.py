@@ -182,9 +182,9 @@ def _visit(
 
 def _item(step: Step, icons: Mapping[str, str], tz: ZoneInfo) -> Item:
     address = step.origin + step.path + step.query + step.hash
-    label = (
-        step.path + step.query + step.hash or "/" if step.is_page_view else cards.EVENT_NAMES.get(step.name, step.name)
-    )
+    label = cards.EVENT_NAMES.get(step.name, step.name)
+    if step.is_page_view:
+        label = text.readable(step.path + step.query + step.hash) or "/"
     if step.name == OUTBOUND:
         label = str(step.data.get("href", label))
     mark = f"icon:{VIEW_ICON if step.is_page_view else cards.EVENT_ICONS.get(step.name, 'bolt')}"
