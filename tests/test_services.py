@@ -14,7 +14,7 @@ from vemetric.ingest import identities
 from vemetric.ingest.batch import Dated, OfSender
 from vemetric.ingest.hit import BatchHit, IdentifyHit
 from vemetric.ingest.turns import LOCK_MS
-from vemetric.model import geo
+from vemetric.model import geo, secret
 
 
 async def test_a_geo_file_that_is_none_stops_the_start(
@@ -54,18 +54,16 @@ async def test_a_process_that_was_killed_in_its_turn_holds_up_nobody(
 
 def test_a_secret_is_made_once_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "secret.key"
-    made = services.load_secret(path)
-    assert len(made) == services.SECRET_BYTES
+    made = secret.load(path)
+    assert len(made) == secret.SECRET_BYTES
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert services.load_secret(path) == made
+    assert secret.load(path) == made
 
 
 def test_a_secret_of_the_settings_is_the_same_everywhere(tmp_path: Path) -> None:
     said = {"VEMETRIC_SECRET": "x" * config.SECRET_CHARACTERS_MIN}
-    secrets = {
-        services.secret_of(config.load(said | {"VEMETRIC_DATA_DIR": str(tmp_path / name)})[0]) for name in ("a", "b")
-    }
-    assert [len(secret) for secret in secrets] == [services.SECRET_BYTES]
+    secrets = {secret.of(config.load(said | {"VEMETRIC_DATA_DIR": str(tmp_path / name)})[0]) for name in ("a", "b")}
+    assert [len(made) for made in secrets] == [secret.SECRET_BYTES]
     assert not list(tmp_path.iterdir())
 
 
@@ -73,7 +71,7 @@ def test_a_damaged_secret_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "secret.key"
     path.write_bytes(b"short")
     with pytest.raises(errors.Misconfigured, match="is damaged"):
-        services.load_secret(path)
+        secret.load(path)
 
 
 def test_a_data_directory_that_cannot_be_is_said_so(tmp_path: Path) -> None:

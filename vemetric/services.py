@@ -1,7 +1,6 @@
 """Open every store that the settings name, once, and hand them to the doors. Only this file knows the backends."""
 
 import asyncio
-import hashlib
 import logging
 import os
 import secrets
@@ -47,9 +46,9 @@ from vemetric.ingest.spoken_for import SpokenFor
 from vemetric.ingest.tap import Tap
 from vemetric.ingest.who import Resolver
 from vemetric.mail import mailer
-from vemetric.model import private_file
+from vemetric.model import private_file, secret
 from vemetric.model.clickhouse_url import ClickHouseUrl
-from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME
 from vemetric.model.meters import Meters
 from vemetric.queues.gate import Gate
 from vemetric.queues.keys import Keys
@@ -59,8 +58,6 @@ from vemetric.queues.sqlite import SqliteQueue
 if TYPE_CHECKING:
     from vemetric.clickhouse.server import ServerEngine
     from vemetric.queues.redis import RedisQueue
-
-SECRET_BYTES = 32
 
 # How long the start of a hub's process waits before it tries again to bring up an analytics store that was away.
 BRING_UP_PAUSE_SECONDS = 2.0
@@ -139,14 +136,12 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         trusted_proxies = TrustedProxies(config.trusted_proxies)
-        make_private_directory(config.data_dir)
         engine, database, queue = await open_or_go_back(config, clock, stack, engine)
         salts = Salts(database, clock)
         await salts.rotate()
         # A queue in a file is one process's, and so is what follows from its jobs.
         is_alone = config.redis_url is None
-        if is_alone:
-            await end_turns_left(queue)
+        await end_turns_left(queue, is_alone=is_alone)
         sessions = await loaded(LiveSessions(queue, config.session_minutes, exclusive=is_alone))
         identities = await loaded(Identities(database, queue, queue, clock, exclusive=is_alone))
         await prepare_readers(engine, always=not is_alone)
@@ -155,12 +150,12 @@ async def open_services(
         resets = await loaded(Resets(queue, clock, exclusive=is_alone))
         spoken_for = SpokenFor(database, queue, clock, exclusive=is_alone)
         resolver = Resolver(salts, sessions, identities, resets)
-        secret = secret_of(config)
-        post = Post(database, queue, clock, mailer.of(config), public_url.of(config), secret)
+        signing = secret.of(config)
+        post = Post(database, queue, clock, mailer.of(config), public_url.of(config), signing)
         yield Services(
             config=config,
             clock=clock,
-            secret=secret,
+            secret=signing,
             database=database,
             queue=queue,
             keys=queue,
@@ -193,9 +188,9 @@ async def open_services(
         )
 
 
-async def end_turns_left(keys: Keys) -> None:
-    """End the turns that a killed process left; waiting until they run out would refuse batches for a minute."""
-    for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX):
+async def end_turns_left(keys: Keys, *, is_alone: bool) -> None:
+    """End the turns that a killed process left, where they can be nobody else's: a batch would wait for a minute."""
+    for prefix in (BATCH_TURN_PREFIX, IDENTIFYING_TURN_PREFIX) if is_alone else ():
         await turns.end_all(keys, prefix)
 
 
@@ -203,6 +198,7 @@ async def open_or_go_back(
     config: Config, clock: Clock, stack: AsyncExitStack, given: Engine | None
 ) -> "tuple[Measured, Database, SqliteQueue | RedisQueue]":
     """All stores, brought up to this version; where that fails those in files are as they were before."""
+    make_private_directory(config.data_dir)
     way_back = None if given else await asyncio.to_thread(before.prepare, config)
     await asyncio.to_thread(stage.clear, config.data_dir.resolve())
     try:
@@ -384,20 +380,3 @@ def make_private_directory(path: Path) -> None:
             f"VEMETRIC_DATA_DIR is {str(path)!r}: it cannot be written ({error.strerror}); "
             "it must be the path of a directory that may be written."
         ) from error
-
-
-def secret_of(config: Config) -> bytes:
-    """The instance's secret: of the setting, which several processes share, or of the data directory."""
-    if config.secret:
-        return hashlib.sha256(config.secret.encode()).digest()
-    return load_secret(config.data_dir / SECRET_NAME)
-
-
-def load_secret(path: Path) -> bytes:
-    """The instance's secret, made on first start and kept for its owner only."""
-    if not path.exists():
-        private_file.write(path, secrets.token_bytes(SECRET_BYTES))
-    secret = path.read_bytes()
-    if len(secret) != SECRET_BYTES:
-        raise errors.Misconfigured(f"{path} is damaged: it must hold {SECRET_BYTES} bytes. Restore it, or delete it.")
-    return secret
