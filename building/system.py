@@ -9,11 +9,18 @@ from building.paths import WORK, BuildError, run, say
 
 QUIETLY = {"DEBIAN_FRONTEND": "noninteractive"}
 # What tells npm and pip where to keep what they fetch; by themselves they fail in a home that cannot be written.
-CACHES = {"npm_config_cache": WORK / "caches" / "npm", "PIP_CACHE_DIR": WORK / "caches" / "pip"}
+CACHES = {
+    "HOME": WORK / "caches",
+    "npm_config_cache": WORK / "caches" / "npm",
+    "PIP_CACHE_DIR": WORK / "caches" / "pip",
+}
 
 
 def caches() -> dict[str, str]:
-    """Places for the caches of npm and pip, where there is no home for them and nobody has named others."""
+    """Places for the caches of npm and pip, where there is no home for them and nobody has named others.
+
+    An account that the system does not know, as containers are run by, has no home at all, and npm does not start then.
+    """
     if os.access(os.path.expanduser("~"), os.W_OK):
         return {}
     return {name: str(folder) for name, folder in CACHES.items() if name not in os.environ}
