@@ -16,10 +16,11 @@ import pytest
 import trustme
 
 from tests.kit import http, process, visits
-from vemetric import config, errors, serve, services
+from vemetric import config, errors, serve
 from vemetric.accounts import exclusions
 from vemetric.clickhouse import directory
 from vemetric.model import data_directory
+from vemetric.model.probe import nothing
 from vemetric.services import Services
 from vemetric.web import tls
 
@@ -343,6 +344,6 @@ async def test_a_start_gives_up_when_whoever_has_the_data_keeps_it(
     try:
         async with AsyncExitStack() as stack:
             with pytest.raises(errors.InUse, match=f"in use by process {os.getpid()}"):
-                await serve.open_when_free(settings, services.nothing, stack, stopping)
+                await serve.open_when_free(settings, nothing, stack, stopping)
     finally:
         owned.release()

@@ -234,7 +234,8 @@ async def identify(services: Services, _: Arguments) -> Result:
 
 async def stage_backup(services: Services, _: Arguments) -> Result:
     """A copy of this moment, staged in the data directory for whoever asked; see backup/stage.py."""
-    return await stage.take(services.config, stage.Stores(services.engine, services.database, services.gate))
+    stores = stage.Stores(services.engine, services.database, services.gate)
+    return await stage.take(services.config, stores, services.probe)
 
 
 COMMANDS: dict[str, Callable[[Services, Arguments], Awaitable[Result]]] = {

@@ -25,7 +25,8 @@ from vemetric.clock import SystemClock
 from vemetric.config import ROLES, WEB, WORKER, Config
 from vemetric.enrich import bots, referrer, user_agent
 from vemetric.model import private_file
-from vemetric.services import Probe, Services
+from vemetric.model.probe import Probe, nothing
+from vemetric.services import Services
 from vemetric.web import base_path, handed_sockets, routes, tls
 from vemetric.web.challenges import Challenges
 from vemetric.web.handed_sockets import Handed
@@ -48,7 +49,7 @@ COLLECTOR_THRESHOLDS = (20_000, 20, 100)
 log = logging.getLogger("vemetric")
 
 
-async def serve(config: Config, warnings: list[str], probe: Probe = services.nothing) -> None:
+async def serve(config: Config, warnings: list[str], probe: Probe = nothing) -> None:
     """Run until SIGTERM or SIGINT. Raises Misconfigured when the start is refused."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ from vemetric.model import private_file, secret
 from vemetric.model.clickhouse_url import ClickHouseUrl
 from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME
 from vemetric.model.meters import Meters
+from vemetric.model.probe import Probe, nothing
 from vemetric.queues.gate import Gate
 from vemetric.queues.keys import Keys
 from vemetric.queues.queue import Queue
@@ -61,8 +62,6 @@ if TYPE_CHECKING:
 
 # How long the start of a hub's process waits before it tries again to bring up an analytics store that was away.
 BRING_UP_PAUSE_SECONDS = 2.0
-
-Probe = Callable[[str], None]
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +118,6 @@ async def loaded(memory: Memory) -> Memory:
     """The same, with what the store holds."""
     await memory.load()
     return memory
-
-
-def nothing(moment: str) -> None:
-    """The probe of a process that nobody kills between two steps."""
 
 
 @asynccontextmanager

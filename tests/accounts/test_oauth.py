@@ -214,7 +214,7 @@ async def test_a_provider_that_is_away(keys: Keys, clock: FrozenClock) -> None:
     ("answer", "expected"), [(b"[" * 100_000, errors.Forbidden), (None, errors.Unavailable)], ids=["nested", "dripping"]
 )
 async def test_a_provider_that_answers_nonsense_or_without_end(
-    keys: Keys, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, expected: type[Exception]
+    keys: Keys, clock: FrozenClock, answer: bytes | None, expected: type[Exception]
 ) -> None:
     async def configuration(request: web.Request) -> web.StreamResponse:
         if answer is not None:
@@ -225,11 +225,11 @@ async def test_a_provider_that_answers_nonsense_or_without_end(
             await response.write(b" ")
             await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(oauth, "EXCHANGE_SECONDS_MAX", 0.5)
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", configuration)
     async with TestServer(app) as server:
-        odd = Provider("oidc", "Northwind", "us", "secret", "openid", issuer=str(server.make_url("")).rstrip("/"))
+        issuer = str(server.make_url("")).rstrip("/")
+        odd = Provider("oidc", "Northwind", "us", "secret", "openid", issuer, seconds_max=0.5)
         with pytest.raises(expected):
             await oauth.begin(keys, clock, odd, CALLBACK, "/")
 

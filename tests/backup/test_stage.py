@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from vemetric.backup import stage
 from vemetric.clickhouse.engine import Engine
@@ -59,24 +58,24 @@ def test_a_stage_whose_command_was_killed_goes_with_the_next(tmp_path: Path) -> 
 
 
 async def test_a_stage_that_takes_long_is_not_cleared_while_it_is_made(
-    services_at_noon: Services, monkeypatch: pytest.MonkeyPatch
+    services_at_noon: Services,
 ) -> None:
     """Neither by another backup, nor by a start that is to find the data in use."""
     # The engine's directory is not in this one's data.
     config = msgspec.structs.replace(
         services_at_noon.config, clickhouse_url=clickhouse_url.parse("http://localhost/analytics")
     )
-    add_the_rest = stage._add_the_rest
+    cleared = []
 
-    def add_for_long(data_dir: Path, folder: Path) -> None:
+    def clear(moment: str) -> None:
+        [folder] = config.data_dir.glob(f"{stage.PREFIX}*")
         os.utime(folder, (0, 0))
-        stage.clear(data_dir)
-        add_the_rest(data_dir, folder)
-        os.utime(folder, (0, 0))
+        stage.clear(config.data_dir)
+        cleared.append(moment)
 
-    monkeypatch.setattr(stage, "_add_the_rest", add_for_long)
     services = services_at_noon
-    taken = await stage.take(config, stage.Stores(services.engine, services.database, services.gate))
+    taken = await stage.take(config, stage.Stores(services.engine, services.database, services.gate), clear)
+    assert cleared == ["stage:filled"]
     # Whoever asked for it has a while to take hold of it.
     stage.clear(config.data_dir)
     assert (Path(taken["stage"]) / QUEUE_NAME).exists()

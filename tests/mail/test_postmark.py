@@ -115,19 +115,18 @@ async def test_an_answer_has_a_bound_and_is_followed_nowhere(aiohttp_server: Aio
 
 
 async def test_a_letter_that_it_never_answers_about_holds_up_no_other(
-    aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
+    aiohttp_server: AiohttpServer,
 ) -> None:
     async def take(request: web.Request) -> web.Response:
         await request.read()
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("vemetric.mail.postmark.SECONDS_MAX", 0.3)
     app = web.Application()
     app.router.add_post("/email", take)
     url = str((await aiohttp_server(app)).make_url("")).rstrip("/")
     with pytest.raises(Postponed, match="did not answer"):
-        await PostmarkMailer("secret", "a@example.com", "o", "b", url).send(a_letter(RESET))
+        await PostmarkMailer("secret", "a@example.com", "o", "b", url, seconds_max=0.3).send(a_letter(RESET))
 
 
 async def test_nobody_answers() -> None:

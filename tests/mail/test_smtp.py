@@ -6,7 +6,7 @@ import pytest
 
 from tests.kit.mail_server import MailServer, html_of, text_of
 from vemetric import errors
-from vemetric.mail import letters, smtp
+from vemetric.mail import letters
 from vemetric.mail.mailer import Postponed, Refused
 from vemetric.mail.smtp import SmtpMailer
 from vemetric.model.letter import Letter
@@ -105,12 +105,11 @@ async def test_at_which_step_it_fails(
         await writer.wait_closed()
         ended.set()
 
-    monkeypatch.setattr(smtp, "SECONDS_MAX", 0.3)
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(raised):
-            await SmtpMailer("127.0.0.1", port, "none", "stats@example.com").send(a_letter(RESET))
+            await SmtpMailer("127.0.0.1", port, "none", "stats@example.com", seconds_max=0.3).send(a_letter(RESET))
         await ended.wait()
 
 

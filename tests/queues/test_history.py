@@ -1,8 +1,6 @@
 """What is noted of a job that goes wrong: it stays the job's through burying and coming back, and has a bound."""
 
-import pytest
-
-from vemetric import errors
+from tests.kit.away import Away
 from vemetric.clock import FrozenClock
 from vemetric.queues import history
 from vemetric.queues.history import DAY_MS, ENTRIES_MAX, ERROR_CHARS_MAX, KEPT_DAYS, History
@@ -50,14 +48,7 @@ async def test_it_has_a_bound_and_an_end(queue: SqliteQueue, clock: FrozenClock)
     assert await told.of(job) == []
 
 
-async def test_a_job_goes_its_way_where_nothing_can_be_noted(
-    queue: SqliteQueue, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_job_goes_its_way_where_nothing_can_be_noted(queue: SqliteQueue, clock: FrozenClock) -> None:
     await queue.put(Write([NewJob("line", b"a")]))
     [job] = await queue.claim("line", 9, 60)
-
-    async def away(*_: object) -> None:
-        raise errors.Unavailable("away")
-
-    monkeypatch.setattr(queue, "set", away)
-    await History(queue, clock).note([job], "failed", "here:1")
+    await History(Away(queue, lambda _: True), clock).note([job], "failed", "here:1")

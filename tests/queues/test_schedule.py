@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.kit.away import Away
 from vemetric import errors
 from vemetric.clock import SystemClock
 from vemetric.queues import schedule
@@ -94,27 +95,28 @@ async def test_a_process_that_died_holds_others_up_for_the_lock_only(queue, cloc
     assert await timetable.run_due() == ["bell"]
 
 
-async def test_an_outage_of_the_keys_does_not_end_the_lock(queue, clock, timetable, bell, monkeypatch):
+async def test_an_outage_of_the_keys_does_not_end_the_lock(queue, clock, bell, monkeypatch):
     """Else another process began what this one is still at."""
     monkeypatch.setattr(schedule, "LOCK_RENEWALS", LOCK_SECONDS * 200)
-    set_keys, outages, renewed = queue.set, [errors.Unavailable("It is away.")], asyncio.Event()
+    renewals, renewed = 0, asyncio.Event()
 
-    async def set_or_fail(sets):
-        if sets[0].key == "schedule:bell:lock":
-            if outages:
-                raise outages.pop()
+    def is_away(sets):
+        nonlocal renewals
+        if sets[0].key != "schedule:bell:lock":
+            return False
+        renewals += 1
+        if renewals > 1:
             renewed.set()
-        await set_keys(sets)
+        return renewals == 1
 
+    timetable = Schedule(Away(queue, is_away), clock, [Entry("bell", schedule.daily, bell.ring)])
     await timetable.run_due()
     clock.advance(DAY_MS)
     bell.gate = asyncio.Event()
     running = asyncio.create_task(timetable.run_due())
     await bell.rung.wait()
-    monkeypatch.setattr(queue, "set", set_or_fail)
     async with asyncio.timeout(10):
         await renewed.wait()
-    assert not outages
     bell.gate.set()
     assert await running == ["bell"]
 

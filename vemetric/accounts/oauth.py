@@ -43,7 +43,10 @@ GONE = "This sign-in took too long, or was begun in another browser. Please try 
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """A service one can sign in with. issuer: of an OpenID Connect provider; '' for GitHub, whose address is `url`."""
+    """A service one can sign in with. issuer: of an OpenID Connect provider; '' for GitHub, whose address is `url`.
+
+    seconds_max: for all of an exchange.
+    """
 
     key: str
     label: str
@@ -52,6 +55,7 @@ class Provider(msgspec.Struct, frozen=True):
     scopes: str
     issuer: str = ""
     url: str = ""
+    seconds_max: float = EXCHANGE_SECONDS_MAX
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -165,7 +169,7 @@ async def _client(provider: Provider, redirect_uri: str) -> "AsyncIterator[Async
 
     try:
         async with (
-            asyncio.timeout(EXCHANGE_SECONDS_MAX),
+            asyncio.timeout(provider.seconds_max),
             AsyncOAuth2Client(
                 provider.client_id,
                 provider.client_secret,

@@ -24,6 +24,7 @@ from vemetric.model.data_directory import (
     QUEUE_NAME,
     SECRET_NAME,
 )
+from vemetric.model.probe import Probe, nothing
 from vemetric.queues.gate import Gate
 
 # Letters and underscores only: the engine writes other characters of a name in its own way.
@@ -50,11 +51,12 @@ class Stores(NamedTuple):
     gate: Gate
 
 
-async def take(config: Config, stores: Stores) -> dict[str, Any]:
+async def take(config: Config, stores: Stores, probe: Probe = nothing) -> dict[str, Any]:
     """Stage a copy of all stores that are files. Returns the folder, the rows that count, and what is on servers.
 
     The workers rest between two batches while the moment is taken, milliseconds to seconds; the copying follows.
-    Raises Unavailable when a batch does not end, or the disk is full.
+    Raises Unavailable when a batch does not end, or the disk is full. probe: told each moment at which another process
+    may come along.
     """
     data_dir = config.data_dir.resolve()
     await asyncio.to_thread(clear, data_dir)
@@ -65,6 +67,7 @@ async def take(config: Config, stores: Stores) -> dict[str, Any]:
     held = hold(stage)
     try:
         rows = await _fill(config, stores, data_dir, stage)
+        probe("stage:filled")
         # From now on its command has a while to take hold of it.
         os.utime(stage)
     except BaseException as error:

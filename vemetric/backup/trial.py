@@ -13,11 +13,12 @@ from vemetric.backup.manifest import Manifest
 from vemetric.clickhouse.embedded import EmbeddedEngine
 from vemetric.config import Config
 from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME
+from vemetric.model.probe import Probe, nothing
 
 FOLDER_PREFIX = "vemetric-trial-"
 
 
-async def try_out(folder: Path, found: Manifest, config: Config) -> None:
+async def try_out(folder: Path, found: Manifest, config: Config, probe: Probe = nothing) -> None:
     """Invalid says what is wrong with the copy in `folder`. No engine may be open in this process."""
     for name in (DATABASE_NAME, QUEUE_NAME):
         if (folder / name).exists():
@@ -27,6 +28,7 @@ async def try_out(folder: Path, found: Manifest, config: Config) -> None:
         trial = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=folder))
         try:
             link_tree(folder / ANALYTICS_NAME, trial / ANALYTICS_NAME)
+            probe("trial:linked")
             await _count(trial / ANALYTICS_NAME, found.rows, config)
         finally:
             shutil.rmtree(trial, ignore_errors=True)

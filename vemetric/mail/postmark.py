@@ -35,18 +35,27 @@ class Answer(msgspec.Struct, rename="pascal"):
 class PostmarkMailer:
     """Sends with a server's token, in one of two streams: for those who wait, and for tips."""
 
-    def __init__(self, token: str, sender: str, stream: str, tips_stream: str, url: str = URL) -> None:
+    def __init__(
+        self,
+        token: str,
+        sender: str,
+        stream: str,
+        tips_stream: str,
+        url: str = URL,
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
         self._token = token
         self._sender = sender
         self._stream = stream
         self._tips_stream = tips_stream
         self._url = url
+        self._seconds_max = seconds_max
 
     async def send(self, letter: Letter) -> str:
         """See Mailer."""
         import aiohttp
 
-        timeout = aiohttp.ClientTimeout(SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+        timeout = aiohttp.ClientTimeout(self._seconds_max, connect=CONNECT_SECONDS_MAX)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,

@@ -20,13 +20,23 @@ ENCODED_WORD, HARMLESS_WORD = "=?", "= ?"
 class SmtpMailer:
     """Opens a connection for each letter: they are few, and servers close idle ones."""
 
-    def __init__(self, host: str, port: int, tls: str, sender: str, user: str = "", password: str = "") -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: str,
+        sender: str,
+        user: str = "",
+        password: str = "",
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
         self._host = host
         self._port = port
         self._tls = tls
         self._sender = sender
         self._user = user
         self._password = password
+        self._seconds_max = seconds_max
 
     async def send(self, letter: Letter) -> str:
         """See Mailer."""
@@ -41,7 +51,7 @@ class SmtpMailer:
             start_tls=self._tls == "starttls",
             username=self._user or None,
             password=self._password or None,
-            timeout=SECONDS_MAX,
+            timeout=self._seconds_max,
         )
         await _connect(client)
         async with client:
