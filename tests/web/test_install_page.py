@@ -33,6 +33,7 @@ async def test_snippets_name_this_server_and_the_token(site: Site, cast: Cast) -
         assert "vemetric.com" not in text, name
     compile(snippet(page, "python"), "snippet", "exec")
     assert snippet(page, "html").startswith("<script defer")
+    assert 'data-copy="token" aria-label="Copy the token"' in page.text
 
 
 async def test_refusals_of_the_project_are_for_its_people_and_those_of_nobody_for_the_operator(
