@@ -227,7 +227,43 @@ async def test_a_refusal_whose_answer_was_lost_stays_one(own) -> None:
         assert await names(queue) == ["a"]
 
 
+async def test_a_claim_whose_answer_was_lost_is_given_back_before_the_next(own) -> None:
+    """Its jobs lay until their lease ended: nobody knew of it."""
+    server = own()
+    async with (
+        Wire(server.port) as wire,
+        opened(f"redis://127.0.0.1:{wire.port}") as queue,
+        opened(servers.redis_url(server)) as other,
+    ):
+        await queue.put(put_of("other's"))
+        held = await other.claim("line", 10, 60)
+        for name in ("a", "b"):
+            await queue.put(put_of(name))
+        wire.swallow = True
+        with pytest.raises(errors.Unavailable):
+            await queue.claim("line", 10, 60)
+        assert not wire.swallow
+        assert await names(queue) == ["a", "b"]
+        # Nobody else's was given back.
+        await other.ack(held)
+
+
 # Outages
+
+
+async def test_what_could_not_be_given_back_is_before_the_next_claim(own) -> None:
+    server = own()
+    async with opened(servers.redis_url(server)) as queue:
+        await queue.put(put_of("a"))
+        claimed = await queue.claim("line", 10, 3_600)
+        with servers.stopped(server):
+            with pytest.raises(errors.Unavailable):
+                await queue.release(claimed)
+            for _ in range(2):
+                with pytest.raises(errors.Unavailable):
+                    await queue.claim("line", 10, 3_600)
+        await until_it_takes(queue, "b")
+        assert await names(queue) == ["a", "b"]
 
 
 async def test_what_was_answered_survives_a_restart_and_the_rest_is_refused(own) -> None:

@@ -267,13 +267,15 @@ class Pool:
             batch.remove([job])
 
     async def _release(self, jobs: list[Job]) -> None:
-        """Give jobs back without counting a failure; where even that fails, their lease runs out."""
+        """Give jobs back without counting a failure. Where even that fails the queue does so when it is back, or their
+        lease runs out.
+        """
         if not jobs:
             return
         try:
             await _to_the_end(self._queue.release(jobs))
         except errors.Unavailable as error:
-            log.warning("%d jobs of %s stay claimed until their lease ends: %s", len(jobs), self.spec.queue, error)
+            log.warning("%d jobs of %s stay claimed until the queue is back: %s", len(jobs), self.spec.queue, error)
 
     def _pause(self, error: errors.StoreError | errors.Unavailable | None = None) -> None:
         """Rest, each time longer until a batch is done. error: why, told when it is news; None when it was told."""

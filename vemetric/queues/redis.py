@@ -8,6 +8,7 @@ asks, so the machines' clocks must agree to within a few seconds. How jobs are k
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -53,6 +54,9 @@ class RedisQueue(RedisKeys):
     def __init__(self, client: RedisClient, clock: Clock, jobs_max: int) -> None:
         super().__init__(client, clock, jobs_max)
         self._is_closed = False
+        # What could not be given back, or was perhaps claimed, while the server was away: a script with its arguments,
+        # by queue. Done before the next claim, as else the jobs lie until their leases end.
+        self._owed: defaultdict[str, list[tuple[str, tuple[Any, ...]]]] = defaultdict(list)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._listening = asyncio.create_task(self._listen())
@@ -138,8 +142,13 @@ class RedisQueue(RedisKeys):
         await self._give_back(jobs, delay_seconds, 1, _cut(error))
 
     async def release(self, jobs: Sequence[Job], delay_seconds: float = 0) -> None:
-        if jobs:
+        if not jobs:
+            return
+        try:
             await self._give_back(jobs, delay_seconds, 0, b"")
+        except errors.Unavailable:
+            self._owed[jobs[0].queue].append(("give_back", (_leases(jobs), 0, 0, b"")))
+            raise
 
     async def bury(self, jobs: Sequence[Job], error: str) -> None:
         await self._run("bury", _leases(jobs), _cut(error))
@@ -215,10 +224,24 @@ class RedisQueue(RedisKeys):
         return redis_client.facts_of(await self._client.info())
 
     async def _claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
+        await self._settle(queue)
         lease = random.getrandbits(LEASE_BITS) | 1
         until_ms = self._clock.now_ms() + int(lease_seconds * 1000)
-        found = await self._run("claim", queue, limit, lease, until_ms, CLAIM_BYTES_MAX, DUE_JOBS_MAX)
+        try:
+            found = await self._run("claim", queue, limit, lease, until_ms, CLAIM_BYTES_MAX, DUE_JOBS_MAX)
+        except errors.Unavailable:
+            self._owed[queue].append(("unclaim", (queue, lease, until_ms)))
+            raise
         return [_job(found[at : at + 4], lease, until_ms) for at in range(0, len(found), 4)]
+
+    async def _settle(self, queue: str) -> None:
+        while owed := self._owed[queue]:
+            script, arguments = one = owed.pop(0)
+            try:
+                await self._run(script, *arguments)
+            except errors.Unavailable:
+                owed.insert(0, one)
+                raise
 
     async def _give_back(self, jobs: Sequence[Job], delay_seconds: float, failures: int, error: bytes) -> None:
         run_at_ms = self._clock.now_ms() + int(delay_seconds * 1000) if delay_seconds > 0 else 0
