@@ -106,8 +106,9 @@ def _pip_apart() -> list[str]:
 def install(lock: Path, *, venv: Path = VENV, options: Sequence[str] = ()) -> None:
     """Install exactly what a lock says into the environment, or where pip's options say."""
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    # Built with the environment's own setuptools, which is locked; a build of its own would fetch what is newest.
-    flags += [f"--no-binary={','.join(FROM_SOURCE)}", "--no-build-isolation"]
+    if split(lock.read_text(encoding="utf-8"))[1]:
+        # Built with the environment's own setuptools, which is locked; a build of its own would fetch what is newest.
+        flags += [f"--no-binary={','.join(FROM_SOURCE)}", "--no-build-isolation"]
     run([*pip(venv), "install", *flags, *options, "--requirement", lock], env=WITHOUT_COMPILER | system.caches())
 
 
