@@ -29,6 +29,7 @@ from vemetric.services import Services, open_services
 from vemetric.web import app, base_path, front
 from vemetric.web.health import Health
 from vemetric.web.hub import Hub
+from vemetric.web.pages import dashboard
 from vemetric.web.tracker import Tracker
 
 EMAIL, PASSWORD = "mara@example.com", "correct horse battery"
@@ -123,8 +124,10 @@ async def url(services_at_noon: Services) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(services_at_noon: Services, clock: FrozenClock, url: str) -> Stage:
+async def stage(services_at_noon: Services, clock: FrozenClock, url: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The site with people and the visits of a day."""
+    # However slow the machine is, pages come with all their panels; those without scripts have no other way.
+    monkeypatch.setattr(dashboard, "PATIENCE_SECONDS", None)
     services = services_at_noon
     await signup.create_account(services.database, services.clock, EMAIL, PASSWORD, "Mara Lindqvist")
     project = await projects.create_by_operator(
