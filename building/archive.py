@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from building import environment, frontend, notices, pythons
+from building import environment, frontend, notices, pythons, system
 from building.paths import (
     EXECUTABLE,
     PACKAGE,
@@ -172,7 +172,7 @@ def stage_own(python: Path) -> Path:
     wheels.mkdir()
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     equal_bytes = {"SOURCE_DATE_EPOCH": str(source_date_epoch())}
-    run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source], env=equal_bytes)
+    run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source], env=equal_bytes | system.caches())
     made = next(wheels.glob("*.whl"))
     with zipfile.ZipFile(made) as wheel:
         wheel.extractall(own)
