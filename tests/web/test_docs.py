@@ -29,6 +29,7 @@ async def test_every_page_is_served_and_every_link_in_it_leads_somewhere(site: S
         assert 'style="' not in found.text
         ids[path] = set(re.findall(r'id="([^"]+)"', found.text))
         links |= {urljoin(path, unescape(href)) for href in HREF.findall(found.text)}
+        assert "mailto:" not in unescape(found.text), path
     for link in sorted(one for one in links if one.startswith("/docs/") and not one.startswith("/docs/api")):
         path, fragment = urldefrag(link)
         assert path in ids, link

@@ -29,5 +29,9 @@ def as_markdown() -> str:
         "| variable | default | allowed | what it does |",
         "| --- | --- | --- | --- |",
     ]
-    lines += [f"| `{o.name}` | {f'`{o.default}`' if o.default else 'none'} | {o.allowed} | {o.doc} |" for o in OPTIONS]
+    lines += [
+        # An address in angle brackets would become a link.
+        f"| `{o.name}` | {f'`{o.default}`' if o.default else 'none'} | {o.allowed.replace('<', '&lt;')} | {o.doc} |"
+        for o in OPTIONS
+    ]
     return "\n".join(lines) + "\n"
