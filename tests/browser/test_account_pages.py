@@ -21,7 +21,7 @@ from vemetric.mail.letters import Words
 from vemetric.model.verification import Purpose
 from vemetric.services import Services
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "a quiet battery"
 SITE = "https://stats.example.com"

@@ -16,7 +16,7 @@ from vemetric.queues.job import NewJob, State, Write
 from vemetric.queues.schedule import Schedule
 from vemetric.workers import canary
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ERROR = 'Traceback (most recent call last):\n  File "device.py", line 7, in handle\n' + "ValueError: a long line " * 9
 

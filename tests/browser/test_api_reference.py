@@ -9,7 +9,7 @@ from tests.browser.conftest import Stage
 from tests.kit.looks import look_at, picture
 from vemetric.web.api.routes import ENDPOINTS
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def test_is_there_for_everybody(stage: Stage, page: Page, screenshots: Path) -> None:

@@ -10,7 +10,7 @@ from tests.browser.conftest import Stage
 from tests.kit import axe
 from tests.kit.looks import IS_WHOLE, SIZES, fits, resize
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PAGES_MIN = 20
 LOOKED_AT = ("/docs/", "/docs/snippets/", "/docs/configuration/", "/docs/scaling/")

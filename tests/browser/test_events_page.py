@@ -9,7 +9,7 @@ from vemetric.clock import FrozenClock
 from vemetric.stats import events
 from vemetric.web import live
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.kit.looks import look_at
 from vemetric.accounts import setup
 from vemetric.services import Services
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 TYPED = {
     "name": "Mara Lindqvist",

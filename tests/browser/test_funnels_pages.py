@@ -16,7 +16,7 @@ from vemetric.database import identities
 from vemetric.model.filters import EventFilter, PageFilter, Property, Text, TextOperator
 from vemetric.model.funnel import DEFAULT_WINDOW_SECONDS, Step
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 GUIDES = Step("a", "", PageFilter(Text(TextOperator.STARTS_WITH, "/guides")))

@@ -11,7 +11,7 @@ from tests.kit import visits
 from vemetric.clock import FrozenClock
 from vemetric.web import seen
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def test_failures_look_like_pages(stage: Stage, context: BrowserContext) -> None:

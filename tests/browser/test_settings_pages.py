@@ -14,7 +14,7 @@ from vemetric.database import accounts as stored_accounts
 from vemetric.model.account import Account
 from vemetric.model.organization import Role
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

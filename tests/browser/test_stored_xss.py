@@ -32,7 +32,7 @@ from vemetric.model.funnel import Step
 from vemetric.model.organization import Role
 from vemetric.queues.job import NewJob, Write
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 # Each breaks out of another place: an element, an attribute, a script, an address, a template, a style.
 ATTACKS = (

@@ -14,7 +14,7 @@ from building.paths import ROOT
 from tests.browser.conftest import chromium_path
 from vemetric.web.tracker import Tracker
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PAGE = "http://site.test/pricing"
 CLIENT = "http://stats.site.test:8080/main.js"

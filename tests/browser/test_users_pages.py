@@ -13,7 +13,7 @@ from vemetric.clock import FrozenClock
 from vemetric.database import identities
 from vemetric.model.geo import Geo
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ERIN = "erin.with.a.very.long.address.that.does.not.end@example.net"
 

@@ -15,7 +15,7 @@ from tests.kit.looks import SIZES, fits, look_at, picture, resize
 from vemetric.accounts import public_access
 from vemetric.web.pages.shell import PROJECT_LINKS
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "open sesame"
 UNNAMED = """() => [...document.querySelectorAll("a, button, summary, input:not([type=hidden]), select")]

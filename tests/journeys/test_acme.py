@@ -14,7 +14,7 @@ import pytest
 from tests.kit import servers
 from tests.kit.process import EXECUTABLE, Server, free_port, wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 NAME = "stats.example.com"
 PARENT = Path(__file__).parents[1] / "kit" / "socket_parent.py"

@@ -16,7 +16,7 @@ from tests.kit.process import ROOT, Server, wait_for
 
 CRASHING = (sys.executable, str(ROOT / "tests" / "kit" / "crashing_server.py"))
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 def check(server: Server, ledger: Ledger) -> None:

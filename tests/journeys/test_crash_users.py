@@ -19,7 +19,7 @@ PEOPLE_MAX = 2_000
 # Between the identity in one store and the row in the other, and around each step of the queues' workers.
 MOMENTS = ("create-user:identified", "before-insert", "after-insert", "before-ack", "after-ack")
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 class People:

@@ -15,7 +15,7 @@ CONNECTIONS = 32
 ANSWER_SECONDS_MAX = 60
 GOOD = {"name": "$$pageView", "url": "https://www.example.com/a", "contextId": "c"}
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 Maker = Callable[[random.Random], bytes]
 

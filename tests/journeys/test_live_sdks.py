@@ -55,7 +55,7 @@ client.track_event("Login", user_identifier="user-1", user_display_name="Ada Ün
 SDK = "JSONExtractString(requestHeaders, 'v-sdk')"
 USER_AGENTS = tuple(f"Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0" for n in (138, 139, 140))
 
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
 
 Serve = Callable[..., Server]

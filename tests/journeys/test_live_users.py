@@ -49,7 +49,7 @@ SELECT name, pathname, userIdentifier, userDisplayName FROM event FINAL ORDER BY
 """
 USERS = "SELECT toString(id), identifier, displayName, avatarUrl, customData FROM user FINAL WHERE deleted = 0"
 
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
 
 def install(

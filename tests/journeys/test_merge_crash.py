@@ -14,7 +14,7 @@ from tests.kit.process import ROOT, Server, wait_for
 CRASHING = (sys.executable, str(ROOT / "tests" / "kit" / "crashing_server.py"))
 NEVER = str(10**9)
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 def post(server: Server, path: str, token: str, agent: str, **body: Any) -> None:

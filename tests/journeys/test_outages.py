@@ -37,7 +37,7 @@ IDENTIFY_PAUSE_SECONDS = 0.05
 
 PROGRAMS = list(servers.redis_programs())
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 class Plan(NamedTuple):

@@ -17,7 +17,7 @@ from tests.journeys.conftest import Serve
 from tests.kit import servers, visits
 from tests.kit.process import Server
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOST = "stats.example.com"

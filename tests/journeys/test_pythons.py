@@ -14,7 +14,7 @@ from building import archive, pythons
 from building.paths import ROOT
 from tests.kit.process import Server, wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.long, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.long]
 
 SHOP = ("project", "create", "--name", "Shop", "--domain", "shop.test")
 COPIED = ("build.py", "building", "docs", "vemetric", "mkdocs.yml", "pyproject.toml", "README.md", "LICENSE")

@@ -31,7 +31,7 @@ SHARED_PATHS = ("/e", "/l", "/i", "/u", "/r")
 # Of these alone the numbers are made.
 COUNTED_PATHS = ("/e", "/l")
 
-pytestmark = [pytest.mark.vectors, pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.vectors, pytest.mark.journey]
 
 Request = dict[str, Any]
 

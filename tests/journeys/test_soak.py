@@ -24,7 +24,7 @@ CEILING_SECONDS = 8.0
 GROWTH_MAX = 1.25
 MEMORY_MB_MAX = 700
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 class Plan(NamedTuple):

@@ -14,7 +14,7 @@ from benchmarks import load
 from tests.kit.ledger import PROXY, VISITORS
 from tests.kit.process import EXECUTABLE, READY, Server, free_port, wait_for
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 SHOP = ("project", "create", "--name", "Shop", "--domain", "shop.test")
 PARENT = Path(__file__).parents[1] / "kit" / "socket_parent.py"

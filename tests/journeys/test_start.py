@@ -41,7 +41,7 @@ REFUSED = {
 
 Serve = Callable[..., Server]
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = pytest.mark.journey
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.kit.process import ROOT
 
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
 SECTIONS = ("", "/users", "/events", "/funnels", "/settings")
 PAGES_MIN = 50
