@@ -37,6 +37,7 @@ from building.paths import (
 from vemetric import __version__
 
 EXECUTABLE_BYTES_MAX = 220 * 1024 * 1024
+USUAL_UMASK = 0o022
 # Fixed, so that equal input gives equal bytes; SOURCE_DATE_EPOCH overrides it. A zip cannot say anything before 1980.
 SOURCE_DATE_EPOCH = 315_532_800
 ENTRY_POINT = "vemetric.__main__:main"
@@ -157,6 +158,11 @@ def strip(folder: Path) -> None:
             file.unlink()
     for cache in folder.rglob("__pycache__"):
         shutil.rmtree(cache)
+    set_modes(folder)
+
+
+def set_modes(folder: Path) -> None:
+    """Give all below the folder the modes that it has by the usual umask, whatever that of this machine is."""
     for path in folder.rglob("*"):
         executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
         path.chmod(0o755 if executable else 0o644)
@@ -169,10 +175,16 @@ def stage_own(python: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     for file in _own_files():
         frontend.copy(file, source / file.relative_to(ROOT))
+    # A wheel tells the modes of what it was made of.
+    set_modes(source)
     wheels.mkdir()
     flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     equal_bytes = {"SOURCE_DATE_EPOCH": str(source_date_epoch())}
-    run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source], env=equal_bytes | system.caches())
+    mask = os.umask(USUAL_UMASK)
+    try:
+        run([python, "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, source], env=equal_bytes | system.caches())
+    finally:
+        os.umask(mask)
     made = next(wheels.glob("*.whl"))
     with zipfile.ZipFile(made) as wheel:
         wheel.extractall(own)

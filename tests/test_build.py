@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import stat
 import subprocess
 import sys
 import tomllib
@@ -77,6 +78,16 @@ def test_executable_holds_every_file_of_the_package() -> None:
     assert "IP geolocation by DB-IP" in notices
     sections = notices.split("=" * 100)[1:]
     assert [section.split("\n")[1] for section in sections if len(section) < LICENSE_CHARACTERS_MIN] == []
+
+
+def test_modes_are_those_of_the_usual_umask_wherever_it_is_built(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    for name, mode in (("private", 0o600), ("shared", 0o664), ("folder/program", 0o700)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    archive.set_modes(tmp_path)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"folder": 0o755, "private": 0o644, "shared": 0o644, "program": 0o755}
 
 
 @pytest.mark.journey
