@@ -1,7 +1,8 @@
 """Deleting a project and erasing a user take their rows from the analytics store, and nobody else's."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,6 +33,34 @@ async def rows_left(services: Services, project: Project) -> dict[str, int]:
         sql = f"SELECT count() FROM {table} FINAL WHERE projectId = {{project:UInt64}}"
         [[found[table]]] = await services.engine.query(sql, {"project": project.id})
     return found
+
+
+class Killed(BaseException):
+    """What a process that is killed does not live to see."""
+
+
+@asynccontextmanager
+async def killed_at(
+    moment: str, environ: dict[str, str], engine: Engine, clock: FrozenClock
+) -> AsyncIterator[Services]:
+    """Services whose workers are killed once, at this moment."""
+    armed = [moment]
+
+    def probe(reached: str) -> None:
+        if reached in armed:
+            armed.clear()
+            raise Killed
+
+    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+        yield services
+
+
+async def known_at_a_desk(services: Services) -> tuple[Project, Sender, Sender, int]:
+    """A project, Kim's two browsers, and the user that Kim is known as at the first of them."""
+    project = await visits.a_project(services)
+    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
+    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    return project, desk, phone, known.user_id
 
 
 async def settle_later(services: Services, clock: FrozenClock) -> None:
@@ -271,17 +300,7 @@ async def users_rows(services: Services, project: Project) -> list[list[int]]:
 async def test_killed_anywhere_the_events_are_counted_once(
     environ: dict[str, str], engine: Engine, clock: FrozenClock, moment: str
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    armed = [moment]
-
-    def probe(reached: str) -> None:
-        if reached in armed:
-            armed.clear()
-            raise Killed
-
-    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+    async with killed_at(moment, environ, engine, clock) as services:
         project = await visits.a_project(services)
         for _ in range(3):
             await visits.event(services, project)
@@ -299,18 +318,7 @@ async def test_a_name_does_not_come_back_after_an_erasure_that_was_killed_once_i
     environ: dict[str, str], engine: Engine, clock: FrozenClock
 ) -> None:
     """Its claim was still there, by which the worker that makes users took the erased one for somebody new."""
-
-    class Killed(BaseException):
-        pass
-
-    armed = ["erase:noted"]
-
-    def probe(reached: str) -> None:
-        if reached in armed:
-            armed.clear()
-            raise Killed
-
-    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+    async with killed_at("erase:noted", environ, engine, clock) as services:
         project = await visits.a_project(services)
         identified = await services.users.identify(IdentifyHit("kim"), project, visits.sender(project), geo.UNKNOWN)
         creating = await services.queue.claim(jobs.CREATE_USER_QUEUE, 10, 600)
@@ -329,18 +337,7 @@ async def test_an_event_that_comes_while_an_erasure_waits_to_go_on_is_not_taken(
     environ: dict[str, str], engine: Engine, clock: FrozenClock
 ) -> None:
     """The store fails after the events were counted; the visitor goes on meanwhile."""
-
-    class Killed(BaseException):
-        pass
-
-    armed = ["erase:counted"]
-
-    def probe(reached: str) -> None:
-        if reached in armed:
-            armed.clear()
-            raise Killed
-
-    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+    async with killed_at("erase:counted", environ, engine, clock) as services:
         project = await visits.a_project(services)
         for _ in range(3):
             await visits.event(services, project)
@@ -367,15 +364,13 @@ async def test_late_events_of_who_turned_out_to_be_the_erased_user_are_erased(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:
     services = services_at_noon
-    project = await visits.a_project(services)
-    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
-    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    project, _, phone, known = await known_at_a_desk(services)
     await visits.settle(services)
     await visits.event(services, project, "Late", who=phone)
     late = await services.queue.claim(jobs.EVENT_QUEUE, 10, 600)
     await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
     # Asked for before the two browsers are one user.
-    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    await removal.erase_users(services.queue, clock, project.id, [known])
     clock.advance(jobs.MERGE_DELAY_MS)
     await visits.settle(services)
     clock.advance(erasure.DELAY_MS)
@@ -390,15 +385,13 @@ async def test_who_is_merged_into_the_erased_user_only_afterwards_is_erased_too(
 ) -> None:
     """Merges can wait for long: what the phone had done was given to a user of whom nothing should be left."""
     services = services_at_noon
-    project = await visits.a_project(services)
-    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
-    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    project, _, phone, known = await known_at_a_desk(services)
     await visits.event(services, project, who=phone)
     await visits.settle(services)
     await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
     clock.advance(jobs.MERGE_DELAY_MS)
     waiting = await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 600)
-    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    await removal.erase_users(services.queue, clock, project.id, [known])
     await settle_later(services, clock)
     await services.queue.release(waiting)
     await visits.settle(services)
@@ -410,11 +403,9 @@ async def test_who_is_named_like_the_erased_user_later_on_is_merged(
     services_at_noon: Services, clock: FrozenClock
 ) -> None:
     services = services_at_noon
-    project = await visits.a_project(services)
-    desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
-    known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    project, desk, phone, known = await known_at_a_desk(services)
     await visits.settle(services)
-    await removal.erase_users(services.queue, clock, project.id, [known.user_id])
+    await removal.erase_users(services.queue, clock, project.id, [known])
     await settle_later(services, clock)
     clock.advance(1_000)
     again = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
@@ -430,28 +421,15 @@ async def test_nobody_is_merged_with_who_is_being_erased(
     environ: dict[str, str], engine: Engine, clock: FrozenClock, is_phone_erased: bool
 ) -> None:
     """Killed after the events were counted; what a merge brings, or takes away, was removed, or stayed, uncounted."""
-
-    class Killed(BaseException):
-        pass
-
-    armed = ["erase:counted"]
-
-    def probe(reached: str) -> None:
-        if reached in armed:
-            armed.clear()
-            raise Killed
-
-    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
-        project = await visits.a_project(services)
-        desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
-        known = await services.users.identify(IdentifyHit("kim"), project, desk, geo.UNKNOWN)
+    async with killed_at("erase:counted", environ, engine, clock) as services:
+        project, desk, phone, known = await known_at_a_desk(services)
         for who in (desk, phone):
             await visits.event(services, project, who=who)
         await visits.settle(services)
         await services.users.identify(IdentifyHit("kim"), project, phone, geo.UNKNOWN)
         clock.advance(jobs.MERGE_DELAY_MS)
         waiting = await services.queue.claim(jobs.MERGE_USER_QUEUE, 10, 600)
-        gone = user_of(services, project, phone) if is_phone_erased else known.user_id
+        gone = user_of(services, project, phone) if is_phone_erased else known
         await removal.erase_users(services.queue, clock, project.id, [gone])
         clock.advance(erasure.DELAY_MS)
         with pytest.raises(Killed):
@@ -468,18 +446,7 @@ async def test_a_killed_run_takes_nobody_along_whom_it_had_not_counted(
     environ: dict[str, str], engine: Engine, clock: FrozenClock
 ) -> None:
     """Another erasure, of that user and somebody else, goes on with it: the other's rows went uncounted."""
-
-    class Killed(BaseException):
-        pass
-
-    armed = ["erase:counted"]
-
-    def probe(reached: str) -> None:
-        if reached in armed:
-            armed.clear()
-            raise Killed
-
-    async with opening.open_services(config.load(environ)[0], clock, engine, probe) as services:
+    async with killed_at("erase:counted", environ, engine, clock) as services:
         project = await visits.a_project(services)
         desk, phone = visits.sender(project), visits.sender(project, user_agent=visits.IPHONE)
         for who in (desk, phone):
