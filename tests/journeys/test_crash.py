@@ -72,7 +72,8 @@ def test_killed_at_random_moments(tmp_path: Path, token: str, kills: int) -> Non
     for _ in range(kills):
         server.start()
         send_and_kill(server, token, ledger, random.uniform(0.5, 4.0))
-    assert len(ledger.acknowledged) > kills * 300
+    # However slow the machine is: that there was something to lose.
+    assert len(ledger.acknowledged) > kills * 10
     check(server, ledger)
 
 
