@@ -207,7 +207,9 @@ async def open_or_go_back(
             raise
         await stack.aclose()
         await asyncio.to_thread(before.go_back, config, way_back)
-        raise errors.Misconfigured(f"{error} The stores are as they were before this start.") from error
+        # A library may add its statement and a link.
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise errors.Misconfigured(f"{reason}. The stores are as they were before this start.") from error
     if given is None:
         await asyncio.to_thread(before.settle, config, way_back)
     return engine, database, queue

@@ -31,6 +31,19 @@ sys.exit(cli.main(sys.argv[1:]))
 OURS = "import sys\nfrom vemetric import cli\nsys.exit(cli.main(sys.argv[1:]))"
 FAILS_IN_ANALYTICS = NEWER.format(analytics="ALTER TABLE event ADD COLUMN wrong NoSuchType;\n", queue="")
 FAILS_IN_QUEUE = NEWER.format(analytics="", queue="INSERT INTO nowhere VALUES (1);")
+# One more migration of the accounts that fails in its middle.
+FAILS_IN_ACCOUNTS = """
+import sys
+from vemetric.database import migrate
+from vemetric import cli
+known = migrate.revisions()
+migrate.revisions = lambda: [*known, "9999"]
+def upgrade(connection, target):
+    connection.exec_driver_sql("UPDATE project SET domain = 'ruined.example.com'")
+    connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+migrate.upgrade = upgrade
+sys.exit(cli.main(sys.argv[1:]))
+"""
 SUCCEEDS = NEWER.format(analytics="", queue="")
 
 
@@ -65,11 +78,14 @@ def test_a_new_instance_and_an_equal_one_are_not_copied(made: Path) -> None:
     assert msgspec.json.decode((made / before.NOTE_NAME).read_bytes(), type=before.Schema) == before.ours()
 
 
-@pytest.mark.parametrize("program", [FAILS_IN_ANALYTICS, FAILS_IN_QUEUE], ids=["analytics", "queue"])
+@pytest.mark.parametrize(
+    "program", [FAILS_IN_ANALYTICS, FAILS_IN_ACCOUNTS, FAILS_IN_QUEUE], ids=["analytics", "accounts", "queue"]
+)
 def test_a_failing_migration_is_rolled_back_and_the_old_program_starts(made: Path, program: str) -> None:
     failed = run(made, program, "project", "list")
     assert failed.returncode == 2
-    assert "The stores are as they were before this start." in failed.stderr
+    assert failed.stderr.endswith(". The stores are as they were before this start.\n")
+    assert failed.stderr.count("\n") == 1
     assert not (made / before.FOLDER_NAME).exists()
     assert domains(made) == ["shop.example.com"]
     with closing(sqlite3.connect(made / "queue.db")) as connection:
