@@ -1,4 +1,4 @@
-"""Merging users whose rows lie on two shards of a cluster: copies are written on one, what they replace is on another."""
+"""Merging users whose rows lie on two shards of a cluster: copies are on one, what they replace is on another."""
 
 from collections.abc import AsyncIterator
 
