@@ -22,7 +22,7 @@ from vemetric.clickhouse import directory
 from vemetric.model import data_directory
 from vemetric.model.probe import nothing
 from vemetric.services import Services
-from vemetric.web import tls
+from vemetric.web import listeners, tls
 
 ORIGIN = ("Origin", "https://www.example.com")
 
@@ -202,7 +202,7 @@ class TestSlowHeads:
 
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serve, "KEEP_ALIVE_SECONDS", 0.5)
+        monkeypatch.setattr(listeners, "KEEP_ALIVE_SECONDS", 0.5)
 
     @pytest.mark.parametrize("listener", [0, 1])
     @pytest.mark.parametrize("before", [b"", b"GET /up HTTP/1.1\r\nHost: hub.test\r\n\r\n"])
