@@ -11,7 +11,16 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # Folders of which one process does all, one test after the other: each test starts servers or windows of its own.
 WHOLE = ("tests/journeys/", "tests/browser/")
 # Folders in this order, then all others.
-FIRST = (*WHOLE, "tests/workers/", "tests/queues/", "tests/backup/", "tests/stats/", "tests/web/", "tests/clickhouse/")
+FIRST = (
+    *WHOLE,
+    "tests/workers/",
+    "tests/queues/",
+    "tests/backup/",
+    "tests/moving/",
+    "tests/test_",
+    "tests/stats/",
+    "tests/web/",
+)
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]
