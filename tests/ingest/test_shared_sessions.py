@@ -24,6 +24,8 @@ class Hub:
 
     def __init__(self, queue: RedisQueue, clock: FrozenClock) -> None:
         self.queue = queue
+        # Of what it writes: that is refused though it is done.
+        self.hears_nothing = False
         self.sessions = LiveSessions(queue, 30, exclusive=False)
         self._clock = clock
 
@@ -32,7 +34,10 @@ class Hub:
         session = await self.sessions.find(name, now_ms) or await self.sessions.open(name, now_ms)
         extended = self.sessions.extend(name, session, now_ms)
         try:
-            await self.queue.put(Write(jobs=[NewJob("event", b"")], keys=[extended.write]))
+            job = NewJob("event", b"", key=extended.opening_key)
+            await self.queue.put(Write(jobs=[job], keys=[extended.write]))
+            if self.hears_nothing:
+                raise errors.Unavailable
         except errors.Unavailable:
             self.sessions.forget(name, extended)
             raise
@@ -69,6 +74,19 @@ async def test_a_visit_that_goes_on_elsewhere_goes_on_here(hubs: list[Hub], cloc
     assert new.is_new
     assert new.session.session_id != opened.session.session_id
     assert (await other.hit()).session.session_id == new.session.session_id
+
+
+async def test_a_hit_after_a_first_one_that_was_written_and_refused_is_not_left_out(hubs: list[Hub]) -> None:
+    """Its job bore the key of the first one's, which had been put though nobody heard of it: answered, and lost."""
+    hub = hubs[0]
+    hub.hears_nothing = True
+    for _ in range(2):
+        with pytest.raises(errors.Unavailable):
+            await hub.hit()
+    hub.hears_nothing = False
+    hit = await hub.hit()
+    assert hit.is_new
+    assert len(await hub.queue.claim("event", 10, 60)) == 3
 
 
 async def test_a_visit_whose_first_hit_was_refused_is_opened_by_the_next(hubs: list[Hub]) -> None:

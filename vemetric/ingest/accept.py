@@ -119,8 +119,7 @@ class Intake:
         event_id = ids.random_id(EVENT_ID_LENGTH)
         job = event_job(hit, project, sender, headers, geo, who, session, event_id, now_ms)
         # The job that opens a session bears the session's name: page leaves wait for it.
-        key = session.session_id if extended.is_new else None
-        put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)]
+        put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=extended.opening_key)]
         update = user_said.with_event(hit, sender, who.user_id, now_ms)
         if update is not None:
             put.append(jobs.update_job(update))

@@ -199,13 +199,14 @@ class Visits:
     def extend(self, key: str, at_ms: int) -> Extended:
         """Prolong the visit of that time, or open one."""
         session = self.at(key, at_ms)
-        is_new = session is None
+        opening_key = None
         if session is None:
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), at_ms, 0)
+            opening_key = session.session_id
             self._by_key.setdefault(key, []).append(session)
         session.expires_ms = max(session.expires_ms, at_ms + self._idle_ms)
         self._changed.add(key)
-        return Extended(session, is_new, KeySet(key, b"", 1))
+        return Extended(session, opening_key, KeySet(key, b"", 1))
 
     def kept(self, now_ms: int) -> list[KeySet]:
         """What to write, so that the next batch finds these visits for as long as it may speak of their time."""
@@ -253,8 +254,7 @@ def _jobs(each: Dated, of: OfSender, sender: Sender, who: Who, extended: Extende
     place = geo.UNKNOWN if sender.user_identifier is not None else of.place
     event_id, session = ids.random_id(EVENT_ID_LENGTH), extended.session
     job = event_job(each.hit, of.project, sender, of.headers, place, who, session, event_id, each.at_ms)
-    key = session.session_id if extended.is_new else None
-    put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=key)]
+    put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=extended.opening_key)]
     update = user_said.with_event(each.hit, sender, who.user_id, each.at_ms)
     return put if update is None else [*put, jobs.update_job(update)]
 

@@ -43,11 +43,22 @@ class LiveSession(msgspec.Struct, array_like=True, gc=False):
 
 
 class Extended(NamedTuple):
-    """A session that a hit belongs to, whether the hit opened it, and what to write with the hit's job."""
+    """A session that a hit belongs to, the key of the hit's job if it opens the session, and what to write with it."""
 
     session: LiveSession
-    is_new: bool
+    opening_key: str | None
     write: KeySet
+
+    @property
+    def is_new(self) -> bool:
+        return self.opening_key is not None
+
+
+class Begun(NamedTuple):
+    """A session that was opened for all processes, and the key that the job of its first event is to have."""
+
+    session_id: str
+    opening_key: str
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -81,7 +92,7 @@ class LiveSessions:
         # From when on the cache holds every session that is live.
         self._complete_from_ms = FOR_EVER_MS
         # By key the sessions that this process has opened for all and not yet put an event of.
-        self._begun: dict[str, str] = {}
+        self._begun: dict[str, Begun] = {}
 
     async def load(self) -> None:
         """Fill the cache from the store, so that a restart splits no visit and needs no reads afterwards."""
@@ -119,13 +130,13 @@ class LiveSessions:
             return None
         session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, now_ms + self._idle_ms)
         if await self._keys.set_if_absent(name, encoded(session), session.expires_ms):
-            self._begun[name] = session.session_id
+            self._begun[name] = Begun(session.session_id, session.session_id)
         elif (stored := await self._read(name)) is not None:
             if stored.is_live(now_ms):
                 session = stored
             else:
                 await self._keys.set([KeySet(name, encoded(session), session.expires_ms)])
-                self._begun[name] = session.session_id
+                self._begun[name] = Begun(session.session_id, session.session_id)
         cached = self._cache.get(name)
         if cached is not None and cached.is_live(now_ms):
             return cached
@@ -137,20 +148,20 @@ class LiveSessions:
 
         Runs without a pause between look and write, so two hits at once of one new visitor share a session.
         """
-        is_new = False
+        opening_key = None
         cached = self._cache.get(name)
         if cached is not None and cached.is_live(now_ms):
             session = cached
         if session is None:
-            is_new = True
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0, hits=0)
-        elif self._begun.get(name) == session.session_id:
-            is_new = True
+            opening_key = session.session_id
+        elif (begun := self._begun.get(name)) is not None and begun.session_id == session.session_id:
+            opening_key = begun.opening_key
             del self._begun[name]
         session.hits += 1
         session.expires_ms = max(session.expires_ms, now_ms + self._idle_ms)
         self._remember(name, session, now_ms)
-        return Extended(session, is_new, KeySet(name, encoded(session), session.expires_ms))
+        return Extended(session, opening_key, KeySet(name, encoded(session), session.expires_ms))
 
     def forget(self, name: str, extended: Extended) -> None:
         """Undo a hit that was not written: a session that no other hit belongs to was never opened."""
@@ -160,8 +171,10 @@ class LiveSessions:
             return
         if not self._exclusive:
             if extended.is_new:
-                # It is opened for all; the next event of it opens its row.
-                self._begun[name] = cached.session_id
+                # It is opened for all; the next event of it opens its row. Perhaps the refused one was written after
+                # all: of two jobs with one key the second would be left out.
+                again = f"{cached.session_id}:{ids.random_id(SESSION_ID_LENGTH)}"
+                self._begun[name] = Begun(cached.session_id, again)
         elif not cached.hits:
             del self._cache[name]
 
