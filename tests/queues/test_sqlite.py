@@ -1,14 +1,17 @@
 """What only the SQLite backend can get wrong: its file, its log, its plans, its disk."""
 
+import asyncio
 import shutil
 import sqlite3
 import stat
+import threading
 
 import pytest
 
 from tests.queues.conftest import open_sqlite
 from vemetric import errors
-from vemetric.queues import sqlite_commit, sqlite_keys, sqlite_schema, sqlite_writer
+from vemetric.clock import FrozenClock
+from vemetric.queues import sqlite, sqlite_commit, sqlite_keys, sqlite_schema, sqlite_writer
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
@@ -352,6 +355,50 @@ async def test_a_failure_nobody_foresaw_takes_no_room_in_the_queue(file, clock, 
         for _ in range(3):
             with pytest.raises(MemoryError):
                 await queue.put(Write(jobs=[NewJob("line", b"lost")]))
+    await queue.put(Write(jobs=[NewJob("line", b"kept")]))
+    assert [job.payload for job in await queue.claim("line", 9, 60)] == [b"kept"]
+    await queue.close()
+
+
+class FailingClock(FrozenClock):
+    """Fails the writer's thread where it looks at the time."""
+
+    error: BaseException | None = None
+
+    def now_ms(self):
+        if self.error is not None and threading.current_thread().name == "queue-writer":
+            raise self.error
+        return super().now_ms()
+
+
+async def test_a_queue_whose_writer_has_ended_says_so_when_it_is_read(file, clock, caplog):
+    """Else a process whose hits are all refused would go on to tell that its queue is well."""
+    clock = FailingClock(clock.now_ms())
+    queue = await SqliteQueue.open(file, clock)
+    assert await queue.get("ready") is None
+    clock.error = SystemExit()
+    with pytest.raises(errors.Unavailable):
+        await asyncio.wait_for(queue.put(Write(jobs=[NewJob("line", b"refused")])), 60)
+    for read in (queue.get("ready"), queue.get_many(["ready"]), queue.stats(), queue.put(Write())):
+        with pytest.raises(errors.Unavailable):
+            await read
+    assert "queue-writer has ended" in caplog.text
+    clock.error = None
+    await queue.close()
+    assert await open_and_claim(file, clock) == []
+
+
+async def test_a_writer_goes_on_after_a_failure_at_an_idle_time(file, clock, monkeypatch):
+    failed, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tidy(writer):
+        loop.call_soon_threadsafe(failed.set)
+        raise RuntimeError
+
+    monkeypatch.setattr(sqlite, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_writer.Writer, "tidy", tidy)
+    queue = await SqliteQueue.open(file, clock)
+    await asyncio.wait_for(failed.wait(), 60)
     await queue.put(Write(jobs=[NewJob("line", b"kept")]))
     assert [job.payload for job in await queue.claim("line", 9, 60)] == [b"kept"]
     await queue.close()

@@ -48,6 +48,11 @@ class GroupThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the thread has ended: stopped, or of something unforeseen. Then nothing is taken any more."""
+        return self._ended.done()
+
     def submit(self, request: Any) -> asyncio.Future[Any]:
         """Queue a request; the future holds its answer. Call on the loop only."""
         if self._stopping:
@@ -84,6 +89,7 @@ class GroupThread:
     def _run(self) -> None:
         has_more = False
         is_crowded = False
+        requests: list[Request] = []
         try:
             while True:
                 woken = self._stopping or self._wake.wait(0 if has_more else self._idle_seconds)
@@ -98,9 +104,14 @@ class GroupThread:
                 elif self._stopping:
                     return
                 elif not woken:
-                    has_more = self._idle()
+                    has_more = self._use_idle_time()
+        except BaseException:
+            log.critical(
+                "%s has ended; nothing is taken until this process begins anew", self._thread.name, exc_info=True
+            )
         finally:
-            self._loop.call_soon_threadsafe(self._end)
+            # What was being served when it ended of something unforeseen waits too.
+            self._loop.call_soon_threadsafe(self._end, requests)
 
     def _serve_all(self, requests: list[Request]) -> None:
         try:
@@ -110,9 +121,17 @@ class GroupThread:
             log.exception("%s failed", self._thread.name)
             self.answer([(future, error) for _, future in requests])
 
-    def _end(self) -> None:
+    def _use_idle_time(self) -> bool:
+        try:
+            return self._idle()
+        except Exception:
+            # Only a bug leads here too; hits must not be refused for what can wait.
+            log.exception("%s failed at what it does at idle times", self._thread.name)
+            return False
+
+    def _end(self, served: list[Request]) -> None:
         self._stopping = True
-        for _, future in self._requests:
+        for _, future in (*served, *self._requests):
             if not future.done():
                 future.set_exception(errors.Unavailable("The queue is closed."))
         if not self._ended.done():

@@ -247,6 +247,9 @@ class SqliteQueue:
         return self._write_line.submit(Call(run, mode))
 
     async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        if self._write_line.has_ended:
+            # Nothing is taken any more: whoever asks whether the queue is well must hear of it.
+            raise errors.Unavailable("The queue is closed.")
         result: T = await self._read_line.submit(run)
         return result
 
