@@ -82,9 +82,3 @@ def test_a_name_keeps_what_can_be_seen(typed: str, kept: str) -> None:
 )
 def test_addresses_are_read_as_browsers_show_them(stored: str, read: str) -> None:
     assert text.readable(stored) == read
-
-
-def test_what_is_typed_is_escaped_as_addresses_are() -> None:
-    assert text.escaped("/\u00fcber uns?<%20") == "/%C3%BCber uns?<%20"
-    assert text.escaped("/plain %20") == "/plain %20"
-    assert text.escaped("\ud800x") == "?x"

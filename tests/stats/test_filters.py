@@ -172,6 +172,33 @@ async def test_no_letter_stands_for_others_and_case_is_one_rule(asking):
     assert await asking.users("page(path:is:/a_b)") == 0
 
 
+async def test_addresses_are_stored_with_escapes_and_typed_without(asking):
+    await asking.write(
+        Event(1, NOON, pathname="/%C3%BCber%20uns"),
+        Event(2, NOON, pathname="/Stra%C3%9Fe", hash="#%C3%BCber"),
+        Event(3, NOON, pathname="/uber", hash="#uber"),
+    )
+    expected = {
+        "path:is:/\u00fcber uns": 1,
+        "path:is:/\u00dcber uns": 0,
+        "path:is:/\u00fcber%20uns": 1,
+        "path:is:/%C3%BCber%20uns": 1,
+        "path:isNot:/\u00fcber uns": 2,
+        "path:contains:\u00dcBER": 1,
+        "path:notContains:\u00dcber": 2,
+        "path:startsWith:/\u00fc": 1,
+        "path:endsWith:tra\u00dfe": 1,
+        "hash:is:\u00fcber": 1,
+    }
+    assert {condition: await asking.users(f"page({condition})") for condition in expected} == expected
+
+
+async def test_addresses_of_referrers_are_stored_with_escapes_too(asking):
+    visit = Visit(1, NOON, referrer_url="https://example.com/%C3%BCber")
+    await asking.write(visit, Event(1, NOON, visit.id), Event(2, NOON))
+    assert await asking.users("referrerUrl(url:contains:/\u00fc)") == 1
+
+
 async def test_properties_are_compared_by_what_they_are(asking):
     """D18: null, nothing and an empty text were one; numbers compared as text."""
     data = [{"n": 5}, {"n": "5"}, {"n": 10}, {"n": None}, {"n": ""}, {}, {"n": True}, {"n": 2.50}]

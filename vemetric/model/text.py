@@ -1,8 +1,7 @@
 """Text that can always be written down, and shown. JSON lets half a surrogate pair through; UTF-8 does not."""
 
 import re
-import string
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 SHOWN_LENGTH_MAX = 300
 # Control characters steer terminals; the bidirectional ones turn the text around them too.
@@ -56,11 +55,6 @@ def readable(address: str) -> str:
     Escapes of ASCII stay, for they may separate; so does what is no UTF-8, or shows nothing.
     """
     return _ESCAPES.sub(_letters, address) if "%" in address else address
-
-
-def escaped(typed: str) -> str:
-    """The other way round: what was typed as addresses are stored."""
-    return typed if typed.isascii() else quote(typed, safe=string.printable, errors="replace")
 
 
 def _letters(escapes: re.Match[str]) -> str:

@@ -8,9 +8,9 @@ import msgspec
 
 from vemetric.enrich import countries
 from vemetric.model.dashboard import Card, City, Row
-from vemetric.model.text import escaped
 from vemetric.stats import dimensions
 from vemetric.stats.dimensions import Dimension
+from vemetric.stats.predicates import without_escapes
 from vemetric.stats.query import Query, Reader
 
 CARD_ROWS = 7
@@ -94,8 +94,10 @@ def _search(name: str, dimension: Dimension, search: str) -> tuple[str, dict[str
         wanted = search.lower()
         codes = [code for code, country in countries.names().items() if wanted in country.lower()]
         return "key IN {codes:Array(String)}", {"codes": codes + [""] * (wanted in "unknown")}
-    wanted = escaped(search) if name in ADDRESSES else search
-    return f"position(lowerUTF8({dimension.searched}), lowerUTF8({{search:String}})) > 0", {"search": wanted}
+    searched, wanted = dimension.searched, search
+    if name in ADDRESSES:
+        searched, wanted = without_escapes(searched, search)
+    return f"position(lowerUTF8({searched}), lowerUTF8({{search:String}})) > 0", {"search": wanted}
 
 
 def _rows(dimension: Dimension, found: list[list[Any]]) -> list[Row]:

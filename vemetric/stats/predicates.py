@@ -1,8 +1,9 @@
-"""One filter as conditions on the columns of a row, with its values bound. Called by filters.py alone."""
+"""One filter as conditions on the columns of a row, with its values bound. Called by filters.py."""
 
 import math
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -87,7 +88,7 @@ def conditions(leaf: Leaf, binder: Binder) -> Parts:
         case model.PageFilter(path=path, origin=origin, hash=hash_):
             base = "isPageView = 1"
             bare = None if hash_ is None else msgspec.structs.replace(hash_, value=hash_.value.removeprefix("#"))
-            found = [_text("pathname", path, binder), _text("origin", origin, binder), _text(HASH, bare, binder)]
+            found = [_address("pathname", path, binder), _text("origin", origin, binder), _address(HASH, bare, binder)]
         case model.EventFilter(name=name, properties=properties):
             base = "isPageView = 0"
             found = [_text("name", name, binder), *(_property(one, binder) for one in properties)]
@@ -99,7 +100,7 @@ def conditions(leaf: Leaf, binder: Binder) -> Parts:
         case model.ReferrerFilter(referrer=referrer):
             found = [_text("referrer", referrer, binder)]
         case model.ReferrerUrlFilter(url=url):
-            found = [_text("referrerUrl", url, binder)]
+            found = [_address("referrerUrl", url, binder)]
         case model.ReferrerTypeFilter(kind=kind):
             found = [_choice("referrerType", kind, binder)]
         case model.UtmFilter():
@@ -112,6 +113,20 @@ def conditions(leaf: Leaf, binder: Binder) -> Parts:
         case model.OsFilter(os=os):
             found = [_choice("osName", os, binder)]
     return Parts(base, tuple(part for part in found if part is not None))
+
+
+def without_escapes(column: str, typed: str) -> tuple[str, str]:
+    """A column of addresses and what was typed, to be compared: addresses have escapes in the place of letters that are
+    not ASCII, and people type these letters.
+    """
+    return (column, typed) if typed.isascii() else (f"decodeURLComponent({column})", unquote(typed))
+
+
+def _address(column: str, text: Text | None, binder: Binder) -> Part | None:
+    if text is None:
+        return None
+    column, typed = without_escapes(column, text.value)
+    return _text(column, msgspec.structs.replace(text, value=typed), binder)
 
 
 def _text(column: str, text: Text | None, binder: Binder) -> Part | None:

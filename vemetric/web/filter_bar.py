@@ -17,6 +17,8 @@ PARAMETER = "f"
 READABLE = "/:,;()!*'"
 SHOWN_VALUES_MAX = 3
 NOTHING = "nothing"
+# Fields of parts of addresses, which are stored with escapes.
+ADDRESSES = ("path", "hash", "url")
 
 
 class Chip(NamedTuple):
@@ -181,7 +183,7 @@ def _chip(place: Place, one: Filter, path: Path, funnels: Mapping[str, Funnel], 
 
 def _value(name: str, condition: Text | Choice) -> str:
     if isinstance(condition, Text):
-        return (text.readable(condition.value) if name == "path" else condition.value) or NOTHING
+        return (text.readable(condition.value) if name in ADDRESSES else condition.value) or NOTHING
     values = [
         countries.name(value) if name == "country" and value else value or "unknown" for value in condition.values
     ]
