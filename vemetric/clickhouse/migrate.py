@@ -1,6 +1,6 @@
 """Bring the analytics tables up to date: the files of migrations/, in order, each once, noted in table `migration`.
 
-Called by serve.py and the command line before anything reads or writes. Files that were applied never change again.
+Called by services.py before anything reads or writes. Files that were applied never change again.
 """
 
 import hashlib

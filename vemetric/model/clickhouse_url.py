@@ -1,4 +1,4 @@
-"""Where a ClickHouse server is and who we are to it. Read by config.py, used by clickhouse/server.py."""
+"""Where a ClickHouse server is and who we are to it. Read by config/values.py, used by clickhouse/server.py."""
 
 import re
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The workers of one queue: claim a batch, hand it to its handler, acknowledge it together with what it wrote.
 
-The handlers and their PoolSpecs are the table in workers/__init__.py; serve.py starts and drains the pools.
+The handlers and their PoolSpecs are the table in workers/__init__.py, which starts and drains the pools too.
 """
 
 import asyncio
