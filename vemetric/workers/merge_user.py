@@ -135,12 +135,12 @@ class MergeUserWorker:
     async def _plan(self, project_id: int, targets: dict[int, Target]) -> Plan:
         """What there is of the old users, and whose visits it goes up in."""
         events: dict[int, list[tuple[str, int]]] = {user_id: [] for user_id in targets}
-        staying: set[tuple[int, str]] = set()
+        staying: dict[int, set[str]] = {user_id: set() for user_id in targets}
         async for user_id, session_id, at_ms in self._store.events(project_id, sorted(targets)):
             if at_ms < targets[user_id].until_ms:
                 events[user_id].append((session_id, at_ms))
             else:
-                staying.add((user_id, session_id))
+                staying[user_id].add(session_id)
         times = [at_ms for of_user in events.values() for _, at_ms in of_user]
         plan = Plan(
             merge_id=secrets.randbits(MERGE_ID_BITS) or 1,
@@ -157,16 +157,17 @@ class MergeUserWorker:
         return plan
 
     async def _assign_visits(
-        self, plan: Plan, events: dict[int, list[tuple[str, int]]], staying: set[tuple[int, str]]
+        self, plan: Plan, events: dict[int, list[tuple[str, int]]], staying: dict[int, set[str]]
     ) -> None:
         old_rows = await self._store.sessions(plan.project_id, sorted(plan.users))
         rows = Rows(plan, await self._visits_near(plan, events, old_rows))
+        rows_of: defaultdict[int, list[SessionRow]] = defaultdict(list)
+        for row in old_rows:
+            rows_of[row.userId].append(row)
         for user_id, target in plan.users.items():
-            times = times_of(events[user_id])
-            of_user = [row for row in old_rows if row.userId == user_id]
+            times, of_user = times_of(events[user_id]), rows_of[user_id]
             # By a clock that was set back a visit may begin after the merge, and have events of the time before it.
-            stay = {id_ for of, id_ in staying if of == user_id}
-            stay |= {row.id for row in of_user if milliseconds(row.startedAt) >= target.until_ms}
+            stay = staying[user_id] | {row.id for row in of_user if milliseconds(row.startedAt) >= target.until_ms}
             found = reassign(events[user_id], rows.visits(target.user_id))
             plan.moved |= {(user_id, old): new for old, new in found.moved.items() if old != new}
             moving = [cut(row, times[row.id]) if row.id in stay else row for row in of_user if row.id in times]
