@@ -118,7 +118,7 @@ class Intake:
         session = extended.session
         event_id = ids.random_id(EVENT_ID_LENGTH)
         job = event_job(hit, project, sender, headers, geo, who, session, event_id, now_ms)
-        # The job that opens a session bears the session's name: page leaves wait for it.
+        # The job that opens a session has a key, mostly the session's name: page leaves wait for it.
         put = [NewJob(jobs.EVENT_QUEUE, jobs.encode(job), key=extended.opening_key)]
         update = user_said.with_event(hit, sender, who.user_id, now_ms)
         if update is not None:
