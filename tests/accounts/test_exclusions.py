@@ -31,6 +31,7 @@ async def shop(database: Database, clock: FrozenClock) -> Project:
         ("path", "/health/", "/health"),
         ("path", "/", "/"),
         ("path", "*", "*"),
+        ("path", "/\u00fcber-uns/*", "/%C3%BCber-uns/*"),
         ("host", " WWW.Staging.example. ", "staging.example"),
         ("host", "*.preview.example", "*.preview.example"),
         ("host", "localhost", "localhost"),
@@ -52,7 +53,7 @@ async def test_what_is_excluded_once_and_included_again(
     [
         *(("ip", typed) for typed in ("", "192.0.2", "example.com", "192.0.2.0/33", "\ud800", "/24", "192.0.2.0/")),
         *(("country", typed) for typed in ("", "XX", "at")),
-        *(("path", typed) for typed in ("", "admin", "/a b", "/" + "a" * 500, "/******", "/\ud800", "/\x00")),
+        *(("path", typed) for typed in ("", "admin", "/\u00fc b", "/" + "a" * 500, "/******", "/\ud800", "/\x00")),
         *(("host", typed) for typed in ("", "a..b", "a b", "https://a.example", "-a.example", "\ud800", "******")),
     ],
 )

@@ -5,8 +5,10 @@ What stands in them is written as ingest/refuse.py compares it.
 
 import ipaddress
 import re
+import string
 from collections.abc import Callable
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -58,6 +60,8 @@ def _path(text: str) -> str:
     cleaned = text.strip()
     if len(cleaned) > 1 and cleaned.endswith("/"):
         cleaned = cleaned[:-1]
+    # Addresses of hits have escapes in the place of letters that are not ASCII.
+    cleaned = quote(cleaned, safe=string.printable) if cleaned.isprintable() else ""
     if len(cleaned) > PATH_LENGTH_MAX or _PATH.fullmatch(cleaned) is None or cleaned.count("*") > STARS_MAX:
         raise ValueError("This is not a path such as /admin/* with at most five stars.")
     return cleaned

@@ -9,6 +9,7 @@ from aiohttp import web
 from vemetric import errors
 from vemetric.accounts import exclusions
 from vemetric.enrich import countries
+from vemetric.model import text
 from vemetric.model.project import Project
 from vemetric.web import context, forms, render
 from vemetric.web.pages import shell
@@ -92,7 +93,7 @@ def _listings(project: Project) -> list[Listing]:
             "Paths",
             "Of the page an event happened on; * stands for any text.",
             "/admin/*",
-            [(path, path) for path in project.excluded_paths],
+            [(path, text.readable(path)) for path in project.excluded_paths],
         ),
         Listing(
             "host",
