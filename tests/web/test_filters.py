@@ -93,6 +93,7 @@ async def test_rows_set_and_take_away_their_filter(alice: Browser, cast: Cast) -
 async def test_chips_are_removed_and_joined_by_links(alice: Browser, cast: Cast) -> None:
     page = await alice.get(path(cast, "?f=page(path:is:/page-3);user(anonymous)"))
     assert 'class="chip"' in page.text
+    assert "\u00fcber" in words(await alice.get(path(cast, "?f=page(hash:is:%25C3%25BCber)")))
     [address] = links(page, "Remove the filter User is anonymous")
     assert unquote_plus(address) == path(cast, "?f=page(path:is:/page-3)")
     joined = re.findall(r'class="chip-op" href="([^"]*)"', page.text)
