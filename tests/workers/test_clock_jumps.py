@@ -94,6 +94,27 @@ async def test_a_merge_waits_out_an_hour_back(services_at_noon: Services, clock:
     assert len({user_id for (user_id,) in await rows(services, project.id, "event", "userId")}) == 1
 
 
+async def test_a_merge_of_a_day_to_come_holds_up_no_other(services_at_noon: Services, clock: FrozenClock) -> None:
+    """Else whoever is next at that browser waits for it, and what that one did goes to who was there before."""
+    services = services_at_noon
+    project = await visits.a_project(services)
+    who = visits.sender(project, cookie_user_id=7, allow_cookies=True)
+    names = {}
+    clock.advance(DAY_MS)
+    names["kim"] = await services.users.identify(IdentifyHit("kim"), project, visits.sender(project), geo.UNKNOWN)
+    clock.advance(MINUTE_MS)
+    await visits.event(services, project, path="/kims", who=who)
+    await services.users.identify(IdentifyHit("kim"), project, who, geo.UNKNOWN)
+    clock.advance(-DAY_MS)
+    await visits.event(services, project, path="/bobs", who=who)
+    names["bob"] = await services.users.identify(IdentifyHit("bob"), project, who, geo.UNKNOWN)
+    for passed_ms, kims in ((jobs.MERGE_DELAY_MS, who.cookie_user_id), (DAY_MS, names["kim"].user_id)):
+        clock.advance(passed_ms)
+        assert await no_difference(services) == 2
+        found = dict(await rows(services, project.id, "event", "pathname, userId"))
+        assert found == {"/kims": kims, "/bobs": names["bob"].user_id}
+
+
 async def standing_visits(services: Services, project: Project, columns: str) -> list[list[object]]:
     sql = f"SELECT {columns} FROM session FINAL WHERE projectId = {{project:UInt64}} AND deleted = 0 ORDER BY ALL"
     return await services.engine.query(sql, {"project": project.id})

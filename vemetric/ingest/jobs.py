@@ -23,6 +23,8 @@ HOUR_MS = 3_600_000
 # A merge runs so long after it was asked for: what the visitor sends meanwhile without knowing it moves along.
 MERGE_DELAY_MS = 6_000
 SAME_MERGE_MS = 5_000
+# Merges of one user are in order by the day: one that a clock ahead asked for holds up no other of a day before.
+MERGES_IN_ORDER_MS = 86_400_000
 # What the names of all counters of accepted events begin with.
 ACCEPTED_PREFIX = "accepted:"
 # ... and those of events that were erased before they were stored.
@@ -308,12 +310,14 @@ def enrich_job(project_id: int, user_id: int, after: str | None = None) -> NewJo
 def merge_job(project_id: int, from_user_id: int, into_user_id: int, requested_ms: int) -> NewJob:
     """The job that merges one user into another, to be put with whatever decided it.
 
-    One that is asked for again within seconds is one merge. Those of one user are in order: the earlier takes first.
+    One that is asked for again within seconds is one merge. Those of one user and day are in order: the earlier takes
+    first, though the worker that had it was killed.
     """
     payload = encode(MergeUserJob(project_id, from_user_id, into_user_id, requested_ms))
     key = f"{project_id}:{from_user_id}:{into_user_id}:{requested_ms // SAME_MERGE_MS}"
+    order_key = f"{project_id}:{from_user_id}:{requested_ms // MERGES_IN_ORDER_MS}"
     run_at_ms = requested_ms + MERGE_DELAY_MS
-    return NewJob(MERGE_USER_QUEUE, payload, key=key, order_key=f"{project_id}:{from_user_id}", run_at_ms=run_at_ms)
+    return NewJob(MERGE_USER_QUEUE, payload, key=key, order_key=order_key, run_at_ms=run_at_ms)
 
 
 def session_line(session_id: str) -> int:
