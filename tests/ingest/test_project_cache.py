@@ -220,3 +220,13 @@ async def test_what_was_held_is_read_anew_once_nobody_asked_for_a_while(database
     await project_settings.rotate_token(database, clock, shop.id)
     clock.advance(CACHE_MS)
     assert await cache.by_token(shop.token) is None
+
+
+async def test_whose_token_it_was_is_told_however_old_that_is(database: Watched, clock: FrozenClock) -> None:
+    shop = await projects.create_by_operator(database, clock, "Shop", "shop.example.com", "UTC")
+    cache = ProjectCache(database, clock)
+    assert cache.last(shop.token) is None
+    await cache.by_token(shop.token)
+    clock.advance(CACHE_MS)
+    assert (cache.at_once(shop.token), cache.last(shop.token)) == (None, shop)
+    assert (cache.last("nobody's"), cache.last(None)) == (None, None)

@@ -234,6 +234,20 @@ async def test_a_full_queue_is_told_and_the_session_is_not_begun(
     assert await answers(listeners.short, [leave, hit(), leave], 3) == [401, 200, 200]
 
 
+async def test_a_hit_refused_by_a_store_that_took_its_time_is_counted_under_its_project(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = listeners.services.queue
+    # As slow as can be: whatever is read of a project is too old at once.
+    monkeypatch.setattr(listeners.services.projects, "_cache_ms", 0)
+    queue.jobs_max = 0
+    for port in (listeners.short, listeners.library):
+        assert (await http.send_and_stay(port, hit())).status == 503
+    await listeners.services.tap.flush()
+    counted = await queue.counters(jobs.REFUSED_PREFIX)
+    assert [(name.split(":")[1:3], count) for name, count in counted.items()] == [(["1", Refusal.BUSY], 2)]
+
+
 async def test_a_body_beyond_the_bound_is_refused_on_the_short_way_too(listeners: Listeners) -> None:
     largest, larger = hit(body=BODY.ljust(BODY_BYTES_MAX)), hit(body=BODY.ljust(BODY_BYTES_MAX + 1))
     for port in (listeners.short, listeners.library):

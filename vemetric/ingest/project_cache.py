@@ -90,6 +90,11 @@ class ProjectCache:
             self._renewal(token)
         return entry
 
+    def last(self, token: object) -> Project | None:
+        """The project as it was read last, however long ago: for naming whose hit it was, not for taking it."""
+        entry = self._entries.get(token) if isinstance(token, str) else None
+        return None if entry is None else entry.project
+
     def forget(self) -> None:
         """Believe nothing any more: a project was made or changed."""
         # A look-up that is under way goes on with the old entries, which nobody looks into any more.
