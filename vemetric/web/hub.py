@@ -243,10 +243,7 @@ class Hub:
         return answer(ask.headers, 500, "Internal Server Error")
 
     def _project_id(self, ask: Ask) -> int:
-        """Whose hit it is that cannot be taken, as far as memory tells; looked at once more, as that is rare.
-
-        It may have waited so long for a full store that what was read of its project is no longer believed.
-        """
+        """Whose hit it is that cannot be taken, as memory told last: that may be too old by now to take hits by."""
         known = self._services.projects.last(ask.headers.get("token") or hits.decode_gate(ask.body).token)
         return NO_PROJECT if known is None else known.id
 
