@@ -12,7 +12,8 @@ SOURCES = ("vemetric", "building", "tests", "benchmarks", "build.py")
 # A long run looks at every page in every width and theme, which takes some tests minutes.
 LONG_TIMEOUT_SECONDS = 1800
 # One process more than there are cores on a small machine: browsers, servers and killed processes are waited for.
-PYTEST = ("-n", "3", "--no-loadscope-reorder", "--durations", "15")
+# A test that kills its process is given to the next one, which it kills too; by itself xdist goes on so a dozen times.
+PYTEST = ("-n", "3", "--max-worker-restart", "2", "--no-loadscope-reorder", "--durations", "15")
 PLUGINS = ("-p", "tests.plugins.no_skips", "-p", "tests.plugins.shares")
 
 
