@@ -14,6 +14,7 @@ from vemetric.clock import FrozenClock
 from vemetric.queues import sqlite, sqlite_commit, sqlite_keys, sqlite_schema, sqlite_writer
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
+from vemetric.queues.sqlite_calls import Mode
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
 from vemetric.queues.sqlite_writer import FREE_PAGES_KEPT, VACUUM_PAGES
 
@@ -252,6 +253,23 @@ async def test_a_quiet_moment_goes_on_while_many_keys_have_expired(queue, file, 
         assert not writer.idle()
     finally:
         writer.close()
+
+
+async def test_what_could_not_be_given_back_comes_again_at_the_next_claim(queue, clock):
+    await queue.put(Write(jobs=[NewJob("line", b"1"), NewJob("line", b"2"), NewJob("other", b"3")]))
+    claimed = await queue.claim("line", 2, 90)
+    await queue._call(lambda writer: writer._db.execute("PRAGMA query_only=1"), Mode.BARE)
+    for job in claimed:
+        with pytest.raises(errors.Unavailable):
+            await queue.release([job])
+    for _ in range(2):
+        with pytest.raises(errors.Unavailable):
+            await queue.claim("line", 2, 90)
+    await queue._call(lambda writer: writer._db.execute("PRAGMA query_only=0"), Mode.BARE)
+    assert [job.payload for job in await queue.claim("other", 1, 90)] == [b"3"]
+    again = await queue.claim("line", 2, 90)
+    assert [(job.id, job.failures) for job in again] == [(job.id, 0) for job in claimed]
+    assert await queue.claim("line", 2, 90) == []
 
 
 async def test_a_small_write_on_a_full_disk_is_no_recovery(queue, file, clock, caplog, monkeypatch):

@@ -47,6 +47,8 @@ class SqliteQueue:
         self._reader = reader
         self._jobs = writer.jobs
         self._jobs_under_way = 0
+        # What could not be given back, by queue: done before the next claim, else it lies until its leases end.
+        self._owed: dict[str, list[Job]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._write_line = GroupThread(
             "queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed, GATHER_SECONDS
@@ -97,6 +99,7 @@ class SqliteQueue:
         return future
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
+        await self.release(self._owed.pop(queue, ()))
         future = self._call(partial(Writer.claim, queue=queue, limit=limit, lease_seconds=lease_seconds), Mode.ALONE)
         try:
             return await asyncio.shield(future)
@@ -136,9 +139,14 @@ class SqliteQueue:
         await self._call(partial(Writer.give_back, jobs=jobs, delay_seconds=delay_seconds, failures=1, error=error))
 
     async def release(self, jobs: Sequence[Job], delay_seconds: float = 0) -> None:
-        if jobs:
-            give_back = partial(Writer.give_back, jobs=jobs, delay_seconds=delay_seconds, failures=0, error=None)
+        if not jobs:
+            return
+        give_back = partial(Writer.give_back, jobs=jobs, delay_seconds=delay_seconds, failures=0, error=None)
+        try:
             await self._call(give_back, Mode.ALONE)
+        except errors.Unavailable:
+            self._owed.setdefault(jobs[0].queue, []).extend(jobs)
+            raise
 
     async def bury(self, jobs: Sequence[Job], error: str) -> None:
         await self._call(partial(Writer.bury, jobs=jobs, error=error))
