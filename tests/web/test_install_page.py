@@ -52,13 +52,16 @@ async def test_refusals_of_the_project_are_for_its_people_and_those_of_nobody_fo
 async def test_people_see_wrong_tokens_of_their_own_domain_and_that_somebody_tried_on_localhost(
     site: Site, cast: Cast
 ) -> None:
-    for origin in (cast.shop.domain, f"www.{cast.shop.domain}", f"not{cast.shop.domain}", f"{cast.shop.domain}.test"):
+    below = [f"{name}.{cast.shop.domain}" for name in ("www", "somebodys")]
+    for origin in (cast.shop.domain, *below, f"not{cast.shop.domain}", f"{cast.shop.domain}.test"):
         site.services.tap.refused(NO_PROJECT, Refusal.WRONG_TOKEN, detail=f"https://{origin}")
     site.services.tap.refused(NO_PROJECT, Refusal.LOCALHOST, url="http://localhost:3000/secret")
     await site.services.tap.flush()
     alice = await (await site.browser_of(cast.alice)).get(f"/p/{cast.shop.id}/panels/seen")
     assert f"A request from https://{cast.shop.domain} carried no token" in alice.text
     assert f"https://www.{cast.shop.domain} " in alice.text
+    assert f"https://*.{cast.shop.domain} " in alice.text
+    assert "somebodys" not in alice.text
     assert "https://not" not in alice.text
     assert ".test" not in alice.text
     assert "The script was loaded by localhost" in alice.text

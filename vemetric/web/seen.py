@@ -165,7 +165,7 @@ async def entries(keys: Keys, project: Project, is_operator: bool, now_ms: int) 
     """The newest entries of the project and those of no project that its people may see, the newest first."""
     nobodys = await _newest(keys, tap.NO_PROJECT, now_ms, lambda entry: is_operator or _concerns(entry, project))
     if not is_operator:
-        nobodys = [_without_its_page(entry) for entry in nobodys]
+        nobodys = [_without_strangers(entry, project) for entry in nobodys]
     found = await _newest(keys, project.id, now_ms, lambda entry: True) + nobodys
     return sorted(found, key=lambda entry: entry.at_ms, reverse=True)
 
@@ -186,9 +186,16 @@ def _concerns(entry: TapEntry, project: Project) -> bool:
     return entry.verdict == Refusal.LOCALHOST or belongs_to(normalized_domain(entry.detail), project.domain)
 
 
-def _without_its_page(entry: TapEntry) -> TapEntry:
-    """Paths on localhost tell what somebody else works on."""
-    return msgspec.structs.replace(entry, url="localhost") if entry.verdict == Refusal.LOCALHOST else entry
+def _without_strangers(entry: TapEntry, project: Project) -> TapEntry:
+    """What is not surely the project's own is not named: pages on somebody's machine, and the hosts below a domain.
+
+    Anybody may call `co.uk` a project's domain; what lies below it is other people's.
+    """
+    if entry.verdict == Refusal.LOCALHOST:
+        return msgspec.structs.replace(entry, url="localhost")
+    if normalized_domain(entry.detail) != project.domain:
+        return msgspec.structs.replace(entry, detail=f"https://*.{project.domain}")
+    return entry
 
 
 def lines(found: Sequence[TapEntry], project: Project) -> list[Line]:
