@@ -38,6 +38,7 @@ def test_a_week_looks_like_one() -> None:
     names = Counter(one.name for one in week)
     assert names["$$pageView"] > 10 * names["Order"] > 0
     assert names["AddToBasket"] > names["Order"]
+    assert names["Newsletter"] > 0
     visits_of_week = {one.session_id for one in week}
     assert 600 < len(visits_of_week) < 3_000
     by_hour = Counter(one.at_ms // 3_600_000 % 24 for one in week)
@@ -67,7 +68,8 @@ async def test_it_is_made_goes_on_and_is_removed(services_at_noon: Services, clo
     range_ = timespan.resolve(Timespan("7days"), clock.now_ms(), "UTC")
     for one in await counted.count(services.engine, shop, range_, known):
         assert list(one.users) == sorted(one.users, reverse=True)
-        assert 0 < one.users[-1] < one.users[0] / 3, one.funnel.name
+        # In two days of a project by chance nobody may come to the end; in the week above somebody does.
+        assert one.users[-1] < one.users[0] / 3, one.funnel.name
     assert len(known) == 2
     await funnels.delete(services.database, shop.id, known[0].id)
     for _ in range(30):
