@@ -2,38 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.kit.watched import Watched
 from vemetric import errors
-from vemetric.database.database import Connection, Database, file_url
+from vemetric.database.database import Connection, file_url
 from vemetric.ingest.patience import Patience
 
 
-class Away(Database):
-    """A database that may be away, or hang, and counts how often it is asked."""
-
-    asked = 0
-    error: Exception | None = None
-    held: asyncio.Event | None = None
-
-    @asynccontextmanager
-    async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
-        self.asked += 1
-        if self.held is not None:
-            await self.held.wait()
-        if self.error is not None:
-            raise self.error
-        async with super().connect(may_lag=may_lag) as connection:
-            yield connection
-
-
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Away]:
-    opened = await Away.open(file_url(tmp_path / "vemetric.db"))
-    assert isinstance(opened, Away)
+async def database(tmp_path: Path) -> AsyncIterator[Watched]:
+    opened = await Watched.open(file_url(tmp_path / "vemetric.db"))
+    assert isinstance(opened, Watched)
     yield opened
     await opened.close()
 
@@ -48,25 +30,25 @@ async def ended(patience: Patience) -> None:
         await asyncio.wait({patience._trying})
 
 
-async def test_nobody_waits_while_the_database_is_known_to_be_away(database: Away) -> None:
+async def test_nobody_waits_while_the_database_is_known_to_be_away(database: Watched) -> None:
     patience = Patience(database, tried_seconds=0.001)
     assert await patience.read(answer, is_known=True) == "answer"
     database.error = errors.Unavailable()
     with pytest.raises(errors.Unavailable):
         await patience.read(answer, is_known=True)
     # From now on the database is tried by one alone, who hangs here.
-    database.held, asked = asyncio.Event(), database.asked
+    database.held, reads = asyncio.Event(), database.reads
     for _ in range(20):
         with pytest.raises(errors.Unavailable):
             await patience.read(answer, is_known=True)
-    assert database.asked == asked
+    assert database.reads == reads
     database.error = None
     database.held.set()
     await ended(patience)
     assert await patience.read(answer, is_known=True) == "answer"
 
 
-async def test_who_knows_nothing_waits_for_the_database(database: Away) -> None:
+async def test_who_knows_nothing_waits_for_the_database(database: Watched) -> None:
     patience = Patience(database, patience_seconds=0)
     database.held = asyncio.Event()
     with pytest.raises(errors.Unavailable):
@@ -79,7 +61,7 @@ async def test_who_knows_nothing_waits_for_the_database(database: Away) -> None:
     await ended(patience)
 
 
-async def test_what_is_wrong_otherwise_is_told_as_it_is(database: Away) -> None:
+async def test_what_is_wrong_otherwise_is_told_as_it_is(database: Watched) -> None:
     async def fail(_: Connection) -> str:
         raise ValueError("wrong")
 

@@ -1,41 +1,20 @@
 """Projects by token: read once for many hits, dropped at once when they change, and only short text is asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.kit.watched import Watched
 from vemetric import errors
 from vemetric.accounts import project_settings, projects
 from vemetric.clock import FrozenClock
-from vemetric.database.database import Connection, Database, file_url
+from vemetric.database.database import file_url
 from vemetric.ingest import project_cache
 from vemetric.ingest.project_cache import CACHE_SECONDS, HELD_MS, TOKEN_LENGTH_MAX, ProjectCache
 
 CACHE_MS = int(CACHE_SECONDS * 1000)
-
-
-class Watched(Database):
-    """A database that counts how often it is read, holds look-ups up, and lets something happen at their end."""
-
-    reads = 0
-    held: asyncio.Event | None = None
-    error: Exception | None = None
-    then: Callable[[], None] | None = None
-
-    @asynccontextmanager
-    async def connect(self, *, may_lag: bool = False) -> AsyncIterator[Connection]:
-        self.reads += 1
-        if self.held is not None:
-            await self.held.wait()
-        if self.error is not None:
-            raise self.error
-        async with super().connect(may_lag=may_lag) as connection:
-            yield connection
-        if self.then is not None:
-            self.then()
 
 
 @pytest.fixture
