@@ -51,8 +51,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
     asyncio.run(memory.name_project(data_dir / DATABASE_NAME))
     environ = ledger.PROXY | {"PYTHONPATH": str(ROOT), "VEMETRIC_MEMORY_LIMIT": str(LIMIT_MB)}
     running = Server(data_dir, environ=environ, command=(sys.executable, "-m", "vemetric"))
+    # First, so that it makes the stores that are not there yet: a command takes no directory with only some of them.
+    running.start()
     running.run("account", "create", "--email", EMAIL, "--password", PASSWORD)
-    yield running.start()
+    yield running
     running.kill()
 
 
