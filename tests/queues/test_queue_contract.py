@@ -67,6 +67,31 @@ async def test_an_empty_write_does_nothing(queue):
     assert await queue.stats() == []
 
 
+async def test_who_submits_is_told_once_when_the_write_is_stored(queue, claim):
+    told, done = [], asyncio.Event()
+
+    def hear(error: BaseException | None) -> None:
+        told.append(error)
+        done.set()
+
+    queue.submit(Write(jobs=[NewJob("line", b"a")]), hear)
+    assert told == []
+    await done.wait()
+    assert await claim() == ["a"]
+    assert told == [None]
+
+
+async def test_who_submits_past_the_bound_hears_of_it(opener, tmp_path, clock):
+    async with opener(tmp_path, clock, jobs_max=1) as queue:
+        told: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        try:
+            queue.submit(Write(jobs=[NewJob("line", b"a"), NewJob("line", b"b")]), told.set_result)
+        except errors.QueueFull as error:
+            # What is known at once is raised.
+            told.set_result(error)
+        assert isinstance(await told, errors.QueueFull)
+
+
 async def test_a_live_key_is_put_once(queue, put, claim):
     await put("a")
     await put("a", "a", "b")

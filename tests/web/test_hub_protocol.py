@@ -279,7 +279,7 @@ async def test_a_connection_that_ends_answers_what_is_under_way_and_takes_nothin
     protocol, _, writer = await connection(listeners)
     # The second waits behind the first. Taken while the connection ends, it would be stored and never be answered.
     protocol.data_received(hit())
-    assert protocol._under_way is not None
+    assert protocol._is_under_way
     protocol.data_received(hit())
     await protocol.shutdown(10)
     writer.close()

@@ -1,6 +1,5 @@
 """Accept a hit: give it a user and a session, and queue one durable job that workers/event.py picks up."""
 
-import asyncio
 from enum import Enum, auto
 
 import msgspec
@@ -16,7 +15,7 @@ from vemetric.model import ids
 from vemetric.model.geo import Geo
 from vemetric.model.project import Project
 from vemetric.queues.job import NewJob, Write
-from vemetric.queues.queue import Queue
+from vemetric.queues.queue import Queue, Told
 
 # 71 random bits; longer ones are most of what an event takes on disk (docs/decisions/0001-sort-keys.md).
 EVENT_ID_LENGTH = 12
@@ -92,10 +91,10 @@ class Intake:
         who = self._resolver.at_once(sender, now_ms, may_create=False)
         return None if who is UNREAD else self._leave(project, who, now_ms)
 
-    def submit(self, prepared: Prepared) -> "asyncio.Future[None]":
-        """Write what was prepared: done when it is on disk. Where it fails, at once or later, call `undo`."""
+    def submit(self, prepared: Prepared, told: Told) -> None:
+        """Write what was prepared, as Queue.submit. told, if it hears of an error, has to call `undo`."""
         try:
-            return self._queue.submit(prepared.write)
+            self._queue.submit(prepared.write, told)
         except errors.Unavailable:
             self.undo(prepared)
             raise

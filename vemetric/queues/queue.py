@@ -1,7 +1,6 @@
 """The queue as its users see it. Backends: sqlite.py and redis.py. One contract suite runs over all of them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -11,6 +10,9 @@ from vemetric.queues.job import DeadJob, Job, ListedJob, LiveJob, QueueStats, St
 # No counter is raised.
 NONE: Final[Mapping[int, str]] = MappingProxyType({})
 
+# Hears what a write came to: None once it is on disk, else the error.
+Told = Callable[[BaseException | None], None]
+
 
 class Queue(Protocol):
     """A durable queue. Delivery is at least once; every method may raise errors.Unavailable."""
@@ -18,8 +20,10 @@ class Queue(Protocol):
     async def put(self, write: Write) -> None:
         """Store the whole write durably (on disk when this returns) or raise: QueueFull past the bound, Unavailable."""
 
-    def submit(self, write: Write) -> "asyncio.Future[None]":
-        """`put` for callers that go on meanwhile: done when the write is on disk. May raise at once as well."""
+    def submit(self, write: Write, told: Told) -> None:
+        """`put` for callers that go on meanwhile. told: called on the loop, once and after this has returned; it must
+        not raise. What can be known at once, as that the queue is full, is raised instead.
+        """
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         """Take up to `limit` runnable jobs, oldest first; raises their `deliveries` in the same statement.

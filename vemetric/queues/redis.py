@@ -95,7 +95,7 @@ class RedisQueue(RedisKeys):
         self._wake_all()
 
     async def put(self, write: Write) -> None:
-        await self.submit(write)
+        await self._written(write)
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         claiming = asyncio.ensure_future(self._claim(queue, limit, lease_seconds))

@@ -18,6 +18,7 @@ import msgspec
 from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.queues.job import PAYLOAD_BYTES_MAX, KeySet, Write
+from vemetric.queues.queue import Told
 from vemetric.queues.redis_client import RedisClient
 from vemetric.queues.redis_line import Line
 
@@ -77,7 +78,7 @@ class RedisKeys:
         return {key: value for key, value in found.items() if value is not None}
 
     async def set(self, sets: Sequence[KeySet]) -> None:
-        await self.submit(Write(keys=list(sets)))
+        await self._written(Write(keys=list(sets)))
 
     async def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         one = KeySet(key, value, expires_ms)
@@ -98,7 +99,7 @@ class RedisKeys:
         ]
 
     async def add(self, counters: dict[str, int]) -> None:
-        await self.submit(Write(counters=dict(counters)))
+        await self._written(Write(counters=dict(counters)))
 
     async def counters(self, prefix: str) -> dict[str, int]:
         found = await self._client.command("HGETALL", "counters")
@@ -114,8 +115,11 @@ class RedisKeys:
     async def _run(self, script: str, *arguments: Any) -> Any:
         return await self._client.run(script, self._clock.now_ms(), *arguments)
 
-    def submit(self, write: Write) -> "asyncio.Future[None]":
+    def submit(self, write: Write, told: Told) -> None:
         """`Queue.submit`: the write joins the next call."""
+        self._written(write).add_done_callback(lambda future: told(future.exception()))
+
+    def _written(self, write: Write) -> "asyncio.Future[None]":
         return self._puts.submit(packed(write))
 
     async def _put_all(self, writes: list[list[bytes]]) -> Sequence[Any]:

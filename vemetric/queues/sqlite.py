@@ -19,7 +19,7 @@ from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
-from vemetric.queues.queue import NONE
+from vemetric.queues.queue import NONE, Told
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_writer import Writer
 
@@ -88,9 +88,12 @@ class SqliteQueue:
     # Queue
 
     async def put(self, write: Write) -> None:
-        await self.submit(write)
+        await self._written(write)
 
-    def submit(self, write: Write) -> "asyncio.Future[None]":
+    def submit(self, write: Write, told: Told) -> None:
+        self._written(write).add_done_callback(lambda future: told(future.exception()))
+
+    def _written(self, write: Write) -> "asyncio.Future[None]":
         count = len(write.jobs)
         if count and self._jobs + self._jobs_under_way + count > self.jobs_max:
             raise errors.QueueFull

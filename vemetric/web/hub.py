@@ -7,6 +7,10 @@ and for all that is rare, there is `handle`. Both take the same steps.
 import asyncio
 import logging
 import re
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from typing import Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -45,13 +49,14 @@ LOCAL_REFERRER = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])[:/]")
 log = logging.getLogger(__name__)
 
 
-class UnderWay(msgspec.Struct):
-    """A hit that was decided on at once and whose write is on its way to the disk. event: None for a page leave."""
+class UnderWay(Enum):
+    """A hit was decided on at once and its write is on its way to the disk: it is answered when that is done."""
 
-    asked: Asked
-    event: EventHit | None
-    prepared: Prepared
-    written: "asyncio.Future[None]"
+    UNDER_WAY = auto()
+
+
+UNDER_WAY: Final = UnderWay.UNDER_WAY
+Tell = Callable[[Answer], None]
 
 
 class Hub:
@@ -116,8 +121,11 @@ class Hub:
         except Exception as error:
             return self._failure(ask, error)
 
-    def at_once(self, ask: Ask) -> Answer | UnderWay | None:
-        """A POST to /e or /l whose project and user are known without reading; None when something must be read."""
+    def at_once(self, ask: Ask, tell: Tell) -> Answer | Literal[UnderWay.UNDER_WAY] | None:
+        """A POST to /e or /l whose project and user are known without reading; None when something must be read.
+
+        tell: called with the answer of what is UNDER_WAY, once and later; it must not raise.
+        """
         try:
             self._count(ask)
             if len(ask.body) > self._services.config.hit_body_bytes_max:
@@ -136,25 +144,30 @@ class Hub:
                 prepared = intake.leave_at_once(asked.project, asked.sender())
             if isinstance(prepared, Left):
                 return self._left(asked, prepared)
-            return None if prepared is None else UnderWay(asked, hit, prepared, intake.submit(prepared))
+            if prepared is None:
+                return None
+            intake.submit(prepared, partial(self._written, tell, asked, hit, prepared))
+            return UNDER_WAY
         except Refused as refused:
             return self._refusal(ask, refused)
         except Exception as error:
             return self._failure(ask, error)
 
-    def finish(self, under_way: UnderWay) -> Answer:
-        """What is answered once the write of a hit is done or has failed. Raises nothing: somebody waits for it."""
-        asked, prepared = under_way.asked, under_way.prepared
-        error = None if under_way.written.cancelled() else under_way.written.exception()
+    def _written(
+        self, tell: Tell, asked: Asked, hit: EventHit | None, prepared: Prepared, error: BaseException | None
+    ) -> None:
+        """Answer once the write is done or has failed. hit: None for a page leave. Raises nothing: others wait too."""
         try:
-            if error is not None or under_way.written.cancelled():
+            if error is not None:
                 self._services.intake.undo(prepared)
-                return self._failure(asked.ask, error or errors.Unavailable("The write was given up."))
-            if under_way.event is None:
-                return plain_answer(asked.ask.headers.get("origin"))
-            return self._accepted(asked, under_way.event, prepared.accepted)
+                answer = self._failure(asked.ask, error)
+            elif hit is None:
+                answer = plain_answer(asked.ask.headers.get("origin"))
+            else:
+                answer = self._accepted(asked, hit, prepared.accepted)
         except Exception as stumble:
-            return self._failure(asked.ask, stumble)
+            answer = self._failure(asked.ask, stumble)
+        tell(answer)
 
     def _count(self, ask: Ask) -> None:
         """Find the address of a request and count it, once."""

@@ -5,6 +5,7 @@ is sent twice, goes to the HTTP library, which reads it with all the care that t
 """
 
 import asyncio
+import logging
 import re
 import socket
 import time
@@ -19,7 +20,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.web_protocol import RequestHandler
 
 from vemetric.web.ask import Answer, Ask, Headers, kept_name, latin1_text
-from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, Hub, UnderWay
+from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, UNDER_WAY, Hub
 from vemetric.web.leaving import Leaving
 
 PLAIN_PATHS = (EVENT_PATH, LEAVE_PATH)
@@ -66,6 +67,8 @@ class Field(NamedTuple):
     kept: tuple[str, str] | None
 
 
+log = logging.getLogger(__name__)
+
 HEADER: Any = itemgetter(0)
 KEPT: Any = itemgetter(1)
 
@@ -85,7 +88,7 @@ class HubProtocol(RequestHandler):
         self._peer: str | None = None
         # Whether all bytes that were handed to the library ended where a request ended.
         self._is_between = True
-        self._under_way: UnderWay | None = None
+        self._is_under_way = False
         self._answering: asyncio.Task[None] | None = None
         self._held = b""
         self._idle: asyncio.Event | None = None
@@ -118,12 +121,12 @@ class HubProtocol(RequestHandler):
                     await self._idle.wait()
             except TimeoutError:
                 # Not answered, so not acknowledged; whether it was stored its sender cannot know.
-                self._under_way = None
+                self._is_under_way = False
         # For the library no time at all is any length of time.
         await super().shutdown(ends_at and max(SHUTDOWN_SECONDS_MIN, ends_at - self._loop.time()))
 
     def _is_busy(self) -> bool:
-        return self._under_way is not None or self._answering is not None
+        return self._is_under_way or self._answering is not None
 
     def _is_at_rest(self) -> bool:
         """Whether the library has answered all it was given and waits for a request that it knows nothing of yet.
@@ -142,14 +145,13 @@ class HubProtocol(RequestHandler):
         if ask is None:
             return False
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        decided = self._hub.at_once(ask)
-        if type(decided) is UnderWay:
-            self._under_way = decided
-            decided.written.add_done_callback(self._written)
-        elif type(decided) is Answer:
-            self._send(decided)
-        else:
+        decided = self._hub.at_once(ask, self._decided)
+        if decided is UNDER_WAY:
+            self._is_under_way = True
+        elif decided is None:
             self._answering = self._loop.create_task(self._answer(ask))
+        else:
+            self._send(decided)
         return True
 
     async def _answer(self, ask: Ask) -> None:
@@ -159,11 +161,17 @@ class HubProtocol(RequestHandler):
             self._answering = None
             self._go_on()
 
-    def _written(self, _: "asyncio.Future[None]") -> None:
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            self._send(self._hub.finish(under_way))
+    def _decided(self, answer: Answer) -> None:
+        """Send what the hub tells when a hit was written, unless that is waited for no longer. Raises nothing."""
+        if not self._is_under_way:
+            return
+        self._is_under_way = False
+        try:
+            self._send(answer)
             self._go_on()
+        except Exception:
+            log.exception("A connection failed after the answer to a hit")
+            self.force_close()
 
     def _send(self, answer: Answer) -> None:
         if self.transport is None:
