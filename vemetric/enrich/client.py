@@ -186,6 +186,8 @@ def scheme_and_host(
 
 def joined(headers: Mapping[str, str], name: str) -> str | None:
     """A header's value, its repetitions joined by a comma as HTTP has it; None if it is absent."""
+    if type(headers) is dict:
+        return headers.get(name)
     all_of = getattr(headers, "getall", None)
     if all_of is None:
         return headers.get(name)

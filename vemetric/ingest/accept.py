@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import Raw, UnsetType
 
 from vemetric import errors
 from vemetric.clock import Clock
@@ -54,10 +54,11 @@ class Intake:
         self._resolver = resolver
         self._clock = clock
 
-    async def event(
-        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo
-    ) -> Accepted:
-        """Queue an event. Returns when its job, its session and its count are on disk, in one transaction."""
+    async def event(self, hit: EventHit, project: Project, sender: Sender, headers: Raw, geo: Geo) -> Accepted:
+        """Queue an event. Returns when its job, its session and its count are on disk, in one transaction.
+
+        headers: packed, as the job has them.
+        """
         now_ms = self._clock.now_ms()
         who = await self._resolver.resolve(sender, now_ms, may_create=True)
         if who is None:
@@ -68,9 +69,7 @@ class Intake:
         await self._put(prepared)
         return prepared.accepted
 
-    def event_at_once(
-        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo
-    ) -> Prepared | None:
+    def event_at_once(self, hit: EventHit, project: Project, sender: Sender, headers: Raw, geo: Geo) -> Prepared | None:
         """An event ready to `submit`; None when something has to be read to tell whose it is."""
         now_ms = self._clock.now_ms()
         who = self._resolver.at_once(sender, now_ms, may_create=True)
@@ -111,7 +110,7 @@ class Intake:
             raise
 
     def _event(
-        self, hit: EventHit, project: Project, sender: Sender, headers: dict[str, str], geo: Geo, who: Who, now_ms: int
+        self, hit: EventHit, project: Project, sender: Sender, headers: Raw, geo: Geo, who: Who, now_ms: int
     ) -> Prepared:
         extended = self._sessions.extend(who.key, who.session, now_ms)
         session = extended.session
@@ -145,14 +144,14 @@ def event_job(
     hit: EventHit,
     project: Project,
     sender: Sender,
-    headers: dict[str, str],
+    headers: Raw,
     geo: Geo,
     who: Who,
     session: LiveSession,
     event_id: str,
     created_ms: int,
 ) -> jobs.EventJob:
-    """The job of an event that has its user and its session."""
+    """The job of an event that has its user and its session. headers: packed."""
     return jobs.EventJob(
         project_id=project.id,
         domain=project.domain,
@@ -167,7 +166,7 @@ def event_job(
         identifier=sender.user_identifier or sender.identifier or "",
         display_name=_text_or_none(hit.display_name) or "",
         custom_data="" if isinstance(hit.custom_data, UnsetType) else bytes(hit.custom_data).decode(),
-        headers=jobs.pack_headers(headers),
+        headers=headers,
         geo=geo,
     )
 

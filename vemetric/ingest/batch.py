@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from vemetric import errors
 from vemetric.clock import Clock
@@ -63,11 +63,11 @@ class Taken(NamedTuple):
 
 
 class OfSender(NamedTuple):
-    """Whose a batch is: the request's project, sender, kept headers and place."""
+    """Whose a batch is: the request's project, sender, packed headers and place."""
 
     project: Project
     sender: Sender
-    headers: dict[str, str]
+    headers: Raw
     place: Geo
 
 

@@ -45,15 +45,18 @@ class Headers(dict[str, str]):
 class Ask(msgspec.Struct, gc=False):
     """A request to one of the hub's paths, its body read.
 
-    kept_headers: those that go into the job. peer: the other end of the connection, None if it has no address.
+    headers: by their names in lower case; Headers where some are repeated.
+    kept_headers: those that go into the job; packed_headers: as they stand there.
+    peer: the other end of the connection, None if it has no address.
     scheme, host: as the request came, whatever a proxy says. ip: the visitor's address, '' if unknown, None until the
     hub has looked.
     """
 
     method: str
     path: str
-    headers: Headers
+    headers: dict[str, str]
     kept_headers: dict[str, str]
+    packed_headers: msgspec.Raw
     body: bytes
     peer: str | None
     scheme: str

@@ -18,7 +18,7 @@ from aiohttp import web
 from vemetric import errors
 from vemetric.enrich import bots, client
 from vemetric.ingest import hit as hits
-from vemetric.ingest import refuse
+from vemetric.ingest import jobs, refuse
 from vemetric.ingest.accept import Accepted, Left, Prepared
 from vemetric.ingest.hit import EventHit, Gate
 from vemetric.ingest.refuse import Refusal
@@ -88,12 +88,13 @@ class Hub:
             return response(answer(request.headers, 200 if is_read else 404, "" if is_read else "404 Not Found"))
         if request.path == TRACKER_PATH and request.method in ("GET", "HEAD"):
             return self._script(request)
-        headers = Headers.of(request.headers)
+        kept = keep_headers(request.headers)
         ask = Ask(
             method=request.method,
             path=request.path,
-            headers=headers,
-            kept_headers=keep_headers(request.headers),
+            headers=Headers.of(request.headers),
+            kept_headers=kept,
+            packed_headers=jobs.pack_headers(kept),
             body=b"",
             peer=request.remote,
             scheme=request.scheme,
@@ -139,7 +140,7 @@ class Hub:
             prepared: Prepared | Left | None
             if ask.path == EVENT_PATH:
                 hit = self._check_event(asked)
-                prepared = intake.event_at_once(hit, asked.project, asked.sender(), ask.kept_headers, asked.place)
+                prepared = intake.event_at_once(hit, asked.project, asked.sender(), ask.packed_headers, asked.place)
             else:
                 prepared = intake.leave_at_once(asked.project, asked.sender())
             if isinstance(prepared, Left):
@@ -202,7 +203,9 @@ class Hub:
     async def _event(self, asked: Asked) -> Answer:
         """POST /e: a page view, an outbound link or a custom event."""
         hit, ask = self._check_event(asked), asked.ask
-        accepted = await self._services.intake.event(hit, asked.project, asked.sender(), ask.kept_headers, asked.place)
+        accepted = await self._services.intake.event(
+            hit, asked.project, asked.sender(), ask.packed_headers, asked.place
+        )
         return self._accepted(asked, hit, accepted)
 
     def _check_event(self, asked: Asked) -> EventHit:

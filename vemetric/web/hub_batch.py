@@ -59,7 +59,7 @@ class BatchPath:
             except Refused as error:
                 self._services.tap.refused(asked.project.id, error.refusal, url=asked.ask.path)
                 refused.append(RefusedEvent(index, error.refusal, error.body))
-        of = OfSender(asked.project, asked.sender(), asked.ask.kept_headers, asked.place)
+        of = OfSender(asked.project, asked.sender(), asked.ask.packed_headers, asked.place)
         taken = await self._services.batches.take(dated, of)
         if taken.accepted and self._services.tap.notes_accepted(asked.project):
             self._services.tap.accepted(asked.project.id, f"{taken.accepted} events", "")

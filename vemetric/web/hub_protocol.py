@@ -10,69 +10,27 @@ import re
 import socket
 import time
 from email.utils import formatdate
-from functools import cache
 from http import HTTPStatus
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.web_protocol import RequestHandler
 
-from vemetric.web.ask import Answer, Ask, Headers, kept_name, latin1_text
-from vemetric.web.hub import EVENT_PATH, LEAVE_PATH, UNDER_WAY, Hub
+from vemetric.web.ask import Answer, Ask
+from vemetric.web.hub import UNDER_WAY, Hub
+from vemetric.web.hub_head import HitReader
 from vemetric.web.leaving import Leaving
 
-PLAIN_PATHS = (EVENT_PATH, LEAVE_PATH)
-# The HTTP library's own bound of a header line is larger; such heads are its business.
-HEAD_BYTES_MAX = 8_000
-# Header lines that were read before are known by their bytes: browsers, origins and SDKs repeat themselves.
-FIELDS_REMEMBERED_MAX = 8_192
-FIELD_BYTES_REMEMBERED_MAX = 512
-# Visitors have these to themselves: remembered, they would push out what all of them share.
-VISITORS_OWN_NAMES = frozenset(
-    ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "fly-client-ip", "true-client-ip", "cookie")
-)
 # What came while a hit was being written waits here; who sends more than this is read no further until then.
 HELD_BYTES_MAX = 65_536
-FIELD = re.compile(
-    # Possessive: blanks in front of what is no value must not be tried at every length.
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*+"
-    rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
-)
-# Headers that change how a request is to be read or answered.
-UNPLAIN_NAMES = frozenset(
-    (
-        "transfer-encoding",
-        "content-encoding",
-        "expect",
-        "upgrade",
-        "te",
-        "trailer",
-        "proxy-connection",
-        "http2-settings",
-    )
-)
-LENGTH_DIGITS_MAX = 7
 SHUTDOWN_SECONDS_MIN = 0.001
 # Of the bytes handed to the HTTP library: do they end where a request ends?
 PLAIN_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,7})[ \t]*\r\n", re.IGNORECASE)
 UNPLAIN_WORDS = (b"\r\ntransfer-encoding", b"\r\nupgrade", b"\r\nexpect")
 
 
-class Field(NamedTuple):
-    """A header line, read. header: name and value. kept: name and text as they go into the job, None if they do not."""
-
-    header: tuple[str, str]
-    kept: tuple[str, str] | None
-
-
 log = logging.getLogger(__name__)
-
-HEADER: Any = itemgetter(0)
-KEPT: Any = itemgetter(1)
-
-_fields: dict[bytes, Field] = {}
 
 
 class HubProtocol(RequestHandler):
@@ -82,10 +40,7 @@ class HubProtocol(RequestHandler):
         super().__init__(manager, **settings)
         self._hub = hub
         self._leaving = leaving
-        self._lines = request_lines(hub.base_path)
-        self._line_bytes = len(next(iter(self._lines)))
-        self._scheme = "http"
-        self._peer: str | None = None
+        self._reader = HitReader(hub.base_path)
         # Whether all bytes that were handed to the library ended where a request ended.
         self._is_between = True
         self._is_under_way = False
@@ -97,8 +52,9 @@ class HubProtocol(RequestHandler):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         # As the library's requests name it: without the port, and nobody behind a local socket.
-        self._peer = str(peer[0]) if isinstance(peer, list | tuple) else (None if peer is None else str(peer))
-        self._scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+        named = str(peer[0]) if isinstance(peer, list | tuple) else (None if peer is None else str(peer))
+        scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+        self._reader = HitReader(self._hub.base_path, named, scheme)
 
     def data_received(self, data: bytes) -> None:
         if not data:
@@ -138,10 +94,9 @@ class HubProtocol(RequestHandler):
 
     def _take(self, data: bytes) -> bool:
         """Answer a plain hit; False for anything else."""
-        path = self._lines.get(data[: self._line_bytes])
-        if path is None or not self._is_at_rest() or self._close or self._force_close or self._paused:
+        if not self._is_at_rest() or self._close or self._force_close or self._paused:
             return False
-        ask = read(data, path, self._peer, self._scheme, self._line_bytes)
+        ask = self._reader.read(data)
         if ask is None:
             return False
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
@@ -233,55 +188,6 @@ class HubSite(web.TCPSite):
             ssl=self._ssl_context,
             backlog=self._backlog,
         )
-
-
-@cache
-def request_lines(base_path: str) -> dict[bytes, str]:
-    """The first lines of plain hits, all of one length, with the path of each."""
-    return {f"POST {base_path}{path} HTTP/1.1\r\n".encode(): path for path in PLAIN_PATHS}
-
-
-def read(data: bytes, path: str, peer: str | None, scheme: str, line_bytes: int) -> Ask | None:
-    """A whole request with nothing in it that could be read in two ways; None if it is not that.
-
-    line_bytes: how long its first line is.
-    """
-    end = data.find(b"\r\n\r\n", line_bytes, HEAD_BYTES_MAX)
-    if end < 0:
-        return None
-    lines = data[line_bytes:end].split(b"\r\n")
-    fields = list(map(_fields.get, lines))
-    if None in fields:
-        fields = [known or read_field(line) for known, line in zip(fields, lines, strict=True)]
-        if None in fields:
-            return None
-    # In C from end to end: this is done for every header of every hit.
-    headers = Headers(map(HEADER, fields))
-    if len(headers) != len(fields):
-        return None
-    kept = dict(filter(None, map(KEPT, fields)))
-    host = headers.get("host")
-    if not host or headers.get("content-length") != str(len(data) - end - 4):
-        return None
-    return Ask("POST", path, headers, kept, data[end + 4 :], peer, scheme, host)
-
-
-def read_field(line: bytes) -> Field | None:
-    """A header line; None if it is not plain."""
-    found = FIELD.fullmatch(line)
-    if found is None:
-        return None
-    name = found[1].decode("ascii").lower()
-    # As the library decodes them.
-    value = found[2].decode("utf-8", "surrogateescape")
-    if name in UNPLAIN_NAMES or (name == "connection" and value.lower() != "keep-alive"):
-        return None
-    field = Field((name, value), None if kept_name(name) is None else (name, latin1_text(value)))
-    if len(line) <= FIELD_BYTES_REMEMBERED_MAX and name not in VISITORS_OWN_NAMES:
-        if len(_fields) >= FIELDS_REMEMBERED_MAX:
-            _fields.clear()
-        _fields[line] = field
-    return field
 
 
 def written(answer: Answer) -> bytes:

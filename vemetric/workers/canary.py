@@ -114,7 +114,7 @@ def _job(event_id: str, created_ms: int) -> NewJob:
     session = LiveSession(f"canary-{day_ms // DAY_MS}", day_ms, created_ms)
     who = Who(canary.USER_ID, "", session)
     hit = decode_event(msgspec.json.encode({"name": canary.EVENT_NAME}))
-    job = accept.event_job(hit, PROJECT, SENDER, {}, geo.UNKNOWN, who, session, event_id, created_ms)
+    job = accept.event_job(hit, PROJECT, SENDER, jobs.pack_headers({}), geo.UNKNOWN, who, session, event_id, created_ms)
     return NewJob(jobs.EVENT_QUEUE, jobs.encode(job))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from vemetric.ingest import batch
+from vemetric.ingest import batch, jobs
 from vemetric.ingest import hit as hits
 from vemetric.ingest.batch import Dated, OfSender
 from vemetric.ingest.who import Sender
@@ -18,7 +18,7 @@ from vemetric.web.hub_answers import Refused as HubRefused
 from vemetric.web.hub_checks import check_hit
 
 # What a server's events are told apart by.
-HEADERS = {"v-sdk": "api"}
+HEADERS = jobs.pack_headers({"v-sdk": "api"})
 _encode = msgspec.json.Encoder().encode
 
 
