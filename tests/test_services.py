@@ -10,7 +10,7 @@ from tests.kit.clickhouse_server import ClickHouseServer
 from vemetric import config, errors, services
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
-from vemetric.ingest import identities
+from vemetric.ingest import identities, jobs
 from vemetric.ingest.batch import Dated, OfSender
 from vemetric.ingest.hit import BatchHit, IdentifyHit
 from vemetric.ingest.turns import LOCK_MS
@@ -45,7 +45,9 @@ async def test_a_process_that_was_killed_in_its_turn_holds_up_nobody(
     async with services.open_services(settings, clock, engine) as opened:
         hit = BatchHit(name="Sent again", id="a")
         sender = visits.sender(project)
-        taken = await opened.batches.take([Dated(hit, clock.now_ms(), "a")], OfSender(project, sender, {}, geo.UNKNOWN))
+        taken = await opened.batches.take(
+            [Dated(hit, clock.now_ms(), "a")], OfSender(project, sender, jobs.pack_headers({}), geo.UNKNOWN)
+        )
         assert (taken.accepted, taken.repeated) == (1, 0)
         identified = await opened.users.identify(IdentifyHit("kim"), project, sender, geo.UNKNOWN)
         assert not identified.is_running

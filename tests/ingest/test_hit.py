@@ -19,7 +19,7 @@ def test_an_event_keeps_its_custom_data_to_the_letter() -> None:
 
 
 def test_unknown_keys_are_dropped() -> None:
-    assert hit.decode_event(b'{"name":"X","foo":1,"createdAt":"x"}') == hit.EventHit("X")
+    assert hit.decode_event(b'{"name":"X","foo":1,"createdAt":"x"}') == hit.EventHit(name="X")
 
 
 @pytest.mark.parametrize(

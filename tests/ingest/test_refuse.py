@@ -116,13 +116,13 @@ def test_excluded_addresses_and_countries(ip: str, country: str, refusal: Refusa
     ],
 )
 def test_excluded_pages(url: str, refusal: Refusal | None) -> None:
-    assert refuse.excluded_page(EXCLUDING, EventHit("Signup", url=url)) is refusal
+    assert refuse.excluded_page(EXCLUDING, EventHit(name="Signup", url=url)) is refusal
 
 
 def test_a_hit_without_a_page_is_on_no_excluded_one() -> None:
     everything = msgspec.structs.replace(EXCLUDING, excluded_paths=("*",), excluded_hosts=("*",))
-    assert refuse.excluded_page(everything, EventHit("Signup")) is None
-    assert refuse.excluded_page(everything, EventHit("Signup", url="https://a.test/")) is Refusal.EXCLUDED_PATH
+    assert refuse.excluded_page(everything, EventHit(name="Signup")) is None
+    assert refuse.excluded_page(everything, EventHit(name="Signup", url="https://a.test/")) is Refusal.EXCLUDED_PATH
 
 
 @pytest.mark.parametrize(

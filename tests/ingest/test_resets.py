@@ -26,6 +26,7 @@ async def test_a_reset_outlives_its_process(queue: SqliteQueue, clock: FrozenClo
     await second.load()
     for process in (first, second):
         assert [process.at_once(1, visitor) for visitor in (10, 11, 12)] == [99, 99, None]
+        assert process.known(1, (10, 12)) == {10: 99}
         assert process.at_once(2, 10) is None
 
 

@@ -10,6 +10,7 @@ from tests.kit import stores, visits
 from vemetric.accounts import project_settings
 from vemetric.clickhouse.engine import Engine
 from vemetric.clock import FrozenClock
+from vemetric.ingest import jobs
 from vemetric.ingest.batch import Dated, OfSender
 from vemetric.ingest.hit import PAGE_VIEW, BatchHit, IdentifyHit
 from vemetric.ingest.jobs import MERGE_DELAY_MS
@@ -67,10 +68,10 @@ async def test_the_salts_of_a_new_day_are_the_same(two: Two, clock: FrozenClock)
 async def test_a_batch_sent_to_both_at_once_counts_once(two: Two, clock: FrozenClock) -> None:
     one, other = two
     project = await visits.a_project(one)
-    of = OfSender(project, visits.sender(project), {"user-agent": visits.CHROME}, geo.UNKNOWN)
+    of = OfSender(project, visits.sender(project), jobs.pack_headers({"user-agent": visits.CHROME}), geo.UNKNOWN)
 
     def batch(first: int) -> list[Dated]:
-        return [Dated(BatchHit(PAGE_VIEW), clock.now_ms(), f"id-{number}") for number in range(first, first + 10)]
+        return [Dated(BatchHit(name=PAGE_VIEW), clock.now_ms(), f"id-{number}") for number in range(first, first + 10)]
 
     # Each overlaps with the one before, and goes to both.
     sent = [(hub, batch(5 * number)) for number in range(6) for hub in two]

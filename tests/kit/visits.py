@@ -8,7 +8,8 @@ import msgspec
 
 from vemetric import workers
 from vemetric.accounts import projects
-from vemetric.ingest.accept import Accepted, Left
+from vemetric.ingest import jobs
+from vemetric.ingest.accept import Left, Prepared
 from vemetric.ingest.hit import PAGE_VIEW, EventHit
 from vemetric.ingest.who import Sender
 from vemetric.model import geo, ids
@@ -53,11 +54,11 @@ async def event(
     referrer: str | None = None,
     data: dict[str, Any] | None = None,
     url: str | None = None,
-) -> Accepted:
+) -> Prepared:
     """One event at the clock's time, accepted and queued."""
     who = who or sender(project)
     hit = EventHit(
-        name,
+        name=name,
         url=url or f"https://{project.domain}{path}",
         custom_data=msgspec.UNSET if data is None else msgspec.Raw(msgspec.json.encode(data)),
     )
@@ -66,7 +67,7 @@ async def event(
         headers["user-agent"] = who.user_agent
     if referrer is not None:
         headers["v-referrer"] = referrer
-    return await services.intake.event(hit, project, who, headers, place)
+    return await services.intake.event(hit, project, who, jobs.pack_headers(headers), place)
 
 
 async def leave(services: Services, project: Project, who: Sender | None = None) -> Left:

@@ -34,8 +34,8 @@ async def by_server(services: Services, project: Project, identifier: str, path:
     if not ago_ms:
         await visits.event(services, project, "Bought", path=path, who=who)
         return
-    hit = BatchHit("Bought", url=f"https://{project.domain}{path}", user_identifier=identifier)
-    of = OfSender(project, visits.sender(project), {}, geo.UNKNOWN)
+    hit = BatchHit(name="Bought", url=f"https://{project.domain}{path}", user_identifier=identifier)
+    of = OfSender(project, visits.sender(project), jobs.pack_headers({}), geo.UNKNOWN)
     await services.batches.take([Dated(hit, services.clock.now_ms() - ago_ms, "")], of)
 
 

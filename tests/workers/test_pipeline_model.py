@@ -177,11 +177,13 @@ class World:
     async def in_batch(self, whose: int | str, seconds: int) -> None:
         """Something that happened a while ago is told now, of a browser or a user."""
         path, at_ms = self.path(), self.clock.now_ms() - seconds * 1000
-        hit = BatchHit("Told", url=f"https://{self.project.domain}{path}")
+        hit = BatchHit(name="Told", url=f"https://{self.project.domain}{path}")
         who = self.sender(whose if isinstance(whose, int) else 0)
         if isinstance(whose, str):
             hit = msgspec.structs.replace(hit, user_identifier=whose)
-        await self.services.batches.take([Dated(hit, at_ms, "")], OfSender(self.project, who, {}, geo.UNKNOWN))
+        await self.services.batches.take(
+            [Dated(hit, at_ms, "")], OfSender(self.project, who, jobs.pack_headers({}), geo.UNKNOWN)
+        )
         user_id = await (self.visitor_id(whose) if isinstance(whose, int) else self.known(whose))
         self.model.events[path] = (user_id, at_ms)
 

@@ -108,8 +108,8 @@ async def test_a_page_repeating_a_name_does_not_bring_it_back(services_at_noon: 
     await identify(services, project, "u", display_name="Ada")
     await update(services, project, display_name="Ada L")
     for who, name, expected in ((page, "Ada", "Ada L"), (server, "", "Ada L"), (server, "Ada M", "Ada M")):
-        hit = EventHit("Bought", display_name=name)
-        await services.intake.event(hit, project, who, {}, geo.UNKNOWN)
+        hit = EventHit(name="Bought", display_name=name)
+        await services.intake.event(hit, project, who, jobs.pack_headers({}), geo.UNKNOWN)
         await visits.settle(services)
         assert await users(services, project, "displayName") == [[expected]]
 

@@ -14,7 +14,7 @@ from vemetric import errors
 SETTING = "VEMETRIC_TRUSTED_PROXIES"
 CACHED_ADDRESSES_MAX = 32_768
 # Values of X-Forwarded-For; longer ones are read anew each time.
-CACHED_FORWARDED_MAX = 16_384
+CACHED_FORWARDED_MAX = 32_768
 CACHED_FORWARDED_CHARACTERS_MAX = 100
 # The longest spelling of an IPv6 address ends with an IPv4 one.
 ADDRESS_CHARACTERS_MAX = 45
@@ -151,11 +151,11 @@ def client_ip(peer: str | None, headers: Mapping[str, str], trusted: TrustedProx
     """
     if trusted.everything:
         return _first_of_everything(peer, headers)
-    if peer is None or not is_ip(peer):
+    if peer is None:
         return None
     proxy = trusted.of(peer)
-    if proxy is None:
-        return without_mapping(peer)
+    if proxy is None or "%" in peer:
+        return without_mapping(peer) if is_ip(peer) else None
     value = joined(headers, proxy.header)
     if value is None:
         return peer

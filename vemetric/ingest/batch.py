@@ -55,7 +55,7 @@ class Dated(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What became of a batch. new_cookie_user_id: as in Accepted."""
+    """What became of a batch. new_cookie_user_id: as in Prepared."""
 
     accepted: int
     repeated: int

@@ -21,6 +21,10 @@ class Believed(Generic[Key, Value]):
         self._believed_ms = believed_ms
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many entries there are, believed or not."""
+        return len(self._entries)
+
     def get(self, key: Key) -> Value | None:
         entry = self._entries.get(key)
         if entry is None:

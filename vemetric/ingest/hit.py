@@ -17,7 +17,7 @@ PAGE_VIEW = "$$pageView"
 OUTBOUND_LINK = "$$outboundLink"
 
 
-class Gate(msgspec.Struct, frozen=True, gc=False):
+class Gate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The keys that are read from any body before its schema is looked at; their types are the sender's."""
 
     token: Any = msgspec.field(default=UNSET, name="Token")
@@ -26,7 +26,7 @@ class Gate(msgspec.Struct, frozen=True, gc=False):
     identifier: Any = UNSET
 
 
-class EventHit(msgspec.Struct, frozen=True, gc=False):
+class EventHit(Gate, frozen=True, kw_only=True, gc=False):
     """The body of /e. custom_data is the JSON text of an object, kept as it was sent: no number loses a digit."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -36,12 +36,9 @@ class EventHit(msgspec.Struct, frozen=True, gc=False):
     display_name: str | UnsetType = msgspec.field(default=UNSET, name="displayName")
     custom_data: Raw | UnsetType = msgspec.field(default=UNSET, name="customData")
     user_data: UserData | UnsetType = msgspec.field(default=UNSET, name="userData")
-    token: Any = msgspec.field(default=UNSET, name="Token")
-    allow_cookies: Any = msgspec.field(default=UNSET, name="Allow-Cookies")
-    user_identifier: Any = msgspec.field(default=UNSET, name="userIdentifier")
 
 
-class BatchHit(EventHit, frozen=True):
+class BatchHit(EventHit, frozen=True, kw_only=True):
     """An event in the body of /batch. id: the sender's own, by which it is taken once. timestamp: when it happened."""
 
     id: str | UnsetType = UNSET

@@ -49,7 +49,7 @@ class Decision(NamedTuple):
 
 
 class Identified(NamedTuple):
-    """An identification that is on disk. new_cookie_user_id: as in Accepted.
+    """An identification that is on disk. new_cookie_user_id: as in Prepared.
 
     is_running: another process identifies the same user right now; a worker finishes this one behind that.
     """

@@ -1,6 +1,7 @@
 """What the hub hands to the workers: the payloads of the queues, and the names of the counters that verify reads."""
 
 import zlib
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -33,6 +34,8 @@ ERASED_PREFIX = "erased:"
 EXPIRED_PREFIX = "expired:"
 REPEATED_PREFIX = "repeated:"
 REFUSED_PREFIX = "refused:"
+# Every hit names one of them.
+COUNTERS_REMEMBERED_MAX = 1_000
 
 
 class EventJob(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
@@ -327,7 +330,12 @@ def session_line(session_id: str) -> int:
 
 def accepted_counter(project_id: int, now_ms: int) -> str:
     """Events accepted for a project in an hour; written in the transaction that puts their jobs."""
-    return f"{ACCEPTED_PREFIX}{project_id}:{now_ms // HOUR_MS}"
+    return _accepted_counter(project_id, now_ms // HOUR_MS)
+
+
+@lru_cache(COUNTERS_REMEMBERED_MAX)
+def _accepted_counter(project_id: int, hour: int) -> str:
+    return f"{ACCEPTED_PREFIX}{project_id}:{hour}"
 
 
 def accepted_ms(job: EventJob | LeaveJob) -> int:

@@ -42,7 +42,7 @@ class LiveSession(msgspec.Struct, array_like=True, gc=False):
         return now_ms < self.expires_ms and self.started_ms <= now_ms + AHEAD_MS_MAX
 
 
-class Extended(NamedTuple):
+class Extended(msgspec.Struct, frozen=True, gc=False):
     """A session that a hit belongs to, the key of the hit's job if it opens the session, and what to write with it."""
 
     session: LiveSession
@@ -93,6 +93,8 @@ class LiveSessions:
         self._complete_from_ms = FOR_EVER_MS
         # By key the sessions that this process has opened for all and not yet put an event of.
         self._begun: dict[str, Begun] = {}
+        # Before then the one that was used longest ago goes on, unless a clock was set back.
+        self._oldest_ends_ms = 0
 
     async def load(self) -> None:
         """Fill the cache from the store, so that a restart splits no visit and needs no reads afterwards."""
@@ -188,10 +190,16 @@ class LiveSessions:
     def _remember(self, name: str, session: LiveSession, now_ms: int) -> None:
         self._cache[name] = session
         self._cache.move_to_end(name)
+        if now_ms >= self._oldest_ends_ms or len(self._cache) > self._cached_max:
+            self._drop(now_ms)
+
+    def _drop(self, now_ms: int) -> None:
+        """Forget those that have ended, and of too many those that were used longest ago."""
         while self._cache:
             oldest_name, oldest = next(iter(self._cache.items()))
             if oldest.expires_ms > now_ms:
                 if len(self._cache) <= self._cached_max:
+                    self._oldest_ends_ms = oldest.expires_ms
                     return
                 self._complete_from_ms = max(self._complete_from_ms, oldest.expires_ms)
             del self._cache[oldest_name]

@@ -50,8 +50,6 @@ class Refusal(StrEnum):
 
 def is_prefetch(headers: Mapping[str, str]) -> bool:
     """Whether a browser fetched the page ahead of a visit that may never come. headers: by names in lower case."""
-    if headers.keys().isdisjoint(PREFETCH_HEADERS):
-        return False
     for name in PREFETCH_HEADERS:
         value = headers.get(name)
         if value is None:

@@ -51,6 +51,14 @@ class Resets:
         """Who stands in the place of the visitor; None if that is the visitor, or has to be read."""
         return self._users.get(_key(project_id, visitor_id))
 
+    def known(self, project_id: int, visitor_ids: Collection[int]) -> dict[int, int]:
+        """Who stands in these visitors' places as far as memory tells; without those who stand there themselves."""
+        if not self._users:
+            # As nearly always: hardly anybody says that they leave.
+            return {}
+        told = ((visitor_id, self.at_once(project_id, visitor_id)) for visitor_id in visitor_ids)
+        return {visitor_id: user_id for visitor_id, user_id in told if user_id}
+
     async def reset(self, project_id: int, visitor_ids: Collection[int], user_id: int) -> None:
         """From now on these visitors are somebody else. Durable when this returns."""
         names = [_key(project_id, visitor_id) for visitor_id in visitor_ids]

@@ -32,6 +32,8 @@ def with_event(hit: EventHit, sender: Sender, user_id: int, now_ms: int) -> Upda
     A page that names its user repeats with every event the name that it gave when it identified: no news, and by now
     perhaps not the user's name any more.
     """
+    if hit.display_name is UNSET and hit.user_data is UNSET:
+        return None
     is_repeated = sender.user_identifier is None and bool(sender.identifier)
     display_name, data = None if is_repeated else text(hit.display_name) or None, data_text(hit.user_data)
     if display_name is None and data is None:

@@ -1,8 +1,8 @@
 """Whose hit it is: cookie, identifier given by a server or a page, or the salted hash of address and browser."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -51,14 +51,6 @@ def cookie_user_id(headers: Mapping[str, str]) -> int | None:
     return user_id if user_id <= USER_ID_MAX else None
 
 
-class Candidate(NamedTuple):
-    """Somebody it may be, with the key of the live session. is_last: nobody else comes into question."""
-
-    user_id: int
-    key: str
-    is_last: bool
-
-
 class Resolver:
     """Finds the user of a request."""
 
@@ -80,7 +72,13 @@ class Resolver:
         standing = None
         if known is None and self._resets.must_read:
             standing = await self._resets.read(sender.project_id, self.fingerprints(sender))
-        return await self._among(self._candidates(sender, known, standing), now_ms)
+        who = None
+        for user_id in self._users(sender, known, standing):
+            name = live_session.key(sender.project_id, user_id)
+            who = Who(user_id, name, await self._sessions.find(name, now_ms))
+            if who.session is not None:
+                break
+        return who
 
     def at_once(self, sender: Sender, now_ms: int, *, may_create: bool) -> Who | Literal[Unread.UNREAD] | None:
         """As `resolve`, without reading anything; UNREAD when that cannot be."""
@@ -99,13 +97,16 @@ class Resolver:
             standing = {visitor_id: user_id for visitor_id, user_id in zip(visitors, told, strict=True) if user_id}
             if len(standing) < len(visitors):
                 return UNREAD
-        for candidate in self._candidates(sender, known, standing):
-            found = self._sessions.known(candidate.key, now_ms)
+        who = None
+        for user_id in self._users(sender, known, standing):
+            name = live_session.key(sender.project_id, user_id)
+            found = self._sessions.known(name, now_ms)
             if found is UNREAD:
                 return UNREAD
-            if found is not None or candidate.is_last:
-                return Who(candidate.user_id, candidate.key, found)
-        raise AssertionError("the last candidate is somebody")
+            who = Who(user_id, name, found)
+            if found is not None:
+                break
+        return who
 
     def fingerprints(self, sender: Sender) -> list[int]:
         """The ids that address and browser make with the secrets in force, yesterday's first; none without browser."""
@@ -115,41 +116,22 @@ class Resolver:
         salts = (pair.current,) if pair.previous is None else (pair.previous, pair.current)
         return [ids.fingerprint_user_id(sender.project_id, sender.ip, sender.user_agent, salt) for salt in salts]
 
-    async def _among(self, candidates: Iterator[Candidate], now_ms: int) -> Who:
-        for candidate in candidates:
-            session = await self._sessions.find(candidate.key, now_ms)
-            if session is not None or candidate.is_last:
-                return Who(candidate.user_id, candidate.key, session)
-        raise AssertionError("the last candidate is somebody")
-
     def _by_new_cookie(self, project_id: int) -> Who:
         user_id = ids.new_user_id()
         return Who(user_id, live_session.key(project_id, user_id), None, is_new_cookie=True)
 
-    def _candidates(self, sender: Sender, known: int | None, standing: Mapping[int, int] | None) -> Iterator[Candidate]:
-        """Who it may be, the first with a live session being the one. standing: as Resets.read, where others reset too.
+    def _users(self, sender: Sender, known: int | None, standing: Mapping[int, int] | None) -> Sequence[int]:
+        """Who it may be: the first with a live session, or the last. standing: as Resets.read, where others reset too.
 
         Of an address and browser yesterday's id as long as its visit goes on, so that midnight splits nobody; else
         today's. Without a browser nobody can be told from anybody: a new user.
         """
-        project_id = sender.project_id
-        if known is not None or not sender.user_agent:
-            user_id = ids.new_user_id() if known is None else known
-            yield Candidate(user_id, live_session.key(project_id, user_id), is_last=True)
-            return
-        pair = self._salts.pair
-        if pair.previous is not None:
-            yield self._candidate(sender, sender.user_agent, pair.previous, standing, is_last=False)
-        yield self._candidate(sender, sender.user_agent, pair.current, standing, is_last=True)
-
-    def _candidate(
-        self, sender: Sender, user_agent: str, salt: str, standing: Mapping[int, int] | None, *, is_last: bool
-    ) -> Candidate:
-        project_id = sender.project_id
-        visitor_id = ids.fingerprint_user_id(project_id, sender.ip, user_agent, salt)
+        if known is not None:
+            return (known,)
+        visitors = self.fingerprints(sender)
+        if not visitors:
+            return (ids.new_user_id(),)
         if standing is None:
-            user_id = self._resets.at_once(project_id, visitor_id) or visitor_id
-        else:
-            # Not what is believed by now: that may be nothing any more, and the salts may have changed meanwhile.
-            user_id = standing.get(visitor_id, visitor_id)
-        return Candidate(user_id, live_session.key(project_id, user_id), is_last)
+            standing = self._resets.known(sender.project_id, visitors)
+        # Else not what is believed by now: that may be nothing any more, and the salts may have changed meanwhile.
+        return [standing.get(visitor_id, visitor_id) for visitor_id in visitors] if standing else visitors

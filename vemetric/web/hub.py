@@ -19,7 +19,7 @@ from vemetric import errors
 from vemetric.enrich import bots, client
 from vemetric.ingest import hit as hits
 from vemetric.ingest import jobs, refuse
-from vemetric.ingest.accept import Accepted, Left, Prepared
+from vemetric.ingest.accept import Left, Prepared
 from vemetric.ingest.hit import EventHit, Gate
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import NO_PROJECT
@@ -27,7 +27,7 @@ from vemetric.model import geo
 from vemetric.model.project import Project
 from vemetric.services import Services
 from vemetric.web.ask import Answer, Ask, Headers, keep_headers, latin1_text
-from vemetric.web.hub_answers import Asked, Refused, Seen, answer, bad_body, plain_answer, preflight
+from vemetric.web.hub_answers import Asked, Refused, answer, bad_body, plain_answer, preflight
 from vemetric.web.hub_batch import BatchPath
 from vemetric.web.hub_checks import check_hit
 from vemetric.web.hub_cookies import Cookies
@@ -112,9 +112,8 @@ class Hub:
         """What is answered to a request with its body, whatever has to be read for it first."""
         try:
             self._count(ask)
-            seen = self._look(ask)
-            project = await self._services.projects.by_token(seen.token)
-            asked = self._admit(ask, seen, project)
+            asked = self._look(ask)
+            self._admit(asked, await self._services.projects.by_token(asked.token))
             handler = self._handlers.get(ask.path) if ask.method == "POST" else None
             return answer(ask.headers, 404, "404 Not Found") if handler is None else await handler(asked)
         except Refused as refused:
@@ -131,11 +130,11 @@ class Hub:
             self._count(ask)
             if len(ask.body) > self._services.config.hit_body_bytes_max:
                 raise Refused(Refusal.TOO_LARGE, 413, "Payload Too Large")
-            seen = self._look(ask)
-            known = self._services.projects.at_once(seen.token)
+            asked = self._look(ask)
+            known = self._services.projects.at_once(asked.token)
             if known is None:
                 return None
-            asked = self._admit(ask, seen, known.project)
+            self._admit(asked, known.project)
             intake, hit = self._services.intake, None
             prepared: Prepared | Left | None
             if ask.path == EVENT_PATH:
@@ -165,7 +164,7 @@ class Hub:
             elif hit is None:
                 answer = plain_answer(asked.ask.headers.get("origin"))
             else:
-                answer = self._accepted(asked, hit, prepared.accepted)
+                answer = self._accepted(asked, hit, prepared.new_cookie_user_id)
         except Exception as stumble:
             answer = self._failure(asked.ask, stumble)
         tell(answer)
@@ -178,35 +177,31 @@ class Hub:
         if not self._services.ingest_rate.allow(ask.ip):
             raise Refused(Refusal.TOO_MANY, 429, "Too Many Requests")
 
-    def _look(self, ask: Ask) -> Seen:
+    def _look(self, ask: Ask) -> Asked:
         """The first checks every request passes, in the order that SDKs know: user, address, place, bot."""
-        hit, gate = decode(ask.path, ask.body)
-        ip = ask.ip or ""
-        place = geo.UNKNOWN if isinstance(gate.user_identifier, str) else self._services.places.look_up(ip)
-        is_bot = bots.is_bot(
-            ask.kept_headers.get("user-agent", ""), place.country_code, ask.headers.get("cf-verified-bot")
-        )
-        # The header wins, even a wrong one; beacons have no headers and put the token into the body.
-        return Seen(gate, hit, ask.headers.get("token") or gate.token, ip, place, is_bot)
+        gate = decode(ask.path, ask.body)
+        is_of_server = isinstance(gate.user_identifier, str)
+        place = geo.UNKNOWN if is_of_server else self._services.places.look_up(ask.ip or "")
+        user_agent, verified = ask.kept_headers.get("user-agent", ""), ask.headers.get("cf-verified-bot")
+        return Asked(ask, gate, place, bots.is_bot(user_agent, place.country_code, verified))
 
-    def _admit(self, ask: Ask, seen: Seen, project: Project | None) -> Asked:
+    def _admit(self, asked: Asked, project: Project | None) -> None:
         """The checks for which the project must be known; bots are refused before their token matters."""
-        if seen.is_bot:
+        if asked.is_bot:
             raise Refused(Refusal.BOT, project_id=NO_PROJECT if project is None else project.id)
         if project is None:
             raise Refused(Refusal.WRONG_TOKEN, 401)
-        refusal = refuse.excluded(project, seen.ip, seen.place)
+        refusal = refuse.excluded(project, asked.ask.ip or "", asked.place)
         if refusal is not None:
             raise Refused(refusal, project_id=project.id)
-        return Asked(ask, seen.gate, seen.hit, project, seen.ip, seen.place)
+        asked.project = project
 
     async def _event(self, asked: Asked) -> Answer:
         """POST /e: a page view, an outbound link or a custom event."""
         hit, ask = self._check_event(asked), asked.ask
-        accepted = await self._services.intake.event(
-            hit, asked.project, asked.sender(), ask.packed_headers, asked.place
-        )
-        return self._accepted(asked, hit, accepted)
+        intake = self._services.intake
+        prepared = await intake.event(hit, asked.project, asked.sender(), ask.packed_headers, asked.place)
+        return self._accepted(asked, hit, prepared.new_cookie_user_id)
 
     def _check_event(self, asked: Asked) -> EventHit:
         """The event of a request that nothing speaks against."""
@@ -214,13 +209,13 @@ class Hub:
         check_hit(hit, asked.project, asked.ask.headers)
         return hit
 
-    def _accepted(self, asked: Asked, hit: EventHit, accepted: Accepted) -> Answer:
+    def _accepted(self, asked: Asked, hit: EventHit, new_cookie_user_id: int | None) -> Answer:
         ask = asked.ask
         if self._services.tap.notes_accepted(asked.project):
             self._services.tap.accepted(asked.project.id, hit.name, hit.url if isinstance(hit.url, str) else "")
-        if accepted.new_cookie_user_id is None:
+        if new_cookie_user_id is None:
             return plain_answer(ask.headers.get("origin"))
-        return answer(ask.headers, 200, cookie=self._cookies.set(ask, accepted.new_cookie_user_id))
+        return answer(ask.headers, 200, cookie=self._cookies.set(ask, new_cookie_user_id))
 
     async def _leave(self, asked: Asked) -> Answer:
         """POST /l: a page is left, the visit lasts until now."""
@@ -294,22 +289,21 @@ async def _sent(request: web.BaseRequest, bytes_max: int) -> bytes:
     return b"".join(chunks)
 
 
-def decode(path: str, body: bytes) -> tuple[EventHit | None, Gate]:
-    """Parse a body once: the event if it is a good one, and in any case the keys of the gate."""
+def decode(path: str, body: bytes) -> Gate:
+    """Parse a body once: the event if it is a good one of /e, else whatever keys of the gate it has."""
     if path == EVENT_PATH and body:
         try:
-            hit = hits.decode_event(body)
+            return hits.decode_event(body)
         except (hits.Malformed, msgspec.ValidationError):
-            return None, hits.decode_gate(body)
-        return hit, Gate(hit.token, hit.allow_cookies, hit.user_identifier, hit.identifier)
-    return None, hits.decode_gate(body) if body else hits.EMPTY_GATE
+            pass
+    return hits.decode_gate(body) if body else hits.EMPTY_GATE
 
 
 def check_event(asked: Asked) -> EventHit:
     """The event, or Refused with the words SDKs know."""
-    if asked.hit is None:
+    if not isinstance(asked.gate, EventHit):
         raise bad_body(asked)
-    return asked.hit
+    return asked.gate
 
 
 def response(made: Answer) -> web.Response:

@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from vemetric.ingest import hit as hits
 from vemetric.ingest import who
-from vemetric.ingest.hit import EventHit, Gate
+from vemetric.ingest.hit import Gate
 from vemetric.ingest.refuse import Refusal
 from vemetric.ingest.tap import NO_PROJECT
 from vemetric.ingest.who import Sender
@@ -21,39 +21,37 @@ PREFLIGHT_SECONDS = 86_400
 TEXT = "text/plain; charset=UTF-8"
 REASON_HEADER = "Vemetric-Refused"
 METHODS = "GET,HEAD,PUT,POST,DELETE,PATCH"
-
-
-class Seen(msgspec.Struct, gc=False):
-    """What can be told of a request before its project is known. hit: None if the body is no good event."""
-
-    gate: Gate
-    hit: EventHit | None
-    token: object
-    ip: str
-    place: Geo
-    is_bot: bool
+UNKNOWN_PROJECT = Project(NO_PROJECT, "", "", "", "")
 
 
 class Asked(msgspec.Struct, gc=False):
-    """A request past the gate: whose project it is, and from where."""
+    """A request whose body was looked at. gate: an EventHit where the body is a good one of /e; place: of `ask.ip`.
+
+    project: UNKNOWN_PROJECT until the hub has let the request pass; nobody is handed one before.
+    """
 
     ask: Ask
     gate: Gate
-    hit: EventHit | None
-    project: Project
-    ip: str
     place: Geo
+    is_bot: bool
+    project: Project = UNKNOWN_PROJECT
+
+    @property
+    def token(self) -> object:
+        """The header wins, even a wrong one; beacons have no headers and put the token into the body."""
+        return self.ask.headers.get("token") or self.gate.token
 
     def sender(self) -> Sender:
-        headers, identifier, backend = self.ask.headers, self.gate.identifier, self.gate.user_identifier
+        ask, gate = self.ask, self.gate
+        identifier, backend = gate.identifier, gate.user_identifier
         return Sender(
-            project_id=self.project.id,
-            ip=self.ip,
-            user_agent=self.ask.kept_headers.get("user-agent"),
-            cookie_user_id=who.cookie_user_id(headers),
-            user_identifier=backend if isinstance(backend, str) else None,
-            identifier=identifier if isinstance(identifier, str) else None,
-            allow_cookies=cookies_allowed(headers, self.gate),
+            self.project.id,
+            ask.ip or "",
+            ask.kept_headers.get("user-agent"),
+            who.cookie_user_id(ask.headers),
+            backend if isinstance(backend, str) else None,
+            identifier if isinstance(identifier, str) else None,
+            cookies_allowed(ask.headers, gate),
         )
 
 
