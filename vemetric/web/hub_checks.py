@@ -11,14 +11,17 @@ from vemetric.ingest.refuse import Refusal
 from vemetric.model.project import Project
 from vemetric.web.hub_answers import Refused
 
+SPECIAL_EVENTS = (hits.PAGE_VIEW, hits.OUTBOUND_LINK)
+
 
 def check_hit(hit: EventHit, project: Project, headers: Mapping[str, str]) -> None:
     """Refused, if anything speaks against the event. headers: of its request."""
     if refuse.is_prefetch(headers):
         raise Refused(Refusal.PREFETCH, project_id=project.id)
-    check_special_event(hit, project)
-    if refuse.is_internal_link(hit, project):
-        raise Refused(Refusal.INTERNAL_LINK, project_id=project.id)
+    if hit.name in SPECIAL_EVENTS:
+        check_special_event(hit, project)
+        if refuse.is_internal_link(hit, project):
+            raise Refused(Refusal.INTERNAL_LINK, project_id=project.id)
     if refuse.is_tag_manager_preview(hit):
         raise Refused(Refusal.TAG_MANAGER, project_id=project.id)
     refusal = refuse.excluded_page(project, hit)
@@ -28,8 +31,6 @@ def check_hit(hit: EventHit, project: Project, headers: Mapping[str, str]) -> No
 
 def check_special_event(hit: EventHit, project: Project) -> None:
     """What page views and outbound links need beyond the schema."""
-    if hit.name not in (hits.PAGE_VIEW, hits.OUTBOUND_LINK):
-        return
     if hit.url is UNSET:
         raise Refused(Refusal.INVALID, 400, f"Missing URL for {hit.name} event", project.id)
     if hit.name == hits.OUTBOUND_LINK and hits.custom_data_href(hit) is None:
