@@ -75,6 +75,20 @@ def test_an_odd_value_of_a_visitors_own_is_read_as_any(value: bytes) -> None:
     assert first == second == fresh
 
 
+@pytest.mark.parametrize("gap", [b"\r\n", b"\r\n\r\n", b"\r\nCookie: a=b\r\n\r\n"])
+@pytest.mark.parametrize("place", range(5))
+def test_a_head_ends_where_its_first_empty_line_is(place: int, gap: bytes) -> None:
+    """In front of a visitor's own line, behind it, or in the body."""
+    lines = with_length(b"X-Forwarded-For: 198.51.100.9").split(b"\r\n")
+    data = b"\r\n".join(lines[: place + 1]) + gap + b"\r\n".join(lines[place + 1 :])
+    in_body = with_length(b"X-Forwarded-For: 198.51.100.9", body=b'"' + gap * 2 + b'"')
+    for each in (data, in_body):
+        first, second, fresh = fresh_and_used(each)
+        assert first == second == fresh
+    assert fresh is not None
+    assert fresh.body == b'"' + gap * 2 + b'"'
+
+
 def own_lines(name: bytes, *usual: bytes) -> st.SearchStrategy[list[bytes]]:
     """Mostly one line of that name, spelled and written in some way."""
     line = st.builds(

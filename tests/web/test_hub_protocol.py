@@ -21,6 +21,7 @@ from vemetric.ingest.tap import NO_PROJECT
 from vemetric.model import ids
 from vemetric.model.organization import Organization
 from vemetric.model.project import Project
+from vemetric.queues.queue import Told
 from vemetric.services import Services
 from vemetric.web import hub_protocol
 from vemetric.web.hub import Hub
@@ -309,6 +310,38 @@ async def test_the_end_of_a_connection_takes_its_time_once(
     monkeypatch.undo()
     protocol._answering.cancel()
     protocol._answering = None
+    writer.close()
+
+
+async def test_a_hit_that_was_not_written_in_time_is_not_answered(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+    protocol, reader, writer = await connection(listeners)
+    submitted: list[Told] = []
+    monkeypatch.setattr(listeners.services.queue, "submit", lambda _, told: submitted.append(told))
+    protocol.data_received(hit())
+    await protocol.shutdown(0.01)
+    (told,) = submitted
+    told(None)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_fails_after_an_answer_harms_no_other(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await answers(listeners.short, [hit()], 1) == [200]
+    protocol, reader, writer = await connection(listeners)
+
+    def stumble() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(protocol, "_go_on", stumble)
+    assert await asyncio.gather(*(answers(listeners.short, [hit()], 1) for _ in range(3))) == [[200]] * 3
+    writer.write(hit())
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    assert [record.message for record in caplog.records] == ["A connection failed after the answer to a hit"]
     writer.close()
 
 

@@ -112,9 +112,11 @@ class Resolver:
         """The ids that address and browser make with the secrets in force, yesterday's first; none without browser."""
         if not sender.user_agent:
             return []
-        pair = self._salts.pair
-        salts = (pair.current,) if pair.previous is None else (pair.previous, pair.current)
-        return [ids.fingerprint_user_id(sender.project_id, sender.ip, sender.user_agent, salt) for salt in salts]
+        project_id, ip, user_agent, pair = sender.project_id, sender.ip, sender.user_agent, self._salts.pair
+        today = ids.fingerprint_user_id(project_id, ip, user_agent, pair.current)
+        if pair.previous is None:
+            return [today]
+        return [ids.fingerprint_user_id(project_id, ip, user_agent, pair.previous), today]
 
     def _by_new_cookie(self, project_id: int) -> Who:
         user_id = ids.new_user_id()

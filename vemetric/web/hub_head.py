@@ -48,7 +48,7 @@ UNPLAIN_NAMES = frozenset(
         "http2-settings",
     )
 )
-END = b"\r\n"
+END, HEAD_END = b"\r\n", b"\r\n\r\n"
 
 
 class Field(NamedTuple):
@@ -101,16 +101,17 @@ class HitReader:
         path = self._lines.get(data[: self._line_bytes])
         if path is None:
             return None
-        end = data.find(b"\r\n\r\n", self._line_bytes, HEAD_BYTES_MAX)
+        # From behind, because bodies are short. Where that is not the end of the head, what stands before is not known.
+        end = data.rfind(HEAD_END, self._line_bytes, HEAD_BYTES_MAX)
         if end < 0:
             return None
-        # With the end of the line before each, and that of the last.
-        lines = data[self._line_bytes - 2 : end + 2]
-        pieces, own = _cut(lines, self._cuts)
+        # Lines with the end of the one before each, and that of the last.
+        begin = self._line_bytes - 2
+        pieces, own = _cut(data[begin : end + 2], self._cuts)
         head = _heads.get(pieces)
         if head is None or not all(map(_is_plain, own.values())):
-            own = {}
-            head = self._read_lines(lines, own)
+            own, end = {}, data.find(HEAD_END, self._line_bytes, HEAD_BYTES_MAX)
+            head = self._read_lines(data[begin : end + 2], own)
             if head is None:
                 return None
         body = data[end + 4 :]
