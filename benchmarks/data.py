@@ -138,10 +138,10 @@ def event_insert(plan: Plan) -> str:
         if(isPageView, '$$pageView', arrayElement(['signup', 'search', 'add_to_cart', 'video_play', 'download',
             '$$outboundLink', 'newsletter', 'share'], 1 + {skewed(8, "n", "step", "15")})) AS name,
         fromUnixTimestamp64Milli(toInt64(started + offset), 'UTC') AS createdAt, isPageView,
-        countryCode, city, osName, osVersion, clientName, clientVersion, clientType, deviceType,
-        userIdentifier, userDisplayName, userAgent, referrer, origin, pathname, queryParams, urlHash,
-        utmSource, utmMedium, utmCampaign, '' AS utmContent, '' AS utmTerm, customData, referrerUrl,
-        latitude, longitude, referrerType, requestHeaders, '' AS importSource
+        userIdentifier, userDisplayName, customData, '' AS importSource, countryCode, city, latitude, longitude,
+        osName, osVersion, clientName, clientVersion, clientType, deviceType, userAgent, requestHeaders,
+        referrer, referrerUrl, referrerType, origin, pathname, queryParams, urlHash,
+        utmSource, utmMedium, utmCampaign, '' AS utmContent, '' AS utmTerm
     FROM (
         SELECT *, offset, step, step = 0 AS landing, step = 0 OR cityHash64(n, step, 16) % 5 != 0 AS isPageView,
             {place_columns()}, {landing_columns()},

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import load
 from vemetric.clickhouse import migrate, rows
 from vemetric.clickhouse.embedded import EmbeddedEngine
+from vemetric.ingest import jobs
 from vemetric.ingest.jobs import EventJob
 from vemetric.model import ids
 from vemetric.model.geo import Geo
@@ -28,6 +29,7 @@ OFF = "fsync_after_insert = 0, fsync_part_directory = 0"
 def row(number: int) -> tuple[Any, ...]:
     """The row of a page view now, of one of a few hundred visitors."""
     now_ms = int(time.time() * 1000)
+    headers = {"user-agent": load.BROWSERS[number % len(load.BROWSERS)], "v-referrer": "https://www.google.com/"}
     job = EventJob(
         project_id=1,
         domain="example.com",
@@ -42,10 +44,12 @@ def row(number: int) -> tuple[Any, ...]:
         identifier="",
         display_name="",
         custom_data='{"n":1}',
-        headers={"user-agent": load.BROWSERS[number % len(load.BROWSERS)], "v-referrer": "https://www.google.com/"},
+        headers=jobs.pack_headers(headers),
         geo=Geo("DE", "", None, None),
     )
-    return event_rows.enrich(job, None, opens=False).row
+    client = event_rows.client_of(bytes(job.headers))
+    event, _ = event_rows.enrich(job, client, ids.device_id(1, job.user_id, client.device), None, opens=False)
+    return event
 
 
 async def compare(directory: Path, count: int, rounds: int) -> None:

@@ -21,7 +21,8 @@ REFUSED = msgspec.structs.replace(ATTRIBUTES, country_code="AUT")
 
 
 def session(project_id: int, number: int, attributes: SessionAttributes = ATTRIBUTES) -> SessionPart:
-    return SessionPart(project_id, 2, f"session-{number}", 10_000, 12_000, opens=True, attributes=attributes)
+    packed = jobs.pack_attributes(attributes)
+    return SessionPart(project_id, 2, f"session-{number}", 10_000, 12_000, opens=True, attributes=packed)
 
 
 def device(project_id: int, number: int) -> SeenDevice:

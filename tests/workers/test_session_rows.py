@@ -1,16 +1,21 @@
 """Folding: whatever the order and the clock, what is written of a session can be stored."""
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vemetric.ingest.jobs import SessionAttributes, SessionPart
+from vemetric.clickhouse.rows import SESSION_COLUMNS, SessionRow
+from vemetric.ingest import jobs
+from vemetric.ingest.jobs import NO_ATTRIBUTES, SessionAttributes, SessionPart
 from vemetric.workers import session_rows
+from vemetric.workers.session_rows import KeptRow
 
 ATTRIBUTES = SessionAttributes("", "", "", "", None, None, *[""] * 13)
 
 
 def part(ended_ms: int, *, opens: bool = False, pathname: str = "/") -> SessionPart:
     attributes = msgspec.structs.replace(ATTRIBUTES, pathname=pathname)
-    return SessionPart(1, 2, "session", 10_000, ended_ms, opens, attributes)
+    return SessionPart(1, 2, "session", 10_000, ended_ms, opens, jobs.pack_attributes(attributes))
 
 
 def test_a_clock_set_back_makes_no_negative_duration() -> None:
@@ -47,3 +52,57 @@ def test_a_visit_that_went_to_another_user_begins_again_with_what_came_later() -
     again = session_rows.fold(gone, part(21_000, pathname="/again"))
     assert again is not None
     assert (again.deleted, again.pathname, again.duration, again.version) == (0, "/again", 11, 5)
+
+
+PLACES = [("", "", None, None), ("AT", "", None, None), ("AT", "Wien", 48.25, 16.5), ("", "Ort", None, None)]
+places = st.sampled_from(PLACES)
+ended = st.integers(8_000, 16_000).map(lambda ms: ms // 500 * 500)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> SessionPart:
+    """What may be said of a visit: by its opening event, by another one, by a leave; by programs of any age."""
+    ended_ms = draw(ended)
+    if draw(st.booleans()) and draw(st.booleans()):
+        return SessionPart(1, 2, "session", 10_000, ended_ms, False, NO_ATTRIBUTES, ended_ms, draw(st.booleans()))
+    place = draw(places)
+    attributes = SessionAttributes(draw(st.sampled_from(["", "ann"])), "", *place, *[""] * 13)
+    packed = jobs.pack_attributes(msgspec.structs.replace(attributes, pathname=draw(st.sampled_from(["/", '/"ü"\n']))))
+    is_placeless = place == PLACES[0] and draw(st.booleans())
+    return SessionPart(1, 2, "session", 10_000, ended_ms, draw(st.booleans()), packed, ended_ms, is_placeless)
+
+
+@st.composite
+def stored_rows(draw: st.DrawFn) -> SessionRow | None:
+    """A row as a merge may have left it, or none."""
+    opened = session_rows.fold(None, part(11_000, opens=True))
+    if opened is None or draw(st.booleans()):
+        return None
+    country_code, city, latitude, longitude = draw(places)
+    changes = {"countryCode": country_code, "city": city, "latitude": latitude, "longitude": longitude}
+    start = draw(st.sampled_from(["1970-01-01 00:00:04.000", opened.startedAt]))
+    deleted, merge_id = draw(st.sampled_from([(0, 0), (0, 5), (1, 5)]))
+    return msgspec.structs.replace(opened, **changes, startedAt=start, duration=7, deleted=deleted, mergeId=merge_id)
+
+
+@given(stored_rows(), st.lists(parts(), max_size=6))
+def test_a_kept_row_comes_to_what_the_whole_row_comes_to(stored: SessionRow | None, said: list[SessionPart]) -> None:
+    row, kept = stored, None if stored is None else KeptRow.of(stored)
+    for one in said:
+        folded, following = session_rows.fold(row, one), session_rows.next_row(kept, one)
+        assert (following is None) == (folded is None)
+        row, kept = folded or row, following or kept
+        assert (None if kept is None else kept.whole()) == row
+        if row is not None and kept is not None:
+            line = msgspec.json.encode(kept.to_tuple())
+            assert line == msgspec.json.encode(row.to_tuple())
+            assert len(msgspec.json.decode(line)) == len(SESSION_COLUMNS)
+
+
+def test_parts_of_older_programs_are_read() -> None:
+    attributes = msgspec.structs.astuple(ATTRIBUTES)
+    said = [(True, attributes), (True, attributes, 5), (False, None, 5)]
+    first, second, leave = jobs.decode_sessions(msgspec.msgpack.encode([(1, 2, "session", 3, 4, *one) for one in said]))
+    assert [jobs.attributes_of(one) for one in (first, second, leave)] == [ATTRIBUTES, ATTRIBUTES, None]
+    assert [(one.first_ms, one.is_placeless) for one in (first, second, leave)] == [(0, False), (5, False), (5, False)]
+    assert leave.attributes == NO_ATTRIBUTES

@@ -26,7 +26,10 @@ class Engine(Protocol):
         """
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text."""
+        """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text.
+
+        A rows.piece stands for several columns.
+        """
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """DDL, OPTIMIZE and the like."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from vemetric.clickhouse.user_row import USER_COLUMNS, UserRow
 
 INSERT_ROWS_MAX = 20_000
 LOOKUP_KEYS_MAX = 1_000
+# So many rows are laid out at a time, on the loop that also answers hits.
+LAID_OUT_ITEMS = 500
 # How often in a row a session is followed to the row that stands for it now.
 REPLACEMENTS_MAX = 20
 
@@ -51,6 +53,13 @@ USERS = """
 SELECT projectId, id, identifier, displayName, countryCode, city, latitude, longitude, origin != '' FROM user FINAL
 WHERE projectId IN {projects:Array(UInt64)} AND id IN {users:Array(UInt64)} AND deleted = 0
 """
+
+
+class SessionToWrite(Protocol):
+    """A session's row, in whatever form it is kept."""
+
+    def to_tuple(self) -> Row:
+        """In the order of SESSION_COLUMNS."""
 
 
 class SessionKey(NamedTuple):
@@ -126,8 +135,8 @@ class Sink:
         asked right before each insert; raises LeaseLost when not. Raises as Engine.insert; then any part may be stored,
         and the next delivery has to name the rows in `redelivered`.
         """
-        doubtful = [row for row in rows if row[row_columns.EVENT_ID] in redelivered]
-        if doubtful:
+        if redelivered:
+            doubtful = [row for row in rows if row[row_columns.EVENT_ID] in redelivered]
             stored = await self.existing_event_ids(doubtful)
             rows = [row for row in rows if _event_key(row) not in stored]
         await self._insert("event", row_columns.EVENT_COLUMNS, rows, may_insert)
@@ -194,10 +203,14 @@ class Sink:
         return current
 
     async def insert_sessions(
-        self, rows: Sequence[SessionRow], *, may_insert: Callable[[], Awaitable[bool]] = _always
+        self, rows: Sequence[SessionToWrite], *, may_insert: Callable[[], Awaitable[bool]] = _always
     ) -> None:
         """Write sessions; of each, the row with the highest version counts. Writing one twice changes nothing."""
-        await self._insert("session", row_columns.SESSION_COLUMNS, [row.to_tuple() for row in rows], may_insert)
+        written: list[Row] = []
+        for some in _chunks(rows, LAID_OUT_ITEMS):
+            written += [row.to_tuple() for row in some]
+            await asyncio.sleep(0)
+        await self._insert("session", row_columns.SESSION_COLUMNS, written, may_insert)
 
     async def known_devices(self, keys: Iterable[DeviceKey]) -> set[DeviceKey]:
         """Those of the devices that are stored."""

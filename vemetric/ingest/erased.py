@@ -31,6 +31,7 @@ class Erased:
         self._exclusive = exclusive
         self._until_ms: dict[tuple[int, int], int] = {}
         self._newest_ms = 0
+        self._has_projects = False
         self._asked_at = 0.0
 
     async def load(self) -> None:
@@ -47,19 +48,24 @@ class Erased:
         """
         return 0.0 if self._exclusive else ASKED_SECONDS_MAX + insert_seconds
 
-    async def ask(self, accepted: Iterable[tuple[int, int, int]]) -> set[int]:
+    async def ask(self, accepted: Iterable[tuple[int, int, int]], earliest_ms: int = 0) -> set[int]:
         """As `among`, by whoever has the turn and is about to store the others; see `may_store`."""
         self._asked_at = time.monotonic()
-        return await self.among(accepted)
+        return await self.among(accepted, earliest_ms)
 
     def may_store(self) -> bool:
         """Whether the last answer of `ask` is new enough to begin an insert."""
         return self._exclusive or time.monotonic() - self._asked_at < ASKED_SECONDS_MAX
 
-    async def among(self, accepted: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Which of these were erased, by their position. accepted: (project, user, time in ms)."""
+    async def among(self, accepted: Iterable[tuple[int, int, int]], earliest_ms: int = 0) -> set[int]:
+        """Which of these were erased, by their position. accepted: (project, user, time in ms).
+
+        earliest_ms: none of them is earlier; they need no look where all that was erased was so before.
+        """
         if not self._exclusive:
             await self.load()
+        if not self._has_projects and earliest_ms >= self._newest_ms:
+            return set()
         return {
             position
             for position, (project_id, user_id, at_ms) in enumerate(accepted)
@@ -78,3 +84,4 @@ class Erased:
             key = (one.project_id, one.user_id)
             self._until_ms[key] = max(one.until_ms, self._until_ms.get(key, 0))
             self._newest_ms = max(self._newest_ms, one.until_ms)
+            self._has_projects = self._has_projects or one.user_id == WHOLE_PROJECT

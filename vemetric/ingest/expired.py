@@ -41,6 +41,11 @@ async def among(keys: Keys, clock: Clock, accepted: Iterable[tuple[int, int]]) -
     return {position for position, (project_id, at_ms) in late.items() if at_ms < lines.get(project_id, 0)}
 
 
+def may_be_late(clock: Clock, earliest_ms: int) -> bool:
+    """Whether something as early as this may lie before a line at all."""
+    return earliest_ms < clock.now_ms() - LATE_MS_MIN
+
+
 def line_key(project_id: int) -> str:
     return f"{LINE_PREFIX}{project_id}"
 

@@ -1,7 +1,9 @@
 """What the hub hands to the workers: the payloads of the queues, and the names of the counters that verify reads."""
 
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -21,6 +23,9 @@ ENRICH_USER_QUEUE = "enrich-user"
 SESSION_LINES = 8
 
 HOUR_MS = 3_600_000
+# Arrays of up to so many values have a frame of one byte in msgpack, longer ones (up to 65,535) of three.
+SHORT_LENGTH_MAX = 15
+LONG_FRAME_BYTES = 3
 # A merge runs so long after it was asked for: what the visitor sends meanwhile without knowing it moves along.
 MERGE_DELAY_MS = 6_000
 SAME_MERGE_MS = 5_000
@@ -94,11 +99,13 @@ class LeaveHead(msgspec.Struct, tag="l", array_like=True, frozen=True, gc=False)
 class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one batch of events says of one session; a job holds those of one line.
 
-    attributes: the columns of its opening event, None when only leaves speak.
+    attributes: the columns of its opening event as `pack_attributes` makes them, which most often nobody needs to read;
+    NO_ATTRIBUTES when only leaves speak.
     opens: whether the attributes are those of the event that opened the session; otherwise they are only a stand-in
     until the opening event's job arrives.
     first_ms: when the earliest of the events happened, which may be before the visit's start by a clock set back; 0 in
     jobs of older programs.
+    is_placeless: whether the attributes, if there are any, surely name no place.
     """
 
     project_id: int
@@ -107,8 +114,9 @@ class SessionPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
     started_ms: int
     ended_ms: int
     opens: bool
-    attributes: "SessionAttributes | None"
+    attributes: Raw
     first_ms: int = 0
+    is_placeless: bool = False
 
 
 class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="camel", gc=False):
@@ -133,6 +141,11 @@ class SessionAttributes(msgspec.Struct, array_like=True, frozen=True, rename="ca
     utm_campaign: str
     utm_content: str
     utm_term: str
+
+
+NO_ATTRIBUTES = Raw(b"\xc0")
+# The frame of an array of 19 values.
+ATTRIBUTES_FRAME = b"\xdc" + len(SessionAttributes.__struct_fields__).to_bytes(2)
 
 
 class SeenDevice(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -233,6 +246,9 @@ _headers_decoder = msgspec.msgpack.Decoder(dict[str, str])
 _event_decoder: msgspec.msgpack.Decoder[EventJob | LeaveJob] = msgspec.msgpack.Decoder(EventJob | LeaveJob)
 _head_decoder: msgspec.msgpack.Decoder[EventHead | LeaveHead] = msgspec.msgpack.Decoder(EventHead | LeaveHead)
 _sessions_decoder = msgspec.msgpack.Decoder(list[SessionPart])
+_attributes_decoder: msgspec.msgpack.Decoder[SessionAttributes | None] = msgspec.msgpack.Decoder(
+    SessionAttributes | None
+)
 _devices_decoder = msgspec.msgpack.Decoder(list[SeenDevice])
 _merge_decoder = msgspec.msgpack.Decoder(MergeUserJob)
 _create_decoder = msgspec.msgpack.Decoder(CreateUserJob)
@@ -254,6 +270,22 @@ def pack_headers(headers: dict[str, str]) -> Raw:
 def decode_headers(packed: bytes) -> dict[str, str]:
     """The headers of an event's job."""
     return _headers_decoder.decode(packed)
+
+
+def pack_attributes(attributes: SessionAttributes) -> Raw:
+    """Attributes as they stand in a session's job."""
+    return Raw(_encoder.encode(attributes))
+
+
+def pack_values(values: Sequence[Any]) -> bytes:
+    """Some neighbouring values of what is packed, without a frame: for who puts it together of ready pieces."""
+    packed = _encoder.encode(values)
+    return packed[1:] if len(values) <= SHORT_LENGTH_MAX else packed[LONG_FRAME_BYTES:]
+
+
+def attributes_of(part: SessionPart) -> SessionAttributes | None:
+    """The attributes of a part, None when it has none."""
+    return _attributes_decoder.decode(part.attributes)
 
 
 def decode_event(payload: bytes) -> EventJob | LeaveJob:

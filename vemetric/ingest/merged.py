@@ -4,6 +4,7 @@ An event that was accepted before its user was merged may be stored after it: it
 replayed. It is stored as it came; then `again` says which merge has to run once more.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -61,10 +62,13 @@ class Merged:
         self._forget_old()
         self._remember(merges)
 
+    @property
+    def settled_from_ms(self) -> float:
+        """What was accepted from this time on was surely not merged yet; infinity where others merge too."""
+        return self._newest_until_ms if self._exclusive else math.inf
+
     async def again(self, stored: Iterable[tuple[int, int, int]]) -> list[NewJob]:
         """The merges to run once more. stored: (project, user, time in ms) of what has just been stored."""
-        if self._exclusive:
-            stored = [one for one in stored if one[2] < self._newest_until_ms]
         return await self.again_within((project_id, user_id, at_ms, at_ms) for project_id, user_id, at_ms in stored)
 
     async def again_within(self, stored: Iterable[tuple[int, int, int, int]]) -> list[NewJob]:

@@ -1,23 +1,24 @@
 """The `event` queue: enrich each hit once, store the batch, and pass on what it says of sessions and devices."""
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from vemetric.clickhouse.sink import KnownUser
 from vemetric.ingest import accounted, expired, jobs
 from vemetric.ingest.hit import PAGE_VIEW
 from vemetric.ingest.jobs import EventJob, LeaveJob, SeenDevice, SessionPart
+from vemetric.model.device import Device
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import event_rows, holding, slices
-from vemetric.workers.device import key_of
 from vemetric.workers.holding import Question
 
 SEEN_DEVICES_MAX = 50_000
 PARTS_PER_JOB_MAX = 500
-# So many parts are spread over their lines at a time.
+# What is done at a time where an item costs half a microsecond: reading jobs, spreading parts over their lines.
+DECODED_ITEMS = 200
 SPREAD_ITEMS = 500
 PART_BYTES_PER_JOB_MAX = 1_048_576
 
@@ -26,6 +27,8 @@ CounterOf = Callable[[int, int], str]
 
 # (project id, user id)
 User = tuple[int, int]
+# A device of a user.
+OfUser = tuple[int, int, Device]
 
 
 class EventWorker:
@@ -33,36 +36,47 @@ class EventWorker:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._seen_devices: OrderedDict[tuple[int, int, int], None] = OrderedDict()
+        # The ids of devices that were passed on.
+        self._devices: OrderedDict[OfUser, int] = OrderedDict()
+        # Whose rows moved while the events of a batch were stored.
+        self._moved: list[Container[User]] = []
+        self._is_storing = False
         services.merged.on_moved(self._forget_devices)
 
     async def handle(self, claimed: Sequence[Job], lease: Lease) -> Write:
         """Store the events once each; the returned write is put with the acknowledgement of their jobs."""
         payloads: list[EventJob | LeaveJob] = []
-        times: list[tuple[int, int, int]] = []
-        async for some in slices.of(claimed):
-            read = [jobs.decode_event(job.payload) for job in some]
-            payloads += read
-            times += [(payload.project_id, payload.user_id, jobs.accepted_ms(payload)) for payload in read]
+        async for some in slices.of(claimed, DECODED_ITEMS):
+            payloads += [jobs.decode_event(job.payload) for job in some]
 
         async def ask() -> Mapping[int, CounterOf]:
-            return await self._gone(times)
+            return await self._gone(payloads)
 
         async with self._services.erased.turn:
             gone = await ask()
-            kept = [one for at, one in enumerate(zip(claimed, payloads, strict=True)) if at not in gone]
+            kept = list(zip(claimed, payloads, strict=True))
+            if gone:
+                kept = [one for at, one in enumerate(kept) if at not in gone]
             write = await self._store(kept, holding.may_insert(self._services, lease, ask, gone))
         write.counters = await self._count_dropped(
             [(claimed[at], payload, gone[at]) for at in gone if isinstance(payload := payloads[at], EventJob)]
         )
-        await slices.drop(kept, times, payloads)
+        await slices.drop(kept, payloads)
         return write
 
-    async def _gone(self, times: Sequence[tuple[int, int, int]]) -> Mapping[int, CounterOf]:
-        """What is not to be stored any more, by position, and which counter says so. times: (project, user, ms)."""
+    async def _gone(self, payloads: Sequence[EventJob | LeaveJob]) -> Mapping[int, CounterOf]:
+        """What is not to be stored any more, by position, and which counter says so."""
         services = self._services
-        erased = await services.erased.ask(times)
-        old = await expired.among(services.keys, services.clock, ((one[0], one[2]) for one in times))
+        times = [jobs.accepted_ms(payload) for payload in payloads]
+        earliest_ms = min(times, default=0)
+        erased = await services.erased.ask(
+            ((payload.project_id, payload.user_id, at_ms) for payload, at_ms in zip(payloads, times, strict=True)),
+            earliest_ms,
+        )
+        old: set[int] = set()
+        if expired.may_be_late(services.clock, earliest_ms):
+            of_projects = zip((payload.project_id for payload in payloads), times, strict=True)
+            old = await expired.among(services.keys, services.clock, of_projects)
         return dict.fromkeys(old, jobs.expired_counter) | dict.fromkeys(erased, jobs.erased_counter)
 
     async def _count_dropped(self, dropped: Sequence[tuple[Job, EventJob, CounterOf]]) -> dict[str, int]:
@@ -80,94 +94,121 @@ class EventWorker:
 
     async def _store(self, kept: Sequence[tuple[Job, EventJob | LeaveJob]], holds: Question) -> Write:
         """Enrich and insert the events; the returned write holds what follows from them."""
-        events = [payload for _, payload in kept if isinstance(payload, EventJob)]
-        users = await self._users({(event.project_id, event.user_id) for event in events})
-        batch = Stored()
-        async for some in slices.of(kept):
-            for job, payload in some:
-                if isinstance(payload, LeaveJob):
-                    batch.add_leave(payload)
-                else:
-                    batch.add(job, payload, users.get((payload.project_id, payload.user_id)))
-        await self._services.sink.insert_events(batch.rows, redelivered=batch.redelivered, may_insert=holds)
+        self._moved, self._is_storing = [], True
+        try:
+            batch = Stored(self._devices)
+            users = await self._users({(one.project_id, one.user_id) for _, one in kept if isinstance(one, EventJob)})
+            async for some in slices.of(kept):
+                batch.add_all(some, users)
+            await self._services.sink.insert_events(batch.rows, redelivered=batch.redelivered, may_insert=holds)
+            new_devices = self._new_devices(batch)
+        finally:
+            self._is_storing = False
         sourceless = await self._sourceless(batch.viewers, users)
-        merges = await self._services.merged.again(
-            (event.project_id, event.user_id, event.created_ms) for event in events
-        )
-        new_devices = [job async for job in packed_jobs(jobs.DEVICE_QUEUE, await self._new_devices(batch))]
+        merges = await self._services.merged.again(batch.late(self._services.merged.settled_from_ms))
+        devices = [job async for job in packed_jobs(jobs.DEVICE_QUEUE, new_devices)]
         sources = [jobs.enrich_job(*key) for key in sourceless]
-        write = Write(jobs=[*await session_jobs(batch.sessions.values()), *new_devices, *sources, *merges])
-        await slices.drop(batch.rows, batch.devices, events)
+        write = Write(jobs=[*await session_jobs(batch.sessions.values()), *devices, *sources, *merges])
+        await slices.drop(batch.rows, batch.events)
         return write
 
-    async def _users(self, keys: Collection[User]) -> dict[User, KnownUser]:
+    async def _users(self, keys: Set[User]) -> dict[User, KnownUser]:
         """What is known of the users; of those identified a moment ago, whose rows are still to be made, the name."""
         stored = await self._services.sink.users(keys)
         users: dict[User, KnownUser] = {key: stored[key] for key in stored}
-        claimed = await self._services.identities.claimed(key for key in keys if key not in users)
+        claimed = await self._services.identities.claimed(keys - users.keys())
         return users | {key: KnownUser(identifier) for key, identifier in claimed.items()}
 
-    async def _sourceless(self, viewers: Collection[User], users: dict[User, KnownUser]) -> set[User]:
+    async def _sourceless(self, viewers: Set[User], users: dict[User, KnownUser]) -> set[User]:
         """Known users who have now seen a page, and of whom it is not known where they came from.
 
         Who was identified only after `users` was read may have been given a row before these events could be seen.
         """
-        unknown = [key for key in viewers if key not in users]
-        known = {key for key in viewers if key in users and not users[key].has_source}
-        return known | (await self._services.identities.claimed(unknown)).keys()
+        known = {key for key, user in users.items() if not user.has_source and key in viewers}
+        return known | (await self._services.identities.claimed(viewers - users.keys())).keys()
 
-    def _forget_devices(self, users: Container[tuple[int, int]]) -> None:
-        for key in [key for key in self._seen_devices if key[:2] in users]:
-            del self._seen_devices[key]
+    def _forget_devices(self, users: Container[User]) -> None:
+        for key in [key for key in self._devices if key[:2] in users]:
+            del self._devices[key]
+        if self._is_storing:
+            self._moved.append(users)
 
-    async def _new_devices(self, batch: "Stored") -> list[SeenDevice]:
-        """Devices this process has not passed on, and those of jobs it may have failed to pass on the last time.
+    def _new_devices(self, batch: "Stored") -> list[SeenDevice]:
+        """Devices this process has not passed on, those of jobs it may have failed to pass on the last time, and those
+        of users whose rows moved meanwhile.
 
         The device worker knows what is stored.
         """
-        new: dict[tuple[int, int, int], SeenDevice] = {key_of(device): device for device in batch.devices_again}
-        async for some in slices.of(batch.devices):
-            for device in some:
-                key = (device.project_id, device.user_id, device.device_id)
-                if key not in self._seen_devices:
-                    self._seen_devices[key] = None
-                    new[key] = device
-        while len(self._seen_devices) > SEEN_DEVICES_MAX:
-            self._seen_devices.popitem(last=False)
-        return list(new.values())
+        for users in self._moved:
+            batch.pass_on_devices_of(users)
+        self._devices.update((key, device.device_id) for key, device in batch.devices.items())
+        while len(self._devices) > SEEN_DEVICES_MAX:
+            self._devices.popitem(last=False)
+        return list(batch.devices.values())
 
 
 class Stored:
     """What a batch of events comes to, gathered one by one. sessions: what it says of each, folded.
 
-    redelivered: the ids of events whose job was delivered before; devices_again: their devices.
-    viewers: the users who have seen a page.
+    known: the ids of devices that were passed on before. devices: others, and those of jobs delivered before.
+    redelivered: the ids of events whose job was delivered before. viewers: the users who have seen a page.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[OfUser, int]) -> None:
+        self._known = known
+        self.events: list[EventJob] = []
         self.rows: list[tuple[Any, ...]] = []
         self.sessions: dict[tuple[int, int, str], SessionPart] = {}
-        self.devices: list[SeenDevice] = []
-        self.devices_again: list[SeenDevice] = []
+        self.devices: dict[OfUser, SeenDevice] = {}
         self.redelivered: set[str] = set()
         self.viewers: set[User] = set()
 
-    def add(self, job: Job, event: EventJob, user: KnownUser | None) -> None:
-        """An event. user: what is known of its user."""
-        # The job that opens a session has a key, no other has.
-        enriched = event_rows.enrich(event, user, opens=job.key is not None)
-        self.rows.append(enriched.row)
-        self.devices.append(enriched.device)
-        self._fold(enriched.session)
-        if event.name == PAGE_VIEW:
-            self.viewers.add((event.project_id, event.user_id))
+    def add_all(self, some: Iterable[tuple[Job, EventJob | LeaveJob]], users: Mapping[User, KnownUser]) -> None:
+        """Some events and page leaves, in order. users: what is known of their users."""
+        for job, payload in some:
+            if isinstance(payload, LeaveJob):
+                self._fold(event_rows.session_of_leave(payload))
+            else:
+                self._add(job, payload, users)
+
+    def _add(self, job: Job, event: EventJob, users: Mapping[User, KnownUser]) -> None:
+        user = project_id, user_id = event.project_id, event.user_id
+        client = event_rows.client_of(bytes(event.headers))
+        of_user = project_id, user_id, client.device
+        device_id = self._known.get(of_user)
         if job.deliveries > 1:
             self.redelivered.add(event.event_id)
-            self.devices_again.append(enriched.device)
+            device_id = None
+        if device_id is None:
+            device_id = self._pass_on(of_user, event)
+        # The job that opens a session has a key, no other has.
+        row, part = event_rows.enrich(event, client, device_id, users.get(user), opens=job.key is not None)
+        self.events.append(event)
+        self.rows.append(row)
+        self._fold(part)
+        if event.name == PAGE_VIEW:
+            self.viewers.add(user)
 
-    def add_leave(self, leave: LeaveJob) -> None:
-        """A page leave."""
-        self._fold(event_rows.session_of_leave(leave))
+    def late(self, settled_from_ms: float) -> list[tuple[int, int, int]]:
+        """The (project, user, time in ms) of those events that lie before a time."""
+        return [
+            (event.project_id, event.user_id, event.created_ms)
+            for event in self.events
+            if event.created_ms < settled_from_ms
+        ]
+
+    def pass_on_devices_of(self, users: Container[User]) -> None:
+        """Pass the devices of some users on, known or not."""
+        for event in self.events:
+            if (event.project_id, event.user_id) in users:
+                device = event_rows.client_of(bytes(event.headers)).device
+                self._pass_on((event.project_id, event.user_id, device), event)
+
+    def _pass_on(self, of_user: OfUser, event: EventJob) -> int:
+        seen = self.devices.get(of_user)
+        if seen is None:
+            seen = self.devices[of_user] = event_rows.seen_device(event, of_user[2])
+        return seen.device_id
 
     def _fold(self, part: SessionPart) -> None:
         key = (part.project_id, part.user_id, part.session_id)

@@ -1,9 +1,9 @@
 """The `session` queue: fold what batches of events say into the sessions' rows."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Container, Sequence
 
-from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.sink import SessionKey
 from vemetric.database import projects
 from vemetric.ingest import jobs
@@ -12,11 +12,13 @@ from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.lease import Lease
 from vemetric.services import Services
 from vemetric.workers import apart, holding, session_rows, slices
-from vemetric.workers.session_rows import Visit
+from vemetric.workers.session_rows import KeptRow, Visit
 
 REMEMBERED_ROWS_MAX = 20_000
 # So many rows are looked for, or remembered, at a time.
 LOOKED_FOR_ITEMS = 400
+# So many parts are folded at a time.
+FOLDED_ITEMS = 200
 
 
 class SessionWorker:
@@ -28,7 +30,7 @@ class SessionWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._remembered_max = REMEMBERED_ROWS_MAX if services.owns_stores else 0
-        self._remembered: OrderedDict[Visit, SessionRow] = OrderedDict()
+        self._remembered: OrderedDict[Visit, KeptRow] = OrderedDict()
         # The earliest start of a visit this process has seen, by project.
         self._begun_ms: dict[int, int] = {}
         services.merged.on_moved(self._forget)
@@ -40,14 +42,20 @@ class SessionWorker:
             parts += [part for job in some for part in jobs.decode_sessions(job.payload)]
         # A merge of users reads and writes the same rows, an erasure takes them away.
         async with self._services.merged.session_turn:
-            erased = await self._services.erased.among((part.project_id, part.user_id, part.ended_ms) for part in parts)
+            erased = await self._services.erased.among(
+                ((part.project_id, part.user_id, part.ended_ms) for part in parts),
+                min((part.ended_ms for part in parts), default=0),
+            )
             if erased:
                 parts = [part for position, part in enumerate(parts) if position not in erased]
             refused = await self._fold(parts, lease, may_part=len(claimed) == 1)
         await self._note_first_events(parts)
         await slices.pause()
+        settled_from_ms = self._services.merged.settled_from_ms
         merges = await self._services.merged.again_within(
-            (part.project_id, part.user_id, part.first_ms or part.ended_ms, part.ended_ms) for part in parts
+            (part.project_id, part.user_id, first_ms, part.ended_ms)
+            for part in parts
+            if (first_ms := part.first_ms or part.ended_ms) < settled_from_ms
         )
         alone = [_alone(part) for part in parts if refused and session_rows.visit_of(part) in refused]
         await slices.drop(parts)
@@ -55,22 +63,21 @@ class SessionWorker:
 
     async def _fold(self, parts: Sequence[SessionPart], lease: Lease, *, may_part: bool) -> set[Visit]:
         """Read, fold and write; returns which the store refuses."""
-        rows = await self._rows(parts)
-        changed: dict[Visit, SessionRow] = {}
-        async for some in slices.of(parts):
-            for part in some:
-                visit = session_rows.visit_of(part)
-                row = session_rows.fold(rows.get(visit), part)
+        visits, rows = await self._rows(parts)
+        changed: dict[Visit, KeptRow] = {}
+        async for some in slices.of(list(zip(visits, parts, strict=True)), FOLDED_ITEMS):
+            for visit, part in some:
+                row = session_rows.next_row(rows.get(visit), part)
                 if row is not None:
                     rows[visit] = changed[visit] = row
         refused = await self._insert(changed, lease, may_part=may_part)
         await self._remember([(visit, row) for visit, row in changed.items() if visit not in refused])
         return refused
 
-    async def _insert(self, changed: dict[Visit, SessionRow], lease: Lease, *, may_part: bool) -> set[Visit]:
+    async def _insert(self, changed: dict[Visit, KeptRow], lease: Lease, *, may_part: bool) -> set[Visit]:
         """Write the rows; returns which the store refuses, when those of a single job may part."""
 
-        async def write(some: Sequence[tuple[Visit, SessionRow]]) -> None:
+        async def write(some: Sequence[tuple[Visit, KeptRow]]) -> None:
             await self._services.sink.insert_sessions(
                 [row for _, row in some],
                 may_insert=holding.still_held(self._services, lease),
@@ -78,27 +85,29 @@ class SessionWorker:
 
         return {visit for visit, _ in await apart.insert(write, list(changed.items()), may_part=may_part)}
 
-    async def _rows(self, parts: Sequence[SessionPart]) -> dict[Visit, SessionRow]:
-        """The rows there are: of memory, else of the store."""
-        rows: dict[Visit, SessionRow] = {}
+    async def _rows(self, parts: Sequence[SessionPart]) -> tuple[list[Visit], dict[Visit, KeptRow]]:
+        """The visit of each part, and the rows there are: of memory, else of the store."""
+        visits: list[Visit] = []
+        rows: dict[Visit, KeptRow] = {}
         unknown: dict[SessionKey, Visit] = {}
         async for some in slices.of(parts, LOOKED_FOR_ITEMS):
             for part in some:
                 visit = session_rows.visit_of(part)
+                visits.append(visit)
                 row = self._remembered.get(visit)
                 if row is not None:
                     rows[visit] = row
                 else:
                     unknown[session_rows.key_of(part)] = visit
-        for key, row in (await self._services.sink.sessions(unknown)).items():
-            rows[unknown[key]] = row
-        return rows
+        for key, stored in (await self._services.sink.sessions(unknown)).items():
+            rows[unknown[key]] = KeptRow.of(stored)
+        return visits, rows
 
     def _forget(self, users: Container[tuple[int, int]]) -> None:
         for key in [key for key in self._remembered if key[:2] in users]:
             del self._remembered[key]
 
-    async def _remember(self, rows: Sequence[tuple[Visit, SessionRow]]) -> None:
+    async def _remember(self, rows: Sequence[tuple[Visit, KeptRow]]) -> None:
         async for some in slices.of(rows if self._remembered_max else (), LOOKED_FOR_ITEMS):
             for visit, row in some:
                 self._remembered[visit] = row
@@ -112,8 +121,8 @@ class SessionWorker:
         Here and not with the events: only now does its dashboard show everything, sources and places too.
         """
         earlier: dict[int, int] = {}
-        for part in parts:
-            known_ms = earlier.get(part.project_id) or self._begun_ms.get(part.project_id)
+        for part in [part for part in parts if part.started_ms < self._begun_ms.get(part.project_id, math.inf)]:
+            known_ms = earlier.get(part.project_id)
             if known_ms is None or part.started_ms < known_ms:
                 earlier[part.project_id] = part.started_ms
         for project_id, first_ms in earlier.items():

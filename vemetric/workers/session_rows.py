@@ -1,11 +1,13 @@
 """Fold what batches say of a session into its row. Pure and idempotent; used by workers/session.py."""
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+from msgspec import Raw
 
-from vemetric.clickhouse.rows import SessionRow, milliseconds, timestamp
+from vemetric.clickhouse.rows import SESSION_COLUMNS, SessionRow, milliseconds, piece, timestamp
 from vemetric.clickhouse.sink import SessionKey
+from vemetric.ingest import jobs
 from vemetric.ingest.jobs import SessionAttributes, SessionPart
 
 # The columns of SessionAttributes by their names in the store, in order.
@@ -13,6 +15,8 @@ COLUMNS = tuple(field.encode_name for field in msgspec.structs.fields(SessionAtt
 # (project id, user id, session id, fixed start in ms)
 Visit = tuple[int, int, str, int]
 PLACE_COLUMNS = ("countryCode", "city", "latitude", "longitude")
+NO_PLACE = ("", "", None, None)
+ENDED_AT, VERSION = SESSION_COLUMNS.index("endedAt"), SESSION_COLUMNS.index("version")
 
 
 def visit_of(part: SessionPart) -> Visit:
@@ -24,17 +28,80 @@ def key_of(part: SessionPart) -> SessionKey:
     return SessionKey(part.project_id, part.user_id, part.session_id, timestamp(part.started_ms))
 
 
+class KeptRow(msgspec.Struct, frozen=True, gc=False):
+    """A session's row as the next part finds it, with what most parts leave as it is ready to be written again.
+
+    row: as it was when those columns changed last; ended_ms and version may be beyond it. head and rest: the columns
+    before `endedAt`, and those between `duration` and `version`. is_placed: whether nothing of an event but its time
+    can change the row, unless it opened the session; is_placeless: nor anything that names no place.
+    """
+
+    row: SessionRow
+    head: Raw
+    rest: Raw
+    started_ms: int
+    ended_ms: int
+    version: int
+    is_placed: bool
+    is_placeless: bool
+
+    @classmethod
+    def of(cls, row: SessionRow) -> Self:
+        values = row.to_tuple()
+        return cls(
+            row=row,
+            head=piece(values[:ENDED_AT]),
+            rest=piece(values[ENDED_AT + 2 : VERSION]),
+            started_ms=milliseconds(row.startedAt),
+            ended_ms=milliseconds(row.endedAt),
+            version=row.version,
+            is_placed=not row.deleted and row.countryCode != "",
+            is_placeless=not row.deleted and (row.countryCode, row.city, row.latitude, row.longitude) == NO_PLACE,
+        )
+
+    def longer(self, ended_ms: int) -> "KeptRow":
+        """The next version, with another end."""
+        return KeptRow(
+            self.row, self.head, self.rest, self.started_ms, ended_ms, self.version + 1, self.is_placed,
+            self.is_placeless,
+        )  # fmt: skip
+
+    def whole(self) -> SessionRow:
+        """The row with all its columns."""
+        if self.version == self.row.version:
+            return self.row
+        ended_at, duration = timestamp(self.ended_ms), whole_seconds(self.ended_ms - self.started_ms)
+        return msgspec.structs.replace(self.row, endedAt=ended_at, duration=duration, version=self.version)
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """In the order of SESSION_COLUMNS, in pieces."""
+        if self.version == self.row.version:
+            duration = self.row.duration
+        else:
+            duration = whole_seconds(self.ended_ms - self.started_ms)
+        return self.head, timestamp(self.ended_ms), duration, self.rest, self.version, self.row.mergeId
+
+
+def next_row(kept: KeptRow | None, part: SessionPart) -> KeptRow | None:
+    """As `fold`, for rows that are kept."""
+    if kept is not None and not part.opens and (kept.is_placed or (kept.is_placeless and part.is_placeless)):
+        return kept.longer(part.ended_ms) if part.ended_ms > kept.ended_ms else None
+    row = fold(None if kept is None else kept.whole(), part)
+    return None if row is None else KeptRow.of(row)
+
+
 def fold(stored: SessionRow | None, part: SessionPart) -> SessionRow | None:
     """The row after the part, its version one higher; None when the part changes nothing.
 
     A page leave of a session without a row changes nothing: its opening event was never stored.
     """
+    attributes = jobs.attributes_of(part)
     if stored is None:
-        return None if part.attributes is None else _opened(part, part.attributes)
+        return None if attributes is None else _opened(part, attributes)
     ended_at = timestamp(part.ended_ms)
     if stored.deleted:
-        return _reopened(stored, part, ended_at)
-    changes = _learned(stored, part)
+        return _reopened(stored, part, attributes, ended_at)
+    changes = _learned(stored, attributes, opens=part.opens)
     # Times as text of one length sort as times.
     if ended_at > stored.endedAt:
         # A merge of users may have given the visit an earlier start than its jobs know.
@@ -42,20 +109,22 @@ def fold(stored: SessionRow | None, part: SessionPart) -> SessionRow | None:
     return msgspec.structs.replace(stored, version=stored.version + 1, **changes) if changes else None
 
 
-def _reopened(stored: SessionRow, part: SessionPart, ended_at: str) -> SessionRow | None:
+def _reopened(
+    stored: SessionRow, part: SessionPart, attributes: SessionAttributes | None, ended_at: str
+) -> SessionRow | None:
     """A visit that went to another user at the time its row ends with; what came later is its first user's again."""
-    if part.attributes is None or ended_at <= stored.endedAt:
+    if attributes is None or ended_at <= stored.endedAt:
         return None
-    opened = _opened(part, part.attributes)
+    opened = _opened(part, attributes)
     return msgspec.structs.replace(opened, version=stored.version + 1, mergeId=stored.mergeId)
 
 
-def _learned(stored: SessionRow, part: SessionPart) -> dict[str, Any]:
-    """The columns the part knows better: all of them if it is of the opening event, else a place that was missing."""
-    if part.attributes is None or not (part.opens or not stored.countryCode):
+def _learned(stored: SessionRow, attributes: SessionAttributes | None, *, opens: bool) -> dict[str, Any]:
+    """The columns that attributes know better: all if they are of the opening event, else a place that was missing."""
+    if attributes is None or not (opens or not stored.countryCode):
         return {}
-    columns = _columns(part.attributes)
-    names = columns if part.opens else PLACE_COLUMNS
+    columns = _columns(attributes)
+    names = columns if opens else PLACE_COLUMNS
     return {name: columns[name] for name in names if columns[name] != getattr(stored, name)}
 
 
