@@ -10,6 +10,7 @@ from vemetric.web.ask import Ask
 from vemetric.web.hub_head import (
     FIELDS_REMEMBERED_MAX,
     HEADS_REMEMBERED_MAX,
+    REMEMBERED_EVERY,
     SHARED_BYTES_REMEMBERED_MAX,
     HitReader,
 )
@@ -29,10 +30,15 @@ def with_length(*lines: bytes, body: bytes = BODY) -> bytes:
 def used_reader() -> HitReader:
     """One that has read hits of a visitor with an address and a cookie."""
     reader = HitReader("", "192.0.2.1", "https")
-    used = with_length(b"X-Forwarded-For: 198.51.100.1", b"Cookie: a=b")
-    assert reader.read(used) is not None
-    assert len(reader._cuts) == 3
+    remember(reader, with_length(b"X-Forwarded-For: 198.51.100.1", b"Cookie: a=b"))
+    assert [cut.name for cut in reader._cuts] == ["content-length", "x-forwarded-for", "cookie"]
     return reader
+
+
+def remember(reader: HitReader, data: bytes) -> None:
+    """Read a hit until its head is remembered, if it ever is."""
+    for _ in range(REMEMBERED_EVERY):
+        assert reader.read(data) is not None
 
 
 def test_what_a_visitor_alone_says_is_read_anew_each_time() -> None:
@@ -61,17 +67,19 @@ ODD = [b"", b" ", b"a\tb", b"a\rb", b"a\nb", b"\xc3\xa9", b"\xff", b"\x00", b"\x
 
 
 def fresh_and_used(data: bytes) -> list[Ask | None]:
-    """What is read by one that has read the like, twice, and by one that has not."""
-    used = used_reader()
-    asks = [used.read(data), used.read(data)]
+    """What is read by one that has read the like, by one that has read the same, and by one that has not."""
     hub_head._heads.clear()
     hub_head._fields.clear()
-    return [*asks, HitReader("", "192.0.2.1", "https").read(data)]
+    fresh = HitReader("", "192.0.2.1", "https").read(data)
+    used = used_reader()
+    first, *_, last = [used.read(data) for _ in range(2 * REMEMBERED_EVERY)]
+    return [first, last, fresh]
 
 
-@pytest.mark.parametrize("value", ODD)
-def test_an_odd_value_of_a_visitors_own_is_read_as_any(value: bytes) -> None:
-    first, second, fresh = fresh_and_used(with_length(b"X-Forwarded-For: " + value, b"Cookie: a=b"))
+@pytest.mark.parametrize("value", [b"198.51.100.1", *ODD])
+@pytest.mark.parametrize("colon", [b": ", b":", b":  ", b":\t", b" : "])
+def test_an_odd_line_of_a_visitors_own_is_read_as_any(value: bytes, colon: bytes) -> None:
+    first, second, fresh = fresh_and_used(with_length(b"X-Forwarded-For" + colon + value, b"Cookie: a=b"))
     assert first == second == fresh
 
 
@@ -121,13 +129,21 @@ def test_a_head_is_remembered_up_to_a_size_and_no_more_than_so_many() -> None:
     hub_head._heads.clear()
     reader = HitReader("")
     bytes_left = SHARED_BYTES_REMEMBERED_MAX - len(b"\r\n".join([b"", *SHARED, b"X: "])) - 2
-    assert reader.read(with_length(b"X: " + b"x" * (bytes_left + 1))) is not None
+    remember(reader, with_length(b"X: " + b"x" * (bytes_left + 1)))
     assert len(hub_head._heads) == 0
-    assert reader.read(with_length(b"X: " + b"x" * bytes_left)) is not None
+    remember(reader, with_length(b"X: " + b"x" * bytes_left))
     assert len(hub_head._heads) == 1
-    for number in range(HEADS_REMEMBERED_MAX + 5):
+    for number in range((HEADS_REMEMBERED_MAX + 5) * REMEMBERED_EVERY):
         assert reader.read(with_length(b"X: %d" % number)) is not None
     assert 0 < len(hub_head._heads) <= HEADS_REMEMBERED_MAX
+
+
+def test_heads_that_come_once_are_mostly_not_remembered() -> None:
+    hub_head._heads.clear()
+    reader = HitReader("")
+    for number in range(10 * REMEMBERED_EVERY):
+        assert reader.read(with_length(b"X: %d" % number)) is not None
+    assert len(hub_head._heads) == 10
 
 
 def test_the_lines_that_are_remembered_are_bounded() -> None:

@@ -7,8 +7,9 @@ is mostly one that was read before, and costs a look-up then.
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import count
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -25,6 +26,8 @@ FIELD_BYTES_REMEMBERED_MAX = 512
 # So are whole heads, but for what differs from visitor to visitor and from hit to hit.
 HEADS_REMEMBERED_MAX = 2_048
 SHARED_BYTES_REMEMBERED_MAX = 2_000
+# One of so many unknown heads is remembered: frequent ones soon are, and rare ones cost little.
+REMEMBERED_EVERY = 16
 LENGTH = "content-length"
 # Visitors have these to themselves: remembered, they would push out what all of them share. None goes into the job.
 VISITORS_OWN_NAMES = frozenset(
@@ -81,20 +84,23 @@ KEPT: Any = itemgetter(1)
 _fields: dict[bytes, Field] = {}
 # By what is left of them without the lines of visitors' own.
 _heads: dict[tuple[bytes, ...], Head] = {}
+_unknown = count(1)
 
 
 class HitReader:
     """Reads the plain hits of one connection.
 
-    peer, scheme: as in Ask. A proxy writes the lines of visitors' own always alike: where they are is remembered.
+    peer, scheme: as in Ask. Proxies write the lines of visitors' own always alike: where they were last is tried first.
     """
+
+    latest_cuts: ClassVar[Sequence[Cut]] = ()
 
     def __init__(self, base_path: str, peer: str | None = None, scheme: str = "http") -> None:
         self._lines = request_lines(base_path)
         self._line_bytes = len(next(iter(self._lines)))
         self._peer = peer
         self._scheme = scheme
-        self._cuts: Sequence[Cut] = ()
+        self._cuts = HitReader.latest_cuts
 
     def read(self, data: bytes) -> Ask | None:
         """A whole plain hit; None for anything else."""
@@ -106,23 +112,20 @@ class HitReader:
         if end < 0:
             return None
         # Lines with the end of the one before each, and that of the last.
-        begin = self._line_bytes - 2
-        pieces, own = _cut(data[begin : end + 2], self._cuts)
+        pieces, own = _cut(data[self._line_bytes - 2 : end + 2], self._cuts)
         head = _heads.get(pieces)
         if head is None or not all(map(_is_plain, own.values())):
-            own, end = {}, data.find(HEAD_END, self._line_bytes, HEAD_BYTES_MAX)
-            head = self._read_lines(data[begin : end + 2], own)
-            if head is None:
-                return None
+            return self._read_lines(data, path)
         body = data[end + 4 :]
         if own.get(LENGTH) != str(len(body)):
             return None
         headers = head.headers | own
         return Ask("POST", path, headers, head.kept, head.packed, body, self._peer, self._scheme, head.host)
 
-    def _read_lines(self, text: bytes, own: dict[str, str]) -> Head | None:
-        """Read every line; None if one is not plain or a header comes twice. own: gets the headers no head shares."""
-        lines = text[2:-2].split(END)
+    def _read_lines(self, data: bytes, path: str) -> Ask | None:
+        """Read every line; None if one is not plain or a header comes twice."""
+        end = data.find(HEAD_END, self._line_bytes, HEAD_BYTES_MAX)
+        lines = data[self._line_bytes : end].split(END)
         fields = list(map(_fields.get, lines))
         if None in fields:
             fields = [known or read_field(line) for known, line in zip(fields, lines, strict=True)]
@@ -130,25 +133,29 @@ class HitReader:
                 return None
         # In C from end to end: where heads are seldom alike this is done for every header of every hit.
         headers = dict(map(HEADER, fields))
-        if len(headers) != len(fields) or not headers.get("host"):
+        if len(headers) != len(fields):
             return None
-        shared = {name: value for name, value in headers.items() if not _is_own(name)}
-        own.update((name, value) for name, value in headers.items() if _is_own(name))
         kept = dict(filter(None, map(KEPT, fields)))
-        head = Head(shared, kept, jobs.pack_headers(kept), shared["host"])
-        self._remember(text, head, lines, own)
-        return head
+        host = headers.get("host")
+        if not host or headers.get(LENGTH) != str(len(data) - end - 4):
+            return None
+        packed = jobs.pack_headers(kept)
+        if not next(_unknown) % REMEMBERED_EVERY:
+            shared = {name: value for name, value in headers.items() if not _is_own(name)}
+            self._remember(data[self._line_bytes - 2 : end + 2], Head(shared, kept, packed, host))
+        return Ask("POST", path, headers, kept, packed, data[end + 4 :], self._peer, self._scheme, host)
 
-    def _remember(self, text: bytes, head: Head, lines: Sequence[bytes], own: dict[str, str]) -> None:
-        openings = (line.partition(b": ")[0] for line in lines)
-        cuts = [Cut(END + name + b": ", len(name) + 4, lower) for name in openings if _is_own(lower := _lower(name))]
+    def _remember(self, text: bytes, head: Head) -> None:
+        names = [line.partition(b": ")[0] for line in text[2:-2].split(END)]
+        cuts = [Cut(END + name + b": ", len(name) + 4, lower) for name in names if _is_own(lower := _lower(name))]
         pieces, found = _cut(text, cuts)
-        # One without a blank behind its colon is not cut out.
-        if found.keys() == own.keys() and sum(map(len, pieces)) <= SHARED_BYTES_REMEMBERED_MAX:
+        # One of a visitor's own without a blank behind its colon is not cut out.
+        is_whole = len(found) + len(head.headers) == len(names)
+        if is_whole and sum(map(len, pieces)) <= SHARED_BYTES_REMEMBERED_MAX:
             if len(_heads) >= HEADS_REMEMBERED_MAX:
                 _heads.clear()
             _heads[pieces] = head
-            self._cuts = cuts
+            self._cuts = HitReader.latest_cuts = cuts
 
 
 @cache
