@@ -152,7 +152,7 @@ class LiveSessions:
         """
         opening_key = None
         cached = self._cache.get(name)
-        if cached is not None and cached.is_live(now_ms):
+        if cached is not None and cached is not session and cached.is_live(now_ms):
             session = cached
         if session is None:
             session = LiveSession(ids.random_id(SESSION_ID_LENGTH), now_ms, 0, hits=0)
