@@ -155,7 +155,7 @@ async def open_services(
             queue=queue,
             keys=queue,
             engine=engine,
-            sink=Sink(engine, probe),
+            sink=Sink(engine, probe, exclusive=is_alone),
             places=open_places(config, stack),
             trusted_proxies=trusted_proxies,
             salts=salts,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +10,7 @@ from vemetric import errors
 from vemetric.clickhouse import rows
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, SessionKey, Sink, UserKey
+from vemetric.clickhouse.user_row import new_row
 
 EventMaker = Callable[..., tuple[Any, ...]]
 SessionMaker = Callable[..., rows.SessionRow]
@@ -237,3 +238,61 @@ async def test_rows_are_synced_to_disk_before_an_insert_returns(
     # Every file of the new part, and the directory that names it.
     assert after["FileSync"] - before.get("FileSync", 0) >= 1
     assert after["DirectorySync"] - before.get("DirectorySync", 0) >= 1
+
+
+class Watched:
+    """The store, its look-ups counted; the next answers may be held back."""
+
+    def __init__(self, store: Engine) -> None:
+        self._store = store
+        self.lookups = 0
+        self.has_found = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.insert = store.insert
+
+    async def lookup(self, sql: str, parameters: dict[str, Any]) -> list[list[Any]]:
+        self.lookups += 1
+        found = await self._store.lookup(sql, parameters)
+        self.has_found.set()
+        await self.may_answer.wait()
+        return found
+
+
+async def test_who_had_no_row_is_not_asked_for_again_until_one_is_written(store: Engine, project_id: int) -> None:
+    watched = Watched(store)
+    sink = Sink(cast(Engine, watched), exclusive=True)
+    keys = {(project_id, 1), (project_id, 2)}
+    assert (await sink.users(keys), await sink.users(keys), watched.lookups) == ({}, {}, 1)
+    await sink.insert_users([new_row(project_id, 2, "two", NOON)])
+    for lookups in (2, 3):
+        assert (await sink.users(keys), watched.lookups) == ({(project_id, 2): KnownUser("two")}, lookups)
+    shared = Sink(cast(Engine, watched))
+    assert (await shared.users({(project_id, 1)}), await shared.users({(project_id, 1)}), watched.lookups) == (
+        {},
+        {},
+        5,
+    )
+
+
+async def test_a_user_written_while_it_is_asked_for_is_found_the_next_time(store: Engine, project_id: int) -> None:
+    watched = Watched(store)
+    sink = Sink(cast(Engine, watched), exclusive=True)
+    watched.may_answer.clear()
+    asking = asyncio.create_task(sink.users({(project_id, 1)}))
+    await watched.has_found.wait()
+    await sink.insert_users([new_row(project_id, 1, "one", NOON)])
+    watched.may_answer.set()
+    await asking
+    assert await sink.users({(project_id, 1)}) == {(project_id, 1): KnownUser("one")}
+
+
+async def test_more_anonymous_users_than_are_remembered_are_asked_for(
+    store: Engine, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vemetric.clickhouse.sink.ANONYMOUS_REMEMBERED_MAX", 3)
+    watched = Watched(store)
+    sink = Sink(cast(Engine, watched), exclusive=True)
+    for number in (1, 2, 3, 3, 4, 4, 1):
+        await sink.users({(project_id, number)})
+    assert watched.lookups == 5

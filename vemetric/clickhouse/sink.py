@@ -16,6 +16,8 @@ INSERT_ROWS_MAX = 20_000
 LOOKUP_KEYS_MAX = 1_000
 # So many rows are laid out at a time, on the loop that also answers hits.
 LAID_OUT_ITEMS = 500
+# Users of whom it is known that they have no row: as many as may visit in an hour or two.
+ANONYMOUS_REMEMBERED_MAX = 50_000
 # How often in a row a session is followed to the row that stands for it now.
 REPLACEMENTS_MAX = 20
 
@@ -113,11 +115,16 @@ class Sink:
     """Writes rows through one engine, one insert at a time.
 
     probe: called with "before-insert" and "after-insert"; crash tests hand in one that ends the process.
+    exclusive: nobody else makes users' rows; who had none has none until one is written here, and is not asked for.
     """
 
-    def __init__(self, engine: Engine, probe: Callable[[str], None] = _nothing) -> None:
+    def __init__(self, engine: Engine, probe: Callable[[str], None] = _nothing, *, exclusive: bool = False) -> None:
         self._engine = engine
         self._probe = probe
+        self._anonymous_max = ANONYMOUS_REMEMBERED_MAX if exclusive else 0
+        # A plain dict, which sets are compared with at the least cost; emptied when it is full.
+        self._anonymous: dict[tuple[int, int], None] = {}
+        self._users_written = 0
         # With one insert at a time the check of the lease stands right before the insert, not before a wait in line.
         self._turn = asyncio.Lock()
 
@@ -233,7 +240,8 @@ class Sink:
     async def users(self, keys: Iterable[tuple[int, int]]) -> dict[UserKey, KnownUser]:
         """What is known of those users, (project, user), that have a row; anonymous users have none."""
         known: dict[UserKey, KnownUser] = {}
-        for chunk in _chunks(sorted(set(keys)), LOOKUP_KEYS_MAX):
+        unknown, users_written = set(keys).difference(self._anonymous), self._users_written
+        for chunk in _chunks(sorted(unknown), LOOKUP_KEYS_MAX):
             wanted = set(chunk)
             for project_id, user_id, *values, has_source in await self._engine.lookup(
                 USERS,
@@ -249,13 +257,31 @@ class Sink:
                     known[key] = KnownUser(
                         identifier, name, country_code, city, latitude, longitude, has_source=bool(has_source)
                     )
+        # A row that was written meanwhile may have come too late for its question.
+        if users_written == self._users_written:
+            self._note_anonymous(unknown.difference(known))
         return known
+
+    def _note_anonymous(self, keys: Collection[tuple[int, int]]) -> None:
+        if len(self._anonymous) + len(keys) > self._anonymous_max:
+            self._anonymous.clear()
+        if len(keys) <= self._anonymous_max:
+            self._anonymous.update(dict.fromkeys(keys))
 
     async def insert_users(
         self, rows: Sequence[UserRow], *, may_insert: Callable[[], Awaitable[bool]] = _always
     ) -> None:
         """Write users; of each, the row with the highest version counts."""
-        await self._insert("user", USER_COLUMNS, [row.to_tuple() for row in rows], may_insert)
+        try:
+            await self._insert("user", USER_COLUMNS, [row.to_tuple() for row in rows], may_insert)
+        except asyncio.CancelledError:
+            # The rows may still be written, nobody knows when.
+            self._anonymous_max = 0
+            raise
+        finally:
+            self._users_written += 1
+            for row in rows:
+                self._anonymous.pop((row.projectId, row.id), None)
 
     async def _insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], Awaitable[bool]]

@@ -1,6 +1,7 @@
 """A bounded memory of what a store said, each entry believed for a time. Used where several processes share a store."""
 
 from collections import OrderedDict
+from collections.abc import Set
 from typing import Generic, TypeVar
 
 from vemetric.clock import Clock
@@ -33,6 +34,10 @@ class Believed(Generic[Key, Value]):
         if self._believed_ms is not None and not 0 <= self._clock.now_ms() - told_ms < self._believed_ms:
             return None
         return value
+
+    def among(self, keys: Set[Key]) -> Set[Key]:
+        """Those of the keys that there is an entry of, believed or not."""
+        return keys & self._entries.keys()
 
     def last(self, key: Key, held_ms: int) -> Value | None:
         """What was told so long ago at most, whether it is believed or not."""

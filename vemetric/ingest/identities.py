@@ -150,8 +150,10 @@ class Identities:
 
     async def claimed(self, users: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
         """The identifiers of those users (project id, user id) that became known lately, their row perhaps not made."""
-        wanted = list(users)
-        found = {key: known for key in wanted if (known := self.lately_known(*key)) is not None}
+        wanted = set(users)
+        # Most are nobody: only those that memory names at all are looked at one by one.
+        named = (wanted & self._claimed_identifiers.keys()) | self._identifiers.among(wanted)
+        found = {key: known for key in named if (known := self.lately_known(*key)) is not None}
         if not self._loaded and len(found) < len(wanted):
             missing = {_user_key(*key): key for key in wanted if key not in found}
             for name, value in (await self._keys.get_many(list(missing))).items():
