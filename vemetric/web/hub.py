@@ -204,10 +204,11 @@ class Hub:
         return self._accepted(asked, hit, prepared.new_cookie_user_id)
 
     def _check_event(self, asked: Asked) -> EventHit:
-        """The event of a request that nothing speaks against."""
-        hit = check_event(asked)
-        check_hit(hit, asked.project, asked.ask.headers)
-        return hit
+        """The event of a request that nothing speaks against, or Refused with the words SDKs know."""
+        if not isinstance(asked.gate, EventHit):
+            raise bad_body(asked)
+        check_hit(asked.gate, asked.project, asked.ask.headers)
+        return asked.gate
 
     def _accepted(self, asked: Asked, hit: EventHit, new_cookie_user_id: int | None) -> Answer:
         ask = asked.ask
@@ -297,13 +298,6 @@ def decode(path: str, body: bytes) -> Gate:
         except (hits.Malformed, msgspec.ValidationError):
             pass
     return hits.decode_gate(body) if body else hits.EMPTY_GATE
-
-
-def check_event(asked: Asked) -> EventHit:
-    """The event, or Refused with the words SDKs know."""
-    if not isinstance(asked.gate, EventHit):
-        raise bad_body(asked)
-    return asked.gate
 
 
 def response(made: Answer) -> web.Response:
