@@ -69,6 +69,7 @@ class EventWorker:
         services = self._services
         times = [jobs.accepted_ms(payload) for payload in payloads]
         earliest_ms = min(times, default=0)
+        await slices.pause()
         erased = await services.erased.ask(
             ((payload.project_id, payload.user_id, at_ms) for payload, at_ms in zip(payloads, times, strict=True)),
             earliest_ms,
@@ -96,8 +97,9 @@ class EventWorker:
         """Enrich and insert the events; the returned write holds what follows from them."""
         self._moved, self._is_storing = [], True
         try:
-            batch = Stored(self._devices)
-            users = await self._users({(one.project_id, one.user_id) for _, one in kept if isinstance(one, EventJob)})
+            batch = Stored([one for _, one in kept if isinstance(one, EventJob)], self._devices)
+            await slices.pause()
+            users = await self._users({(event.project_id, event.user_id) for event in batch.events})
             async for some in slices.of(kept):
                 batch.add_all(some, users)
             await self._services.sink.insert_events(batch.rows, redelivered=batch.redelivered, may_insert=holds)
@@ -114,7 +116,9 @@ class EventWorker:
 
     async def _users(self, keys: Set[User]) -> dict[User, KnownUser]:
         """What is known of the users; of those identified a moment ago, whose rows are still to be made, the name."""
+        await slices.pause()
         stored = await self._services.sink.users(keys)
+        await slices.pause()
         users: dict[User, KnownUser] = {key: stored[key] for key in stored}
         claimed = await self._services.identities.claimed(keys - users.keys())
         return users | {key: KnownUser(identifier) for key, identifier in claimed.items()}
@@ -154,9 +158,9 @@ class Stored:
     redelivered: the ids of events whose job was delivered before. viewers: the users who have seen a page.
     """
 
-    def __init__(self, known: Mapping[OfUser, int]) -> None:
+    def __init__(self, events: list[EventJob], known: Mapping[OfUser, int]) -> None:
+        self.events = events
         self._known = known
-        self.events: list[EventJob] = []
         self.rows: list[tuple[Any, ...]] = []
         self.sessions: dict[tuple[int, int, str], SessionPart] = {}
         self.devices: dict[OfUser, SeenDevice] = {}
@@ -172,9 +176,9 @@ class Stored:
                 self._add(job, payload, users)
 
     def _add(self, job: Job, event: EventJob, users: Mapping[User, KnownUser]) -> None:
-        user = project_id, user_id = event.project_id, event.user_id
+        user = event.project_id, event.user_id
         client = event_rows.client_of(bytes(event.headers))
-        of_user = project_id, user_id, client.device
+        of_user = *user, client.device
         device_id = self._known.get(of_user)
         if job.deliveries > 1:
             self.redelivered.add(event.event_id)
@@ -183,7 +187,6 @@ class Stored:
             device_id = self._pass_on(of_user, event)
         # The job that opens a session has a key, no other has.
         row, part = event_rows.enrich(event, client, device_id, users.get(user), opens=job.key is not None)
-        self.events.append(event)
         self.rows.append(row)
         self._fold(part)
         if event.name == PAGE_VIEW:
