@@ -164,6 +164,7 @@ class EmbeddedEngine:
                 commands=Lane("command", [connection({})]),
             )
             await engine.command("SELECT 1")
+            loader.give_way()
         except BaseException:
             owned.release()
             raise

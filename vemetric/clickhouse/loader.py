@@ -4,6 +4,7 @@ The package's own __init__ imports pyarrow and pandas, changes the working direc
 extension needs none of that. This is not a documented entry, so the version is pinned and `load` checks what it found.
 """
 
+import contextlib
 import ctypes
 import functools
 import importlib.machinery
@@ -11,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ EXTENSION = "_chdb"
 ALLOCATOR_SETTINGS = ("JE_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 # Code is mapped read-only from the file, so dropping its pages loses nothing.
 MAPS = Path("/proc/self/maps")
+THREADS = Path("/proc/self/task")
+# Of 19. A quarter of the processor where they compete, all of it where nobody does.
+MERGE_NICENESS = 5
 CODE_PERMISSIONS = "r-xp"
 MADV_DONTNEED = 4
 EXPECTED_NAMES = ("connect", "query_result", "set_signal_handlers_enabled")
@@ -69,6 +74,22 @@ def give_back_code() -> int:
             if libc.madvise(start, end - start, MADV_DONTNEED) == 0:
                 offered += end - start
     return offered
+
+
+def give_way() -> int:
+    """Let the engine's own threads, which merge, wait for those that answer and write; returns how many they are.
+
+    All threads but Python's are the engine's. What they start inherits it.
+    """
+    pythons = {str(thread.native_id) for thread in threading.enumerate()}
+    given, niceness = 0, max(MERGE_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+    for thread in THREADS.iterdir():
+        if thread.name not in pythons:
+            # One may have ended meanwhile.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
+                given += 1
+    return given
 
 
 def version() -> str:
