@@ -296,3 +296,19 @@ async def test_more_anonymous_users_than_are_remembered_are_asked_for(
     for number in (1, 2, 3, 3, 4, 4, 1):
         await sink.users({(project_id, number)})
     assert watched.lookups == 5
+
+
+async def test_a_user_whose_row_lands_after_its_insert_was_given_up_is_found(store: Engine, project_id: int) -> None:
+    watched = Watched(store)
+    sink = Sink(cast(Engine, watched), exclusive=True)
+    row = new_row(project_id, 1, "one", NOON)
+
+    async def lose_the_answer(*_: object) -> None:
+        raise errors.StoreBusy("no answer")
+
+    watched.insert = lose_the_answer  # type: ignore[assignment]
+    with pytest.raises(errors.StoreBusy):
+        await sink.insert_users([row])
+    assert await sink.users({(project_id, 1)}) == {}
+    await Sink(store).insert_users([row])
+    assert await sink.users({(project_id, 1)}) == {(project_id, 1): KnownUser("one")}

@@ -124,6 +124,8 @@ class Sink:
         self._anonymous_max = ANONYMOUS_REMEMBERED_MAX if exclusive else 0
         # A plain dict, which sets are compared with at the least cost; emptied when it is full.
         self._anonymous: dict[tuple[int, int], None] = {}
+        # Whose row was perhaps written: not known to be without one before they are seen to have one.
+        self._doubtful: set[tuple[int, int]] = set()
         self._users_written = 0
         # With one insert at a time the check of the lease stands right before the insert, not before a wait in line.
         self._turn = asyncio.Lock()
@@ -259,7 +261,7 @@ class Sink:
                     )
         # A row that was written meanwhile may have come too late for its question.
         if users_written == self._users_written:
-            self._note_anonymous(unknown.difference(known))
+            self._note_anonymous(unknown.difference(known, self._doubtful))
         return known
 
     def _note_anonymous(self, keys: Collection[tuple[int, int]]) -> None:
@@ -274,9 +276,14 @@ class Sink:
         """Write users; of each, the row with the highest version counts."""
         try:
             await self._insert("user", USER_COLUMNS, [row.to_tuple() for row in rows], may_insert)
-        except asyncio.CancelledError:
-            # The rows may still be written, nobody knows when.
-            self._anonymous_max = 0
+        except (errors.RowRejected, errors.LeaseLost):
+            raise
+        except BaseException:
+            # The rows may still be written, nobody knows when: who has none now may have one later.
+            self._doubtful.update((row.projectId, row.id) for row in rows)
+            if len(self._doubtful) > ANONYMOUS_REMEMBERED_MAX:
+                self._anonymous_max = 0
+                self._anonymous.clear()
             raise
         finally:
             self._users_written += 1
