@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from vemetric.clickhouse import encoding
 from vemetric.clickhouse.rows import EVENT_COLUMNS
@@ -11,6 +12,7 @@ from vemetric.ingest import jobs
 from vemetric.ingest.jobs import NO_ATTRIBUTES, EventJob, LeaveJob, SessionAttributes
 from vemetric.model.geo import UNKNOWN, Geo
 from vemetric.workers import event_rows
+from vemetric.workers.event_rows import REMEMBERED_CHARACTERS_MAX
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 JOB = EventJob(
@@ -81,3 +83,22 @@ def test_a_leave_takes_no_attributes_away_and_brings_none() -> None:
     _, part = enriched(JOB, None)
     for both in (event_rows.combine(part, leave), event_rows.combine(leave, part)):
         assert (both.attributes, both.ended_ms, both.is_placeless) == (part.attributes, 20_000, False)
+
+
+PAGE = "https://example.com/?q="
+
+
+@pytest.mark.parametrize(
+    ("url", "is_remembered"),
+    [
+        (PAGE.ljust(REMEMBERED_CHARACTERS_MAX, "b"), True),
+        (PAGE.ljust(REMEMBERED_CHARACTERS_MAX + 1, "b"), False),
+        (PAGE + "\u00fc", False),
+    ],
+    ids=["short", "long", "not ascii"],
+)
+def test_pages_are_remembered_up_to_a_length(url: str, is_remembered: bool) -> None:
+    before = event_rows._visited_remembered.cache_info()
+    event_rows.visited("example.com", None, url)
+    after = event_rows._visited_remembered.cache_info()
+    assert (after.misses + after.hits > before.misses + before.hits) == is_remembered

@@ -1,13 +1,18 @@
 """Folding: whatever the order and the clock, what is written of a session can be stored."""
 
+from typing import cast
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vemetric.clickhouse.rows import SESSION_COLUMNS, SessionRow
 from vemetric.ingest import jobs
 from vemetric.ingest.jobs import NO_ATTRIBUTES, SessionAttributes, SessionPart
+from vemetric.services import Services
 from vemetric.workers import session_rows
+from vemetric.workers.session import REMEMBERED_BYTES_MAX, SessionWorker
 from vemetric.workers.session_rows import KeptRow
 
 ATTRIBUTES = SessionAttributes("", "", "", "", None, None, *[""] * 13)
@@ -106,3 +111,15 @@ def test_parts_of_older_programs_are_read() -> None:
     assert [jobs.attributes_of(one) for one in (first, second, leave)] == [ATTRIBUTES, ATTRIBUTES, None]
     assert [(one.first_ms, one.is_placeless) for one in (first, second, leave)] == [(0, False), (5, False), (5, False)]
     assert leave.attributes == NO_ATTRIBUTES
+
+
+@pytest.mark.parametrize(("more", "is_remembered"), [(0, True), (1, False)])
+async def test_a_row_is_remembered_up_to_a_length(live_services: Services, more: int, is_remembered: bool) -> None:
+    worker = SessionWorker(live_services)
+    short = KeptRow.of(cast(SessionRow, session_rows.fold(None, part(11_000, opens=True))))
+    visit = (1, 2, "session", 10_000)
+    await worker._remember([(visit, short)])
+    room = REMEMBERED_BYTES_MAX - len(bytes(short.head)) - len(bytes(short.rest))
+    opened = session_rows.fold(None, part(12_000, opens=True, pathname="/" + "a" * (room + more)))
+    await worker._remember([(visit, KeptRow.of(cast(SessionRow, opened)))])
+    assert (visit in worker._remembered) == is_remembered

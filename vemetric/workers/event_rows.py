@@ -20,6 +20,8 @@ SERVER = "server"
 # Clients, and pages with their sources, that were read before; longer ones are rare, mostly unique, and not kept.
 REMEMBERED_MAX = 8_192
 REMEMBERED_BYTES_MAX = 2_048
+# What is read of an address is many times as long as it is.
+REMEMBERED_CHARACTERS_MAX = 1_024
 
 _json = msgspec.json.Encoder()
 
@@ -87,7 +89,9 @@ def client_of(headers: bytes) -> Client:
 
 def visited(domain: str, referrer_header: str | None, url: str | None) -> Visited:
     """The page and the source of a hit. domain: the project's."""
-    if len(url or "") + len(referrer_header or "") > REMEMBERED_BYTES_MAX:
+    sent = f"{url or ''}{referrer_header or ''}"
+    # Browsers send ASCII; other characters take four bytes each, in every text that is made of them.
+    if len(sent) > REMEMBERED_CHARACTERS_MAX or not sent.isascii():
         return _visited(domain, referrer_header, url)
     return _visited_remembered(domain, referrer_header, url)
 

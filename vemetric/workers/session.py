@@ -15,6 +15,8 @@ from vemetric.workers import apart, holding, session_rows, slices
 from vemetric.workers.session_rows import KeptRow, Visit
 
 REMEMBERED_ROWS_MAX = 20_000
+# A longer one, which some addresses make it, is read again.
+REMEMBERED_BYTES_MAX = 4_096
 # So many rows are looked for, or remembered, at a time.
 LOOKED_FOR_ITEMS = 400
 # So many parts are folded at a time.
@@ -110,6 +112,10 @@ class SessionWorker:
     async def _remember(self, rows: Sequence[tuple[Visit, KeptRow]]) -> None:
         async for some in slices.of(rows if self._remembered_max else (), LOOKED_FOR_ITEMS):
             for visit, row in some:
+                if len(bytes(row.head)) + len(bytes(row.rest)) > REMEMBERED_BYTES_MAX:
+                    # Nor what it was before.
+                    self._remembered.pop(visit, None)
+                    continue
                 self._remembered[visit] = row
                 self._remembered.move_to_end(visit)
             while len(self._remembered) > self._remembered_max:
