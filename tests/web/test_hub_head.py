@@ -10,6 +10,7 @@ from vemetric.web.ask import Ask
 from vemetric.web.hub_head import (
     FIELDS_REMEMBERED_MAX,
     HEADS_REMEMBERED_MAX,
+    LINES_REMEMBERED_MAX,
     REMEMBERED_EVERY,
     SHARED_BYTES_REMEMBERED_MAX,
     HitReader,
@@ -136,6 +137,14 @@ def test_a_head_is_remembered_up_to_a_size_and_no_more_than_so_many() -> None:
     for number in range((HEADS_REMEMBERED_MAX + 5) * REMEMBERED_EVERY):
         assert reader.read(with_length(b"X: %d" % number)) is not None
     assert 0 < len(hub_head._heads) <= HEADS_REMEMBERED_MAX
+
+
+@pytest.mark.parametrize(("more", "remembered"), [(0, 1), (1, 0)])
+def test_a_head_is_remembered_up_to_so_many_lines(more: int, remembered: int) -> None:
+    hub_head._heads.clear()
+    lines = LINES_REMEMBERED_MAX - len(SHARED) - 1 + more
+    remember(HitReader(""), with_length(*(b"X%d: 1" % number for number in range(lines))))
+    assert len(hub_head._heads) == remembered
 
 
 def test_heads_that_come_once_are_mostly_not_remembered() -> None:

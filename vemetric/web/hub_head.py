@@ -25,6 +25,7 @@ FIELDS_REMEMBERED_MAX = 8_192
 FIELD_BYTES_REMEMBERED_MAX = 512
 # So are whole heads, but for what differs from visitor to visitor and from hit to hit.
 HEADS_REMEMBERED_MAX = 2_048
+LINES_REMEMBERED_MAX = 48
 SHARED_BYTES_REMEMBERED_MAX = 2_000
 # One of so many unknown heads is remembered: frequent ones soon are, and rare ones cost little.
 REMEMBERED_EVERY = 16
@@ -151,7 +152,7 @@ class HitReader:
         pieces, found = _cut(text, cuts)
         # One of a visitor's own without a blank behind its colon is not cut out.
         is_whole = len(found) + len(head.headers) == len(names)
-        if is_whole and sum(map(len, pieces)) <= SHARED_BYTES_REMEMBERED_MAX:
+        if is_whole and len(names) <= LINES_REMEMBERED_MAX and sum(map(len, pieces)) <= SHARED_BYTES_REMEMBERED_MAX:
             if len(_heads) >= HEADS_REMEMBERED_MAX:
                 _heads.clear()
             _heads[pieces] = head
