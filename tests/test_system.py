@@ -17,6 +17,8 @@ def packed(folder: Path, name: str, depends: str = "") -> str:
     """Make a package that holds one file, and answer what a source says of it."""
     laid = folder / name
     (laid / "DEBIAN").mkdir(parents=True)
+    # Whatever the umask is: a command that another test ran in this process has made it strict.
+    (laid / "DEBIAN").chmod(0o755)
     control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: Nobody\nDescription: test\n{depends}"
     (laid / "DEBIAN" / "control").write_text(control)
     (laid / "opt").mkdir()
