@@ -312,3 +312,23 @@ async def test_a_user_whose_row_lands_after_its_insert_was_given_up_is_found(sto
     assert await sink.users({(project_id, 1)}) == {}
     await Sink(store).insert_users([row])
     assert await sink.users({(project_id, 1)}) == {(project_id, 1): KnownUser("one")}
+
+
+@pytest.mark.parametrize(("given_up", "lookups"), [(3, 1), (4, 2)])
+async def test_after_too_many_inserts_without_an_answer_everybody_is_asked_for(
+    store: Engine, project_id: int, monkeypatch: pytest.MonkeyPatch, given_up: int, lookups: int
+) -> None:
+    monkeypatch.setattr("vemetric.clickhouse.sink.ANONYMOUS_REMEMBERED_MAX", 3)
+    watched = Watched(store)
+    sink = Sink(cast(Engine, watched), exclusive=True)
+
+    async def lose_the_answer(*_: object) -> None:
+        raise errors.StoreBusy("no answer")
+
+    watched.insert = lose_the_answer  # type: ignore[assignment]
+    for number in range(1, given_up + 1):
+        with pytest.raises(errors.StoreBusy):
+            await sink.insert_users([new_row(project_id, number, "one", NOON)])
+    for _ in range(2):
+        assert await sink.users({(project_id, 9)}) == {}
+    assert watched.lookups == lookups

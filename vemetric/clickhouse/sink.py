@@ -270,6 +270,15 @@ class Sink:
         if len(keys) <= self._anonymous_max:
             self._anonymous.update(dict.fromkeys(keys))
 
+    def _note_doubtful(self, keys: Iterable[tuple[int, int]]) -> None:
+        if self._anonymous_max:
+            self._doubtful.update(keys)
+        if len(self._doubtful) > self._anonymous_max:
+            # So many that nothing is taken for known any more; from now on everybody is asked for.
+            self._anonymous_max = 0
+            self._anonymous.clear()
+            self._doubtful.clear()
+
     async def insert_users(
         self, rows: Sequence[UserRow], *, may_insert: Callable[[], Awaitable[bool]] = _always
     ) -> None:
@@ -280,10 +289,7 @@ class Sink:
             raise
         except BaseException:
             # The rows may still be written, nobody knows when: who has none now may have one later.
-            self._doubtful.update((row.projectId, row.id) for row in rows)
-            if len(self._doubtful) > ANONYMOUS_REMEMBERED_MAX:
-                self._anonymous_max = 0
-                self._anonymous.clear()
+            self._note_doubtful((row.projectId, row.id) for row in rows)
             raise
         finally:
             self._users_written += 1

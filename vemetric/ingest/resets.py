@@ -52,7 +52,7 @@ class Resets:
         return self._users.get(_key(project_id, visitor_id))
 
     def known(self, project_id: int, visitor_ids: Collection[int]) -> dict[int, int]:
-        """Who stands in these visitors' places as far as memory tells; without those who stand there themselves."""
+        """Who stands in these visitors' places as far as memory tells; without those of whom it tells nothing."""
         if not self._users:
             # As nearly always: hardly anybody says that they leave.
             return {}

@@ -93,8 +93,7 @@ class Resolver:
         standing = None
         if known is None and self._resets.must_read:
             visitors = self.fingerprints(sender)
-            told = (self._resets.at_once(sender.project_id, visitor_id) for visitor_id in visitors)
-            standing = {visitor_id: user_id for visitor_id, user_id in zip(visitors, told, strict=True) if user_id}
+            standing = self._resets.known(sender.project_id, visitors)
             if len(standing) < len(visitors):
                 return UNREAD
         who = None
