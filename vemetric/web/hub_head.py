@@ -25,6 +25,7 @@ FIELDS_REMEMBERED_MAX = 8_192
 FIELD_BYTES_REMEMBERED_MAX = 512
 # So are whole heads, but for what differs from visitor to visitor and from hit to hit.
 HEADS_REMEMBERED_MAX = 2_048
+# Each line of one takes more memory than its bytes; browsers send about twenty.
 LINES_REMEMBERED_MAX = 48
 SHARED_BYTES_REMEMBERED_MAX = 2_000
 # One of so many unknown heads is remembered: frequent ones soon are, and rare ones cost little.
