@@ -15,7 +15,7 @@ import msgspec
 from vemetric import errors
 from vemetric.clickhouse import failures, loader
 from vemetric.clickhouse.directory import Directory
-from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows, left_out_setting
+from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, Row, encode_rows, left_out_setting
 from vemetric.clickhouse.parameters import as_texts
 
 MEMORY_BYTES_MAX = 700_000_000
@@ -186,7 +186,7 @@ class EmbeddedEngine:
         """See Engine.leave_out."""
         self._left_out = left_out_setting(conditions)
 
-    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then.
 
         When the caller is cancelled, the insert still ends by itself, applied or not.

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from vemetric.clickhouse.encoding import Row
+
 
 class Engine(Protocol):
     """One analytics store. Errors: StoreBusy (try again), RowRejected (the data), StoreError (the statement)."""
@@ -25,10 +27,10 @@ class Engine(Protocol):
         A condition may ask other tables; it is asked anew with every query.
         """
 
-    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows (tuples in the order of `columns`); on disk when this returns. Times as quoted text.
 
-        A rows.piece stands for several columns.
+        A rows.piece stands for several columns, encoding.lines for several rows.
         """
 
     async def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:

@@ -23,7 +23,7 @@ from aiochclient.http_clients.abc import HttpClientABC  # type: ignore[import-un
 from vemetric import errors
 from vemetric.clickhouse import failures
 from vemetric.clickhouse.cluster import Cluster
-from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, encode_rows, left_out_setting
+from vemetric.clickhouse.encoding import FORMAT, INSERT_SETTINGS, READ_SETTINGS, Row, encode_rows, left_out_setting
 from vemetric.clickhouse.parameters import as_texts
 from vemetric.model.clickhouse_url import ClickHouseUrl
 
@@ -244,7 +244,7 @@ class ServerEngine:
             self.cluster.left_out(conditions) if self.cluster else conditions
         )
 
-    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See Engine.insert. RowRejected when a row does not fit; nothing of these rows is stored then. StoreBusy also
         means that nobody knows whether they are.
         """
@@ -273,7 +273,7 @@ class ServerEngine:
         except msgspec.DecodeError as error:
             raise errors.StoreBusy("The analytics server's answer was cut short.") from error
 
-    def _packed(self, rows: Sequence[Sequence[Any]]) -> bytes:
+    def _packed(self, rows: Sequence[Row]) -> bytes:
         packer = zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP_WINDOW)
         return packer.compress(encode_rows(self._encoder, rows)) + packer.flush()
 

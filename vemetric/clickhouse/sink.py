@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from vemetric import errors
+from vemetric.clickhouse import encoding
 from vemetric.clickhouse import rows as row_columns
+from vemetric.clickhouse.encoding import lines
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.rows import SessionRow
 from vemetric.clickhouse.user_row import USER_COLUMNS, UserRow
@@ -15,7 +18,8 @@ from vemetric.clickhouse.user_row import USER_COLUMNS, UserRow
 INSERT_ROWS_MAX = 20_000
 LOOKUP_KEYS_MAX = 1_000
 # So many rows are laid out at a time, on the loop that also answers hits.
-LAID_OUT_ITEMS = 500
+LAID_OUT_ITEMS = 200
+INSERT_LINES_MAX = INSERT_ROWS_MAX // LAID_OUT_ITEMS
 # Users of whom it is known that they have no row: as many as may visit in an hour or two.
 ANONYMOUS_REMEMBERED_MAX = 50_000
 # How often in a row a session is followed to the row that stands for it now.
@@ -151,6 +155,12 @@ class Sink:
         await self._insert("event", row_columns.EVENT_COLUMNS, rows, may_insert)
         return len(rows)
 
+    async def insert_new_events(
+        self, laid_out: Sequence[Raw], *, may_insert: Callable[[], Awaitable[bool]] = _always
+    ) -> None:
+        """Store events of jobs that were never delivered before; `lines` of LAID_OUT_ITEMS rows each, at most."""
+        await self._insert("event", row_columns.EVENT_COLUMNS, laid_out, may_insert, INSERT_LINES_MAX)
+
     async def existing_event_ids(self, rows: Iterable[Row]) -> set[tuple[int, str]]:
         """Which (project id, event id) of these events are stored, under any user, at the times the rows bear."""
         stored: set[tuple[int, str]] = set()
@@ -215,11 +225,11 @@ class Sink:
         self, rows: Sequence[SessionToWrite], *, may_insert: Callable[[], Awaitable[bool]] = _always
     ) -> None:
         """Write sessions; of each, the row with the highest version counts. Writing one twice changes nothing."""
-        written: list[Row] = []
+        laid_out: list[Raw] = []
         for some in _chunks(rows, LAID_OUT_ITEMS):
-            written += [row.to_tuple() for row in some]
+            laid_out.append(lines([row.to_tuple() for row in some]))
             await asyncio.sleep(0)
-        await self._insert("session", row_columns.SESSION_COLUMNS, written, may_insert)
+        await self._insert("session", row_columns.SESSION_COLUMNS, laid_out, may_insert, INSERT_LINES_MAX)
 
     async def known_devices(self, keys: Iterable[DeviceKey]) -> set[DeviceKey]:
         """Those of the devices that are stored."""
@@ -297,9 +307,14 @@ class Sink:
                 self._anonymous.pop((row.projectId, row.id), None)
 
     async def _insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Row], may_insert: Callable[[], Awaitable[bool]]
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[encoding.Row],
+        may_insert: Callable[[], Awaitable[bool]],
+        at_once: int = INSERT_ROWS_MAX,
     ) -> None:
-        for chunk in _chunks(rows, INSERT_ROWS_MAX):
+        for chunk in _chunks(rows, at_once):
             async with self._turn:
                 if not await may_insert():
                     raise errors.LeaseLost

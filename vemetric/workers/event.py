@@ -4,6 +4,9 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from msgspec import Raw
+
+from vemetric.clickhouse.encoding import lines
 from vemetric.clickhouse.sink import KnownUser
 from vemetric.ingest import accounted, expired, jobs
 from vemetric.ingest.hit import PAGE_VIEW
@@ -102,6 +105,8 @@ class EventWorker:
             users = await self._users({(event.project_id, event.user_id) for event in batch.events})
             async for some in slices.of(kept):
                 batch.add_all(some, users)
+                batch.lay_out()
+            await self._services.sink.insert_new_events(batch.laid_out, may_insert=holds)
             await self._services.sink.insert_events(batch.rows, redelivered=batch.redelivered, may_insert=holds)
             new_devices = self._new_devices(batch)
         finally:
@@ -154,7 +159,8 @@ class EventWorker:
 class Stored:
     """What a batch of events comes to, gathered one by one. sessions: what it says of each, folded.
 
-    known: the ids of devices that were passed on before. devices: others, and those of jobs delivered before.
+    rows: those that are not laid out. known: the ids of devices that were passed on before. devices: others, and those
+    of jobs delivered before.
     redelivered: the ids of events whose job was delivered before. viewers: the users who have seen a page.
     """
 
@@ -162,6 +168,7 @@ class Stored:
         self.events = events
         self._known = known
         self.rows: list[tuple[Any, ...]] = []
+        self.laid_out: list[Raw] = []
         self.sessions: dict[tuple[int, int, str], SessionPart] = {}
         self.devices: dict[OfUser, SeenDevice] = {}
         self.redelivered: set[str] = set()
@@ -174,6 +181,12 @@ class Stored:
                 self._fold(event_rows.session_of_leave(payload))
             else:
                 self._add(job, payload, users)
+
+    def lay_out(self) -> None:
+        """Have the rows ready to be inserted, and no longer at hand: those that need not be looked for before."""
+        if self.rows and not self.redelivered:
+            self.laid_out.append(lines(self.rows))
+            self.rows = []
 
     def _add(self, job: Job, event: EventJob, users: Mapping[User, KnownUser]) -> None:
         user = event.project_id, event.user_id
