@@ -1,13 +1,11 @@
 """The process: open the stores, start the workers and the schedule, run the site, drain on SIGTERM."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from vemetric import control, errors, public_url, services, workers
+from vemetric import control, errors, process, public_url, services, workers
 from vemetric.accounts import setup
 from vemetric.acme.keeper import Keeper
 from vemetric.clock import SystemClock
@@ -41,10 +39,6 @@ TAP_FLUSH_SECONDS = 0.5
 LAG_SECONDS = 1.0
 # What another process changed is known within a second.
 SALTS_SECONDS = 0.25
-# How long a thread waits for the interpreter before it asks for it. The queue's writer asks several times a commit, and
-# every hit waits for a commit: Python's own 5 ms would be most of an answer's time.
-SWITCH_SECONDS = 0.0002
-COLLECTOR_THRESHOLDS = (20_000, 20, 100)
 
 log = logging.getLogger("vemetric")
 
@@ -57,8 +51,8 @@ async def serve(config: Config, warnings: list[str], probe: Probe = nothing) -> 
     for warning in warnings:
         log.warning(warning)
     logging.getLogger("aiohttp.server").addFilter(is_our_error)
-    calm_collector()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    process.calm_interpreter()
+    process.take_short_turns()
     handed = handed_sockets.take(os.environ)
     async with AsyncExitStack() as stack:
         opened = await open_when_free(config, probe, stack, stopping)
@@ -73,6 +67,7 @@ async def serve(config: Config, warnings: list[str], probe: Probe = nothing) -> 
         if not opened.owns_stores:
             await stack.enter_async_context(task(follow_salts(opened)))
         await stack.enter_async_context(control.listening(opened))
+        await stack.enter_async_context(task(process.keep_in_huge_pages()))
         url = await stack.enter_async_context(site(opened, handed))
         log.info(await ready_line(opened, url))
         await stopping.wait()
@@ -110,12 +105,6 @@ def warn_of_open_directory(data_dir: Path) -> None:
             mode,
             data_dir,
         )
-
-
-def calm_collector() -> None:
-    """Look for garbage cycles rarely: every request makes and drops thousands of objects, hardly any in cycles."""
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def is_our_error(record: logging.LogRecord) -> bool:
