@@ -66,7 +66,7 @@ def take_short_turns() -> bool:
     """Have this thread run often and briefly rather than seldom and for long; whether the system took it.
 
     It answers hits; those beside it lay rows down and merge, some milliseconds at a time. A thread that was told how to
-    take its turns (chrt, CPUSchedulingPolicy) is left alone, and so is one that goes before others: what it starts would
+    take its turns (chrt, CPUSchedulingPolicy) is left alone. So is one that goes before others: what it starts would
     not do so any more.
     """
     try:
