@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from vemetric import errors
-from vemetric.clickhouse import rows
+from vemetric.clickhouse import encoding, rows
 from vemetric.clickhouse.engine import Engine
 from vemetric.clickhouse.sink import DeviceKey, KnownUser, SessionKey, Sink, UserKey
 from vemetric.clickhouse.user_row import new_row
@@ -32,6 +32,20 @@ async def test_inserts_new_events_without_asking(
 ) -> None:
     assert await sink.insert_events([an_event(id="a"), an_event(id="b")]) == 2
     assert await stored_rows(store, project_id) == [("a", 1), ("b", 1)]
+
+
+async def test_a_batch_that_is_laid_out_by_the_slice_is_one_insert_and_a_larger_one_several(
+    store: Engine, project_id: int, an_event: EventMaker
+) -> None:
+    told: list[str] = []
+    sink = Sink(store, told.append)
+    events = [an_event(id=f"e{number}") for number in range(5_000)]
+    laid_out = [encoding.lines(events[start : start + 40]) for start in range(0, 5_000, 40)]
+    await sink.insert_new_events(laid_out, 40)
+    assert told == ["before-insert", "after-insert"]
+    assert await store.query("SELECT count() FROM event WHERE projectId = {p:UInt64}", {"p": project_id}) == [[5_000]]
+    await sink.insert_new_events(laid_out * 5, 40)
+    assert told.count("before-insert") == 3
 
 
 async def test_inserts_of_a_redelivery_only_what_is_missing(

@@ -156,10 +156,12 @@ class Sink:
         return len(rows)
 
     async def insert_new_events(
-        self, laid_out: Sequence[Raw], *, may_insert: Callable[[], Awaitable[bool]] = _always
+        self, laid_out: Sequence[Raw], rows_each_max: int, *, may_insert: Callable[[], Awaitable[bool]] = _always
     ) -> None:
-        """Store events of jobs that were never delivered before; `lines` of LAID_OUT_ITEMS rows each, at most."""
-        await self._insert("event", row_columns.EVENT_COLUMNS, laid_out, may_insert, INSERT_LINES_MAX)
+        """Store events of jobs that were never delivered before, as `lines` of at most so many rows each."""
+        await self._insert(
+            "event", row_columns.EVENT_COLUMNS, laid_out, may_insert, max(1, INSERT_ROWS_MAX // rows_each_max)
+        )
 
     async def existing_event_ids(self, rows: Iterable[Row]) -> set[tuple[int, str]]:
         """Which (project id, event id) of these events are stored, under any user, at the times the rows bear."""
