@@ -197,6 +197,16 @@ async def test_a_busy_process_lies_in_huge_pages(region: Region) -> None:
     assert all(region.holds(place, process.PAGES) for place in range(4))
 
 
+async def test_a_busy_process_goes_on_where_the_kernel_cannot(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    region.fill(0, process.PAGES)
+    monkeypatch.setattr(process, "MADV_COLLAPSE", 9999)
+    keeping = asyncio.create_task(process.keep_in_huge_pages(look_seconds=0.05))
+    await until(keeping, lambda: False)
+    # It ended by itself, and tells nobody but the log.
+    await keeping
+    assert region.huge() == 0
+
+
 def is_pausing() -> bool:
     """Whether a thread rests between two huge pages."""
     return any(
