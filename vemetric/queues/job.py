@@ -21,7 +21,7 @@ class State(StrEnum):
     CLAIMED = "claimed"
 
 
-class NewJob(msgspec.Struct, frozen=True, gc=False):
+class NewJob(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A job to put.
 
     key: unique within its queue; a second put of a live key is a no-op (dedupe). The key of a done or dead job is free.
@@ -39,7 +39,7 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     run_at_ms: int = 0
 
 
-class KeySet(msgspec.Struct, frozen=True, gc=False):
+class KeySet(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Set a key to a value until `expires_ms` (0: for ever)."""
 
     key: str
@@ -47,7 +47,7 @@ class KeySet(msgspec.Struct, frozen=True, gc=False):
     expires_ms: int = 0
 
 
-class Write(msgspec.Struct, gc=False):
+class Write(msgspec.Struct, gc=False, array_like=True):
     """What one durable transaction holds: jobs, keys and counter additions. All or nothing."""
 
     jobs: list[NewJob] = []

@@ -19,6 +19,7 @@ from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
+from vemetric.queues.journal_line import CROWD_PER_SECOND, JournalLine
 from vemetric.queues.queue import NONE, Told
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_writer import Writer
@@ -39,7 +40,15 @@ class SqliteQueue:
     jobs_max bounds the jobs that are neither done nor dead; a put beyond it raises QueueFull.
     """
 
-    def __init__(self, path: Path, clock: Clock, jobs_max: int, writer: Writer, reader: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        jobs_max: int,
+        writer: Writer,
+        reader: sqlite3.Connection,
+        crowd_per_second: float,
+    ) -> None:
         self.path = path
         self.jobs_max = jobs_max
         self._clock = clock
@@ -54,18 +63,26 @@ class SqliteQueue:
             "queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed, GATHER_SECONDS
         )
         writer.answer = self._write_line.answer
+        self._line = JournalLine(path, self._write_line.submit, self._refused, crowd_per_second)
         self._read_line = GroupThread(
             "queue-reader", self._read_group, lambda: False, READER_IDLE_SECONDS, lambda _: None
         )
 
     @classmethod
     async def open(
-        cls, path: Path | str, clock: Clock, *, jobs_max: int = JOBS_MAX, is_sole_owner: bool = False
+        cls,
+        path: Path | str,
+        clock: Clock,
+        *,
+        jobs_max: int = JOBS_MAX,
+        is_sole_owner: bool = False,
+        crowd_per_second: float = CROWD_PER_SECOND,
     ) -> Self:
         """Open or make the file. Misconfigured if it is newer, damaged or not ours.
 
         is_sole_owner: no other process works on the file's jobs, so that leases left by one that was killed need not
-        run out before their jobs are done.
+        run out before their jobs are done. crowd_per_second: from how many writes a second on they are kept in the
+        journal first.
         """
         path = Path(path)
         writer = await asyncio.to_thread(Writer.open, path, clock, is_sole_owner)
@@ -74,10 +91,11 @@ class SqliteQueue:
         except sqlite3.Error as error:
             writer.close()
             raise errors.Misconfigured(f"The queue's file {path} cannot be read: {error}.") from error
-        return cls(path, clock, jobs_max, writer, reader)
+        return cls(path, clock, jobs_max, writer, reader, crowd_per_second)
 
     async def close(self) -> None:
         """Finish what is being written and close."""
+        await self._line.close()
         await self._write_line.stop()
         await self._read_line.stop()
         await asyncio.to_thread(self._writer.close)
@@ -88,18 +106,16 @@ class SqliteQueue:
     # Queue
 
     async def put(self, write: Write) -> None:
-        await self._written(write)
+        done = asyncio.get_running_loop().create_future()
+        self.submit(write, partial(_tell, done))
+        await done
 
     def submit(self, write: Write, told: Told) -> None:
-        self._written(write).add_done_callback(lambda future: told(future.exception()))
-
-    def _written(self, write: Write) -> "asyncio.Future[None]":
         count = len(write.jobs)
         if count and self._jobs + self._jobs_under_way + count > self.jobs_max:
             raise errors.QueueFull
-        future = self._write_line.submit(write)
+        self._line.submit(write, told)
         self._jobs_under_way += count
-        return future
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         await self.release(self._owed.pop(queue, ()))
@@ -209,14 +225,14 @@ class SqliteQueue:
 
     async def get(self, key: str) -> bytes | None:
         now_ms = self._clock.now_ms()
-        entry = self._writer.keys.peek(key)
+        entry = self._line.peek(key) or self._writer.keys.peek(key)
         if entry is not None:
             return sqlite_keys.alive(entry, now_ms)
         return await self._read(partial(sqlite_keys.read, key=key, now_ms=now_ms))
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         now_ms = self._clock.now_ms()
-        entries = {key: self._writer.keys.peek(key) for key in keys}
+        entries = {key: self._line.peek(key) or self._writer.keys.peek(key) for key in keys}
         stored = [key for key, entry in entries.items() if entry is None]
         found = await self._read(partial(sqlite_keys.read_many, keys=stored, now_ms=now_ms)) if stored else {}
         for key, entry in entries.items():
@@ -226,7 +242,7 @@ class SqliteQueue:
         return found
 
     async def set(self, sets: Sequence[KeySet]) -> None:
-        await self._write_line.submit(Write(keys=list(sets)))
+        await self.put(Write(keys=list(sets)))
 
     async def set_if_absent(self, key: str, value: bytes, expires_ms: int) -> bool:
         return await self._call(partial(Writer.set_if_absent, key=key, value=value, expires_ms=expires_ms))
@@ -238,12 +254,12 @@ class SqliteQueue:
         return await self._call(partial(Writer.delete, key=key, value=value))
 
     async def scan(self, prefix: str, limit: int) -> list[tuple[str, bytes]]:
-        newer = self._writer.keys.peek_range(prefix)
+        newer = self._writer.keys.peek_range(prefix) | self._line.peek_range(prefix)
         now_ms = self._clock.now_ms()
         return await self._read(partial(sqlite_keys.scan, prefix=prefix, limit=limit, newer=newer, now_ms=now_ms))
 
     async def add(self, counters: dict[str, int]) -> None:
-        await self._write_line.submit(Write(counters=dict(counters)))
+        await self.put(Write(counters=dict(counters)))
 
     async def counters(self, prefix: str) -> dict[str, int]:
         return await self._call(partial(Writer.counters, prefix=prefix))
@@ -255,9 +271,14 @@ class SqliteQueue:
     # The loop's side of the threads
 
     def _call(self, run: Callable[[Writer], T], mode: Mode = Mode.TOGETHER) -> "asyncio.Future[T]":
+        self._line.apply()
         return self._write_line.submit(Call(run, mode))
 
     async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        if self._line.apply():
+            # While the disk refuses, what is in the tables is told.
+            with contextlib.suppress(errors.Unavailable):
+                await self._write_line.submit(Call(lambda _: None))
         if self._write_line.has_ended:
             # Nothing is taken any more: whoever asks whether the queue is well must hear of it.
             raise errors.Unavailable("The queue is closed.")
@@ -286,6 +307,9 @@ class SqliteQueue:
             if queue in self._waiting:
                 _wake(self._waiting[queue])
 
+    def _refused(self, jobs: int) -> None:
+        self._jobs_under_way -= jobs
+
     def _return_unwanted(self, claimed: "asyncio.Future[list[Job]]") -> None:
         if claimed.cancelled() or claimed.exception() is not None or not claimed.result():
             return
@@ -293,6 +317,16 @@ class SqliteQueue:
         # Where it cannot be done, as when the queue is closing, the leases run out.
         with contextlib.suppress(errors.Unavailable):
             self._call(give_back).add_done_callback(lambda future: future.cancelled() or future.exception())
+
+
+def _tell(done: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if done.done():
+        # Only cancelling can have done that; the requester is gone.
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 def _wake(waiting: set[asyncio.Future[None]]) -> None:

@@ -114,23 +114,30 @@ class Ids:
         return self.take() * JOB_IDS_PER_ROW
 
 
-def put(db: sqlite3.Connection, jobs: Iterable[NewJob], now_ms: int, ids: Ids) -> int:
-    """Insert jobs that wait for nothing and have no key, in as few rows as the bounds allow. Returns how many."""
+def put(db: sqlite3.Connection, jobs: Iterable[NewJob], now_ms: int, ids: Ids, fresh: Fresh) -> int:
+    """Insert jobs that wait for nothing and have no key, in as few rows as the bounds allow. Returns how many.
+
+    fresh: what is told of the bundles, for whoever claims them next.
+    """
     open_ones: dict[str, tuple[list[bytes], int]] = {}
     rows = []
     count = 0
+
+    def close(queue: str, payloads: list[bytes], size: int) -> None:
+        number = ids.take()
+        rows.append((number, queue, len(payloads), size, now_ms, _encode(payloads)))
+        fresh.put(number, payloads, size)
+
     for job in jobs:
         payloads, size = open_ones.get(job.queue) or ([], 0)
         if payloads and (len(payloads) >= BUNDLE_JOBS_MAX or size + len(job.payload) > BUNDLE_BYTES_MAX):
-            rows.append((ids.take(), job.queue, len(payloads), size, now_ms, _encode(payloads)))
+            close(job.queue, payloads, size)
             payloads, size = [], 0
         payloads.append(job.payload)
         open_ones[job.queue] = (payloads, size + len(job.payload))
         count += 1
-    rows += [
-        (ids.take(), queue, len(payloads), size, now_ms, _encode(payloads))
-        for queue, (payloads, size) in open_ones.items()
-    ]
+    for queue, (payloads, size) in open_ones.items():
+        close(queue, payloads, size)
     db.executemany(_INSERT, rows)
     return count
 

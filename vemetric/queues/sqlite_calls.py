@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vemetric.queues.job import Write
+
 if TYPE_CHECKING:
     from vemetric.queues.sqlite_writer import Writer
 
@@ -24,6 +26,15 @@ class Call(msgspec.Struct, frozen=True):
 
     run: Callable[["Writer"], Any]
     mode: Mode = Mode.TOGETHER
+
+
+class Journaled(msgspec.Struct, frozen=True):
+    """Writes that are durable in the journal, up to the frame of this number, to be brought into the tables. They are
+    answered when they are there, however often that is tried.
+    """
+
+    writes: list[Write]
+    number: int
 
 
 class Committed(msgspec.Struct, frozen=True):

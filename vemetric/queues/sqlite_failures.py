@@ -27,7 +27,7 @@ def is_storage_failure(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAILURES
 
 
-def unavailable(error: sqlite3.Error) -> errors.Unavailable:
+def unavailable(error: sqlite3.Error | MemoryError) -> errors.Unavailable:
     """The error as the queue's users see it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:

@@ -13,7 +13,7 @@ from typing import Any
 from vemetric import errors
 from vemetric.queues import sqlite_bundles
 from vemetric.queues.job import PAYLOAD_BYTES_MAX, DeadJob, Job, NewJob, QueueStats
-from vemetric.queues.sqlite_bundles import Held, Ids, as_json
+from vemetric.queues.sqlite_bundles import Fresh, Held, Ids, as_json
 
 ERROR_CHARS_MAX = 10_000
 # A larger job has a row of its own.
@@ -73,7 +73,7 @@ SELECT min(put_at_ms) FROM (
 ID_LAST = (1 << 63) - 1
 
 
-def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int, ids: Ids) -> int:
+def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int, ids: Ids, fresh: Fresh) -> int:
     """Insert; a job whose key is live is passed over. Returns how many were inserted.
 
     Invalid if a payload is larger than PAYLOAD_BYTES_MAX.
@@ -82,7 +82,7 @@ def put(db: sqlite3.Connection, jobs: Sequence[NewJob], now_ms: int, ids: Ids) -
     if bytes_max > PAYLOAD_BYTES_MAX:
         raise errors.Invalid(f"A job's payload has {bytes_max} bytes; at most {PAYLOAD_BYTES_MAX} are allowed.")
     plain = [job for job in jobs if _is_plain(job, now_ms)]
-    inserted = sqlite_bundles.put(db, plain, now_ms, ids) if plain else 0
+    inserted = sqlite_bundles.put(db, plain, now_ms, ids, fresh) if plain else 0
     if len(plain) == len(jobs):
         return inserted
     rows = [

@@ -22,12 +22,14 @@ KEYS_PER_STATEMENT = 128
 PURGE_PORTION_KEYS = 4_000
 CODE_POINT_LAST = 0x10FFFF
 SURROGATES_FIRST, SURROGATES_LAST = 0xD800, 0xDFFF
+# What a table's integer can hold.
+INTEGER_FIRST, INTEGER_LAST = -(1 << 63), (1 << 63) - 1
 
 # A value that is None marks a deleted key; (value, expires_ms).
 Entry = tuple[bytes | None, int]
 
 _encode = msgspec.msgpack.Encoder().encode
-_Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_FIRST, le=INTEGER_LAST)]
 _decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, _Int64]], dict[str, _Int64]]).decode
 
 # Looked at and deleted without a row coming out: each row is a step of the engine, and gives the interpreter away.

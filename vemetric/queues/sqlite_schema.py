@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from vemetric import errors
-from vemetric.queues import sqlite_commit
+from vemetric.queues import journal, sqlite_commit
 
 # Marks the file as ours ("VMQ1"), so that another program's database is never migrated.
 APPLICATION_ID = 0x564D5131
@@ -127,13 +127,20 @@ _PAUSED = """
 CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+# How far the journal beside this file is in the tables: see journal.py. Epoch 0: there is nothing in it.
+_JOURNAL = """
+CREATE TABLE journal (epoch INTEGER NOT NULL, applied INTEGER NOT NULL);
+INSERT INTO journal VALUES (0, 0);
+"""
+
 # Order is meaning: append only. The schema version is the number of entries applied.
-MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES, _PAUSED)
+MIGRATIONS: tuple[str, ...] = (_JOBS + _KEYS, _BUNDLES, _PAUSED, _JOURNAL)
 
 
 def bytes_of(path: Path) -> int:
-    """How large the file is, with its log."""
-    return sum(one.stat().st_size for one in (path, path.with_name(f"{path.name}-wal")) if one.exists())
+    """How large the file is, with its log and its journal."""
+    files = (path, path.with_name(f"{path.name}-wal"), *journal.paths(path))
+    return sum(one.stat().st_size for one in files if one.exists())
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

@@ -14,11 +14,11 @@ import msgspec
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import sqlite_claims, sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
+from vemetric.queues import journal, sqlite_claims, sqlite_commit, sqlite_failures, sqlite_jobs, sqlite_schema
 from vemetric.queues.group import Answers, Request
 from vemetric.queues.job import Job, NewJob, Write
 from vemetric.queues.sqlite_bundles import Fresh, Ids
-from vemetric.queues.sqlite_calls import Call, Committed, Mode
+from vemetric.queues.sqlite_calls import Call, Committed, Journaled, Mode
 from vemetric.queues.sqlite_checkpoint import Checkpointer
 from vemetric.queues.sqlite_keys import PURGE_PORTION_KEYS, KeyLog
 
@@ -57,6 +57,8 @@ class Writer:
         self._failed_at = 0.0
         self._wal_is_long = True
         self._changes = 0
+        # What the journal holds and the tables lack, with who waits for that to change.
+        self._journaled: list[Request] = []
         self._is_failing = False
         # Of the transaction under way.
         self._jobs_added = 0
@@ -71,7 +73,13 @@ class Writer:
         try:
             if is_sole_owner:
                 sqlite_jobs.end_leases(db)
-            return cls(db, clock, sqlite_schema.open_checkpointer(path))
+            writer = cls(db, clock, sqlite_schema.open_checkpointer(path))
+            try:
+                writer.recover(path)
+            except BaseException:
+                writer.close()
+                raise
+            return writer
         except (sqlite3.Error, msgspec.DecodeError) as error:
             db.close()
             raise errors.Misconfigured(sqlite_schema.refusal(path, error)) from error
@@ -91,7 +99,17 @@ class Writer:
         self._may_restart_log = True
 
     def serve(self, requests: list[Request]) -> None:
-        """Answer every request: writes and short calls in one transaction, then each long call in its own."""
+        """Answer every request: writes and short calls in one transaction, then each long call in its own.
+
+        What the journal holds goes first: it was told, and what is asked for now may stand on it.
+        """
+        self._journaled += [request for request in requests if type(request[0]) is Journaled]
+        if self._journaled:
+            failure = self._apply_journaled()
+            requests = [request for request in requests if type(request[0]) is not Journaled]
+            if failure is not None:
+                self._refuse(requests, failure)
+                return
         together = [request for request in requests if type(request[0]) is Write or request[0].mode is Mode.TOGETHER]
         if together:
             self._transact(together)
@@ -110,6 +128,8 @@ class Writer:
 
     def idle(self) -> bool:
         """Use a quiet moment; True if there is more to tidy up."""
+        if self._journaled and self._apply_journaled() is not None:
+            return False
         return bool(self._quietly(Writer.tidy))
 
     # The calls
@@ -173,6 +193,66 @@ class Writer:
 
     def counters(self, prefix: str) -> dict[str, int]:
         return self.keys.counters(prefix)
+
+    # The journal
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note that what is in the journal so far is done with, and which frames there will count."""
+        self._db.execute("UPDATE journal SET epoch = ?, applied = 0", (epoch,))
+
+    def recover(self, path: Path) -> None:
+        """Bring what an earlier process left in the journal into the tables. Misconfigured if it cannot be read."""
+        epoch, applied = self._db.execute("SELECT epoch, applied FROM journal").fetchone()
+        if not epoch:
+            return
+        try:
+            frames = journal.read(path, epoch, applied)
+        except BlockingIOError:
+            # Another process works with it.
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            raise errors.Misconfigured(f"The journal of the queue's file {path} cannot be read: {error}.") from error
+        self._begin()
+        self._apply_told([write for frame in frames for write in frame.writes])
+        self.begin_epoch(0)
+        self._commit()
+
+    def _apply_journaled(self) -> errors.Unavailable | None:
+        """Write what the journal holds to the tables. When the disk refuses, why: it is kept and tried again."""
+        requests = self._journaled
+        writes = [write for request, _ in requests for write in request.writes]
+        try:
+            self._begin()
+            self._apply_told(writes)
+            self._db.execute("UPDATE journal SET applied = ?", (requests[-1][0].number,))
+            self._commit()
+        except (sqlite3.Error, MemoryError) as error:
+            self._failed(error)
+            return sqlite_failures.unavailable(error)
+        self._journaled = []
+        asked = sum(len(write.jobs) for write in writes)
+        self.answer([(future, None) for _, future in requests], Committed(self.jobs, asked, self._queues))
+        return None
+
+    def _apply_told(self, writes: list[Write]) -> None:
+        """Apply writes that were told, within a transaction. They were looked at before that; should one not go into
+        the tables all the same, it must not hold up the others for ever.
+        """
+        try:
+            self._apply(writes)
+        except Exception as error:
+            if sqlite_failures.is_storage_failure(error) or isinstance(error, MemoryError):
+                raise
+            self._roll_back()
+            self._begin()
+            for write in writes:
+                failure = self._guarded(write)
+                if failure is not None:
+                    log.critical("A write that was acknowledged cannot be kept: %r", write, exc_info=failure)
+
+    def _refuse(self, requests: list[Request], failure: errors.Unavailable) -> None:
+        asked = sum(len(request.jobs) for request, _ in requests if type(request) is Write)
+        self.answer([(future, failure) for _, future in requests], Committed(self.jobs, asked, frozenset()))
 
     # Transactions
 
@@ -255,7 +335,7 @@ class Writer:
             self._db.execute("ROLLBACK")
         self.keys.forget()
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: sqlite3.Error | MemoryError) -> None:
         self._failed_at = time.monotonic()
         if not self._is_failing:
             self._is_failing = True
@@ -319,7 +399,7 @@ class Writer:
         if not names <= self._names:
             sqlite_jobs.note_queues(self._db, names)
             self._names_new |= names
-        self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms, self._ids)
+        self._jobs_added += sqlite_jobs.put(self._db, jobs, now_ms, self._ids, self._fresh)
         self._touched(names)
 
     def _take_keys(self, write: Write) -> None:

@@ -1,0 +1,446 @@
+"""The loop's side of the journal: gathers what a crowd puts, has it synced as one frame, tells, and lets the writer
+bring it into the tables a little later. Stands between sqlite.py and the writer's thread.
+
+While few hits come, and where there can be no journal, writes go to the writer at once: one sync instead of two.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Final
+
+from vemetric import errors
+from vemetric.queues import disk_sync, journal
+from vemetric.queues.disk_sync import DiskSync
+from vemetric.queues.job import Write
+from vemetric.queues.journal import JournalFiles
+from vemetric.queues.queue import Told
+from vemetric.queues.sqlite_calls import Call, Journaled, Mode
+from vemetric.queues.sqlite_keys import INTEGER_FIRST, INTEGER_LAST, Entry
+
+# So many writes a second are a crowd, and so many are none any more.
+CROWD_PER_SECOND: Final = 200
+QUIET_PER_SECOND: Final = 100
+COUNT_SECONDS: Final = 1.0
+# A write with more bytes goes to the writer by itself, in its turn.
+WRITE_BYTES_MAX: Final = 65_536
+GROUP_BYTES_MAX: Final = 256 * 1024
+# So many syncs may be under way: the next begins when the last takes longer than it should.
+SYNCS_AT_ONCE: Final = 3
+SYNC_SECONDS: Final = 0.0005
+# What is in the journal is brought into the tables after so long or so much, or as soon as somebody asks for it.
+APPLY_SECONDS: Final = 0.02
+APPLY_BYTES: Final = 512 * 1024
+# After a failure of the disk writes go to the writer at once for so long.
+RETRY_SECONDS: Final = 5.0
+EPOCH_BITS: Final = 62
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[[Write | Call | Journaled], "asyncio.Future[Any]"]
+
+
+class _Mode(Enum):
+    """DIRECT: writes go to the writer. WAITING: they gather until what was before them is done. JOURNAL: they are
+    framed.
+    """
+
+    DIRECT = auto()
+    WAITING = auto()
+    JOURNAL = auto()
+
+
+class _Group:
+    """The writes of one frame, who hears of each and its bytes. handle: of the file, by which it is synced."""
+
+    __slots__ = ("began_at", "handle", "number", "sizes", "told", "writes")
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+        self.told: list[Told] = []
+        self.sizes: list[int] = []
+        self.number = 0
+        self.handle = -1
+        self.began_at = 0.0
+
+    def add(self, write: Write, told: Told, write_bytes: int) -> None:
+        self.writes.append(write)
+        self.told.append(told)
+        self.sizes.append(write_bytes)
+
+
+class JournalLine:
+    """Takes the writes of a queue, on the loop. ask: hands something to the writer, which does things in the order they
+    were asked for.
+
+    crowd_per_second: from how many writes a second on the journal is used. refused(jobs): so many jobs of writes that
+    the writer never saw were refused.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        ask: Ask,
+        refused: Callable[[int], None],
+        crowd_per_second: float = CROWD_PER_SECOND,
+        file_bytes: int = journal.FILE_BYTES,
+    ) -> None:
+        self._path = path
+        self._ask = ask
+        self._refused = refused
+        self._crowd_per_second = crowd_per_second
+        self._file_bytes = file_bytes
+        self._loop = asyncio.get_running_loop()
+        self._mode = _Mode.DIRECT
+        self._counted = 0
+        self._counts_until = self._loop.time() + (COUNT_SECONDS if crowd_per_second else 0)
+        self._opening: asyncio.Task[None] | None = None
+        self._retry_at = 0.0
+        self._has_warned = False
+        self._closing = False
+        self._drained: asyncio.Future[None] | None = None
+        self._files: JournalFiles | None = None
+        self._sync: DiskSync | None = None
+        # Each with its bytes.
+        self._gathered: deque[tuple[Write, Told, int]] = deque()
+        self._flush_is_due = False
+        self._syncing: deque[_Group] = deque()
+        self._free_handles: list[int] = []
+        self._is_turning = False
+        # What was told and is not asked to be applied yet, and the number up to which all is.
+        self._told_writes: list[Write] = []
+        self._told_bytes = 0
+        self._told_number = 0
+        self._told_keys: dict[str, Entry] = {}
+        self._applied = 0
+        self._apply_timer: asyncio.TimerHandle | None = None
+        # The keys of what is being applied, oldest first.
+        self._applying: deque[dict[str, Entry]] = deque()
+
+    def submit(self, write: Write, told: Told) -> None:
+        """Have a write made durable; `told` hears of it once, after this has returned. Unavailable when closed."""
+        self._count()
+        if self._mode is _Mode.DIRECT:
+            self._put_directly(write, told)
+            return
+        if self._closing:
+            raise errors.Unavailable("The queue is closed.")
+        self._gathered.append((write, told, bytes_of(write)))
+        if self._mode is _Mode.JOURNAL and not self._flush_is_due and self._may_sync():
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    def peek(self, key: str) -> Entry | None:
+        """The newest entry of a key that was told and may not be in the writer's log yet."""
+        if not self._told_keys and not self._applying:
+            return None
+        found = self._told_keys.get(key)
+        for keys in reversed(self._applying):
+            if found is not None:
+                break
+            found = keys.get(key)
+        return found
+
+    def peek_range(self, prefix: str) -> dict[str, Entry]:
+        """Those entries whose keys start with the prefix."""
+        return {
+            key: entry
+            for keys in (*self._applying, self._told_keys)
+            for key, entry in keys.items()
+            if key.startswith(prefix)
+        }
+
+    def apply(self) -> bool:
+        """Ask the writer for all that was told. Whatever it is asked later, it does after that. True if there is any
+        that it may not have done.
+        """
+        if self._apply_timer is not None:
+            self._apply_timer.cancel()
+            self._apply_timer = None
+        if self._told_writes:
+            writes, keys, number = self._told_writes, self._told_keys, self._told_number
+            self._told_writes, self._told_keys, self._told_bytes = [], {}, 0
+            self._applying.append(keys)
+            self._ask(Journaled(writes, number)).add_done_callback(lambda future: self._has_applied(future, number))
+        return bool(self._applying)
+
+    async def close(self) -> None:
+        """Make durable what was taken and ask the writer for it; take nothing more."""
+        self._closing = True
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        while self._gathered or self._syncing or self._mode is _Mode.WAITING:
+            self._drained = self._loop.create_future()
+            await self._drained
+        self.apply()
+        await self._close_files()
+
+    # Whether there is a crowd
+
+    def _count(self) -> None:
+        self._counted += 1
+        now = self._loop.time()
+        if now < self._counts_until:
+            return
+        per_second = self._counted / (now - self._counts_until + COUNT_SECONDS)
+        self._counted = 0
+        self._counts_until = now + COUNT_SECONDS
+        if self._mode is _Mode.DIRECT and per_second >= self._crowd_per_second:
+            if self._opening is None and now >= self._retry_at and not self._closing:
+                self._opening = self._loop.create_task(self._open())
+            return
+        is_quiet = per_second < min(QUIET_PER_SECOND, self._crowd_per_second)
+        if is_quiet and self._mode is _Mode.JOURNAL and not self._gathered and not self._syncing:
+            self.apply()
+            self._mode = _Mode.DIRECT
+
+    async def _open(self) -> None:
+        try:
+            if self._files is None:
+                self._files = await asyncio.to_thread(JournalFiles.open, self._path, SYNCS_AT_ONCE, self._file_bytes)
+                self._sync = await disk_sync.best(SYNCS_AT_ONCE, self._synced, self._files.file(0))
+            epoch = random.getrandbits(EPOCH_BITS) + 1
+            # What was put directly and is not on the disk yet comes first, and may be what the next ones stand on.
+            self._mode = _Mode.WAITING
+            await self._ask(Call(lambda writer: writer.begin_epoch(epoch), Mode.ALONE))
+            self._files.begin(epoch)
+            self._free_handles = list(range(SYNCS_AT_ONCE))
+            self._told_number = self._applied = 0
+            self._mode = _Mode.JOURNAL
+            self._has_warned = False
+            self._flush()
+        except Exception as error:
+            # Nothing that happens here may leave hits waiting.
+            await self._give_up(error)
+        finally:
+            self._opening = None
+            self._has_drained()
+
+    async def _close_files(self) -> None:
+        files, sync, self._files, self._sync = self._files, self._sync, None, None
+        if sync is not None:
+            await sync.close()
+        if files is not None:
+            await asyncio.to_thread(files.close)
+
+    async def _give_up(self, error: Exception) -> None:
+        """Let writes go to the writer at once for a while, after what was told is in the tables."""
+        self._retry_at = self._loop.time() + RETRY_SECONDS
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("The queue's journal cannot be written, hits go into its tables at once: %s", error)
+        await self._close_files()
+        self._put_gathered_directly()
+
+    def _fail(self, error: OSError) -> None:
+        """The disk refused a frame: neither it nor those under way were told, and they must not come back."""
+        self._mode = _Mode.WAITING
+        self.apply()
+        ended = self._ask(Call(lambda writer: writer.begin_epoch(0), Mode.ALONE))
+        ended.add_done_callback(lambda future: future.cancelled() or future.exception())
+        refused, self._syncing = self._syncing, deque()
+        for group in refused:
+            for write, told in zip(group.writes, group.told, strict=True):
+                self._refuse(write, told, errors.Unavailable(f"The queue's journal cannot be written ({error})."))
+        self._opening = self._loop.create_task(self._reopen_later(error))
+
+    async def _reopen_later(self, error: OSError) -> None:
+        try:
+            await self._give_up(error)
+        finally:
+            self._opening = None
+            self._has_drained()
+
+    # Directly
+
+    def _put_directly(self, write: Write, told: Told) -> "asyncio.Future[None]":
+        future = self._ask(write)
+        future.add_done_callback(
+            lambda future: told(
+                errors.Unavailable("The queue is closed.") if future.cancelled() else future.exception()
+            )
+        )
+        return future
+
+    def _put_gathered_directly(self) -> None:
+        self._mode = _Mode.DIRECT
+        while self._gathered:
+            write, told, _ = self._gathered.popleft()
+            try:
+                self._put_directly(write, told)
+            except errors.Unavailable as error:
+                self._refuse(write, told, error)
+        self._has_drained()
+
+    def _put_large(self) -> None:
+        """Put the first that is gathered directly, and let the others wait: they may stand on it."""
+        write, told, _ = self._gathered.popleft()
+        self._mode = _Mode.WAITING
+        self.apply()
+        self._put_directly(write, told).add_done_callback(lambda _: self._go_on())
+
+    def _go_on(self) -> None:
+        if self._mode is _Mode.WAITING and self._files is not None:
+            self._mode = _Mode.JOURNAL
+            self._flush()
+        self._has_drained()
+
+    # Gathering and syncing
+
+    def _may_sync(self) -> bool:
+        """Whether the next group may be written: while the last sync is quick, it is waited for, for company."""
+        if not self._syncing:
+            return True
+        return bool(self._free_handles) and self._loop.time() - self._syncing[-1].began_at >= SYNC_SECONDS
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        if self._mode is not _Mode.JOURNAL or not self._gathered or self._is_turning or not self._free_handles:
+            return
+        assert self._files is not None
+        assert self._sync is not None
+        if self._gathered[0][2] > WRITE_BYTES_MAX:
+            if not self._syncing:
+                self._put_large()
+            return
+        group, body = self._next_group()
+        if not group.writes:
+            self._flush()
+            return
+        if not self._files.has_room(len(body)):
+            self._gathered.extendleft(reversed([*zip(group.writes, group.told, group.sizes, strict=True)]))
+            if not self._syncing:
+                self._turn()
+            return
+        group.handle = self._free_handles.pop()
+        group.began_at = self._loop.time()
+        self._syncing.append(group)
+        try:
+            group.number = self._files.append(body)
+            self._sync.start(group.handle, self._files.file(group.handle))
+        except OSError as error:
+            self._fail(error)
+
+    def _next_group(self) -> tuple[_Group, bytes]:
+        """The next writes that are framed together, without those that cannot be kept, which are told so."""
+        group = _Group()
+        size = 0
+        while self._gathered and size < GROUP_BYTES_MAX and self._gathered[0][2] <= WRITE_BYTES_MAX:
+            write, told, write_bytes = self._gathered.popleft()
+            fault = _fault(write)
+            if fault is not None:
+                self._refuse(write, told, fault)
+                continue
+            group.add(write, told, write_bytes)
+            size += write_bytes
+        try:
+            return group, journal.encoded(group.writes)
+        except UnicodeEncodeError:
+            return self._sorted_out(group)
+
+    def _sorted_out(self, group: _Group) -> tuple[_Group, bytes]:
+        good = _Group()
+        for write, told, write_bytes in zip(group.writes, group.told, group.sizes, strict=True):
+            try:
+                journal.encoded([write])
+            except UnicodeEncodeError as error:
+                self._refuse(write, told, error)
+            else:
+                good.add(write, told, write_bytes)
+        return good, journal.encoded(good.writes)
+
+    def _synced(self, handle: int, error: OSError | None) -> None:
+        if self._files is None or handle in self._free_handles:
+            # It ended after all that it was for had failed.
+            return
+        self._free_handles.append(handle)
+        if error is not None:
+            self._fail(error)
+            return
+        # A sync is of all that was written before it, so the groups before its own are on the disk as well. Their own
+        # syncs end later and find nobody.
+        place = next((place for place, group in enumerate(self._syncing) if group.handle == handle), -1)
+        for _ in range(place + 1):
+            self._tell(self._syncing.popleft())
+        self._flush()
+        self._has_drained()
+
+    def _tell(self, group: _Group) -> None:
+        for write in group.writes:
+            for key in write.keys:
+                self._told_keys[key.key] = (key.value, key.expires_ms)
+        self._told_writes += group.writes
+        self._told_bytes += sum(group.sizes)
+        self._told_number = group.number
+        if self._told_bytes >= APPLY_BYTES:
+            self.apply()
+        elif self._apply_timer is None:
+            self._apply_timer = self._loop.call_later(APPLY_SECONDS, self.apply)
+        for told in group.told:
+            told(None)
+
+    # The turn to the other file
+
+    def _turn(self) -> None:
+        """Go on in the other file, once what it holds is in the tables."""
+        assert self._files is not None
+        if self._files.may_turn(self._applied):
+            self._files.turn()
+            self._flush()
+            return
+        self._is_turning = True
+        self.apply()
+        self._ask(Call(lambda _: None, Mode.ALONE)).add_done_callback(self._may_turn)
+
+    def _may_turn(self, asked: "asyncio.Future[None]") -> None:
+        self._is_turning = False
+        error = errors.Unavailable("The queue is closed.") if asked.cancelled() else asked.exception()
+        if error is None:
+            self._flush()
+        else:
+            # The tables cannot be written and the journal is full of what they lack.
+            while self._gathered:
+                write, told, _ = self._gathered.popleft()
+                self._refuse(write, told, error)
+        self._has_drained()
+
+    def _has_applied(self, asked: "asyncio.Future[None]", number: int) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._applying.popleft()
+            self._applied = number
+
+    def _refuse(self, write: Write, told: Told, error: BaseException) -> None:
+        self._refused(len(write.jobs))
+        told(error)
+
+    def _has_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+
+def bytes_of(write: Write) -> int:
+    """What a write adds to a frame, about."""
+    size = 0
+    for job in write.jobs:
+        size += len(job.payload)
+    for key in write.keys:
+        size += len(key.value)
+    return size
+
+
+def _fault(write: Write) -> Exception | None:
+    """Why the tables could not hold a write that can be encoded."""
+    for value in write.counters.values():
+        if not INTEGER_FIRST <= value <= INTEGER_LAST:
+            return OverflowError(f"A counter cannot be raised by {value}.")
+    for key in write.keys:
+        if not INTEGER_FIRST <= key.expires_ms <= INTEGER_LAST:
+            return OverflowError(f"A key cannot expire at {key.expires_ms}.")
+    for job in write.jobs:
+        if not INTEGER_FIRST <= job.run_at_ms <= INTEGER_LAST:
+            return OverflowError(f"A job cannot run at {job.run_at_ms}.")
+    return None
