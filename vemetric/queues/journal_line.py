@@ -29,9 +29,9 @@ COUNT_SECONDS: Final = 1.0
 # A write with more bytes goes to the writer by itself, in its turn.
 WRITE_BYTES_MAX: Final = 65_536
 GROUP_BYTES_MAX: Final = 256 * 1024
-# So many syncs may be under way: the next begins when the last takes longer than it should.
+# So many syncs may be under way, and the next begins so long after the last at the earliest.
 SYNCS_AT_ONCE: Final = 3
-SYNC_SECONDS: Final = 0.0005
+GATHER_SECONDS: Final = 0.001
 # What is in the journal is brought into the tables after so long or so much, or as soon as somebody asks for it.
 APPLY_SECONDS: Final = 0.02
 APPLY_BYTES: Final = 512 * 1024
@@ -57,7 +57,7 @@ class _Mode(Enum):
 class _Group:
     """The writes of one frame, who hears of each and its bytes. handle: of the file, by which it is synced."""
 
-    __slots__ = ("began_at", "handle", "number", "sizes", "told", "writes")
+    __slots__ = ("handle", "number", "sizes", "told", "writes")
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
@@ -65,7 +65,6 @@ class _Group:
         self.sizes: list[int] = []
         self.number = 0
         self.handle = -1
-        self.began_at = 0.0
 
     def add(self, write: Write, told: Told, write_bytes: int) -> None:
         self.writes.append(write)
@@ -109,6 +108,7 @@ class JournalLine:
         self._gathered: deque[tuple[Write, Told, int]] = deque()
         self._flush_is_due = False
         self._syncing: deque[_Group] = deque()
+        self._began_at = 0.0
         self._free_handles: list[int] = []
         self._is_turning = False
         # What was told and is not asked to be applied yet, and the number up to which all is.
@@ -130,9 +130,8 @@ class JournalLine:
         if self._closing:
             raise errors.Unavailable("The queue is closed.")
         self._gathered.append((write, told, bytes_of(write)))
-        if self._mode is _Mode.JOURNAL and not self._flush_is_due and self._may_sync():
-            self._flush_is_due = True
-            self._loop.call_soon(self._flush)
+        if not self._flush_is_due:
+            self._flush_soon()
 
     def peek(self, key: str) -> Entry | None:
         """The newest entry of a key that was told and may not be in the writer's log yet."""
@@ -291,11 +290,18 @@ class JournalLine:
 
     # Gathering and syncing
 
-    def _may_sync(self) -> bool:
-        """Whether the next group may be written: while the last sync is quick, it is waited for, for company."""
-        if not self._syncing:
-            return True
-        return bool(self._free_handles) and self._loop.time() - self._syncing[-1].began_at >= SYNC_SECONDS
+    def _flush_soon(self) -> None:
+        """Have what is gathered synced at the end of this turn of the loop, or a little after the last sync began: many
+        hits to a sync cost less than many syncs. One that takes longer is not waited for.
+        """
+        if self._mode is not _Mode.JOURNAL:
+            return
+        self._flush_is_due = True
+        left_seconds = self._began_at + GATHER_SECONDS - self._loop.time()
+        if left_seconds <= 0:
+            self._loop.call_soon(self._flush)
+        else:
+            self._loop.call_later(left_seconds, self._flush)
 
     def _flush(self) -> None:
         self._flush_is_due = False
@@ -317,7 +323,7 @@ class JournalLine:
                 self._turn()
             return
         group.handle = self._free_handles.pop()
-        group.began_at = self._loop.time()
+        self._began_at = self._loop.time()
         self._syncing.append(group)
         try:
             group.number = self._files.append(body)
@@ -366,7 +372,8 @@ class JournalLine:
         place = next((place for place, group in enumerate(self._syncing) if group.handle == handle), -1)
         for _ in range(place + 1):
             self._tell(self._syncing.popleft())
-        self._flush()
+        if self._gathered and not self._flush_is_due:
+            self._flush_soon()
         self._has_drained()
 
     def _tell(self, group: _Group) -> None:

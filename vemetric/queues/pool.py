@@ -22,7 +22,7 @@ from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
 
 # One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
-CLAIM_JOBS_MAX = 500
+CLAIM_JOBS_MAX = 5_000
 # A batch with more than this share of the most it may hold is full: jobs come together and are not torn apart for it.
 BATCH_FULL_SHARE = 0.9
 # A claim of fewer than this share of what was asked for has emptied the queue; what came since can wait for a batch.
