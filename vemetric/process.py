@@ -47,8 +47,9 @@ SHORT_OF_MEMORY = (errno.ENOMEM, errno.EBUSY)
 # A process is busy if it uses so much of a processor for so long.
 BUSY_SHARE = 0.5
 LOOK_SECONDS = 5.0
-# Between two huge pages: whoever touches the memory that is being moved waits, 0.2 ms perhaps.
-PAUSE_SECONDS = 0.001
+# Between two huge pages: whoever needs new memory waits while one is moved, some tenths of a millisecond. One after the
+# other they had a busy loop stand still for half of the time, and hits wait 300 ms.
+PAUSE_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
 

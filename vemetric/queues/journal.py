@@ -5,6 +5,7 @@ A frame is a group of writes, at the start of a page of its own, so that no writ
 Files are filled in turns and written over, never grown: syncing one costs no change of the file system's books.
 """
 
+import ctypes
 import fcntl
 import os
 import struct
@@ -27,6 +28,10 @@ _HEAD: Final = struct.Struct("<QQI")
 _SUM: Final = struct.Struct("<I")
 HEAD_BYTES: Final = _HEAD.size + _SUM.size
 BODY_BYTES_MAX: Final = 1024 * 1024
+
+_pwrite = ctypes.PyDLL(None, use_errno=True).pwrite
+_pwrite.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64)
+_pwrite.restype = ctypes.c_ssize_t
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Write]).decode
@@ -111,10 +116,7 @@ class JournalFiles:
         number = self._number + 1
         head = _HEAD.pack(self._epoch, number, len(body))
         data = b"".join((head, _SUM.pack(zlib.crc32(body, zlib.crc32(head))), body))
-        # A short write of a file that is there in full is a failure of the disk, and the next call says which.
-        while (written := os.pwrite(self._files[self._at][0], data, self._offset)) < len(data):
-            data = data[written:]
-            self._offset += written
+        _write(self._files[self._at][0], data, self._offset)
         self._offset = -(-(self._offset + len(data)) // PAGE_BYTES) * PAGE_BYTES
         self._number = self._last[self._at] = number
         return number
@@ -161,6 +163,18 @@ def _frames(data: bytes, epoch: int) -> Iterator[tuple[int, bytes]]:
         body = data[offset + HEAD_BYTES : offset + HEAD_BYTES + length]
         if len(body) == length and zlib.crc32(body, zlib.crc32(data[offset : offset + _HEAD.size])) == its_sum:
             yield number, body
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    """As os.pwrite, to the end, but for the interpreter, which is kept: it takes some microseconds, and to win the
+    interpreter back from the others can take a hundred times as long.
+    """
+    written = _pwrite(file, data, len(data), offset)
+    if written < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    while written < len(data):
+        # A short write of a file that is there in full is a failure of the disk, and this says which.
+        written += os.pwrite(file, data[written:], offset + written)
 
 
 def _fill(file: int, file_bytes: int) -> None:

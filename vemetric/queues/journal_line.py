@@ -33,8 +33,8 @@ GROUP_BYTES_MAX: Final = 256 * 1024
 SYNCS_AT_ONCE: Final = 3
 GATHER_SECONDS: Final = 0.001
 # What is in the journal is brought into the tables after so long or so much, or as soon as somebody asks for it.
-APPLY_SECONDS: Final = 0.02
-APPLY_BYTES: Final = 512 * 1024
+APPLY_SECONDS: Final = 0.1
+APPLY_BYTES: Final = 2 * 1024 * 1024
 # After a failure of the disk writes go to the writer at once for so long.
 RETRY_SECONDS: Final = 5.0
 EPOCH_BITS: Final = 62
@@ -298,7 +298,7 @@ class JournalLine:
             return
         self._flush_is_due = True
         left_seconds = self._began_at + GATHER_SECONDS - self._loop.time()
-        if left_seconds <= 0:
+        if left_seconds <= 0 or not self._syncing:
             self._loop.call_soon(self._flush)
         else:
             self._loop.call_later(left_seconds, self._flush)
