@@ -22,10 +22,10 @@ from vemetric.queues.queue import Told
 from vemetric.queues.sqlite_calls import Call, Journaled, Mode
 from vemetric.queues.sqlite_keys import INTEGER_FIRST, INTEGER_LAST, Entry
 
-# So many writes a second are a crowd, and so many are none any more.
+# So many writes a second, counted over so long, are a crowd. It is over when there was none for a while.
 CROWD_PER_SECOND: Final = 200
-QUIET_PER_SECOND: Final = 100
-COUNT_SECONDS: Final = 1.0
+COUNT_SECONDS: Final = 0.25
+QUIET_SECONDS: Final = 60.0
 # A write with more bytes goes to the writer by itself, in its turn.
 WRITE_BYTES_MAX: Final = 65_536
 GROUP_BYTES_MAX: Final = 256 * 1024
@@ -96,6 +96,7 @@ class JournalLine:
         self._loop = asyncio.get_running_loop()
         self._mode = _Mode.DIRECT
         self._counted = 0
+        self._crowded_at = 0.0
         self._counts_until = self._loop.time() + (COUNT_SECONDS if crowd_per_second else 0)
         self._opening: asyncio.Task[None] | None = None
         self._retry_at = 0.0
@@ -188,12 +189,13 @@ class JournalLine:
         per_second = self._counted / (now - self._counts_until + COUNT_SECONDS)
         self._counted = 0
         self._counts_until = now + COUNT_SECONDS
-        if self._mode is _Mode.DIRECT and per_second >= self._crowd_per_second:
-            if self._opening is None and now >= self._retry_at and not self._closing:
+        if per_second >= self._crowd_per_second:
+            self._crowded_at = now
+            if self._mode is _Mode.DIRECT and self._opening is None and now >= self._retry_at and not self._closing:
                 self._opening = self._loop.create_task(self._open())
             return
-        is_quiet = per_second < min(QUIET_PER_SECOND, self._crowd_per_second)
-        if is_quiet and self._mode is _Mode.JOURNAL and not self._gathered and not self._syncing:
+        is_over = now - self._crowded_at >= QUIET_SECONDS
+        if is_over and self._mode is _Mode.JOURNAL and not self._gathered and not self._syncing:
             self.apply()
             self._mode = _Mode.DIRECT
 

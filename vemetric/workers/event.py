@@ -106,7 +106,7 @@ class EventWorker:
             async for some in slices.of(kept):
                 batch.add_all(some, users)
                 batch.lay_out()
-            await self._services.sink.insert_new_events(batch.laid_out, slices.SLICE_ITEMS, may_insert=holds)
+            await self._services.sink.insert_new_events(batch.laid_out, slices.items_each(len(kept)), may_insert=holds)
             await self._services.sink.insert_events(batch.rows, redelivered=batch.redelivered, may_insert=holds)
             new_devices = self._new_devices(batch)
         finally:

@@ -17,8 +17,9 @@ from vemetric.workers.session_rows import KeptRow, Visit
 REMEMBERED_ROWS_MAX = 20_000
 # A longer one, which some addresses make it, is read again.
 REMEMBERED_BYTES_MAX = 4_096
-# So many rows are looked for, or remembered, at a time.
+# So many rows are looked for, and so many remembered, at a time.
 LOOKED_FOR_ITEMS = 400
+REMEMBERED_ITEMS = 150
 # So many parts are folded at a time.
 FOLDED_ITEMS = 200
 
@@ -110,7 +111,7 @@ class SessionWorker:
             del self._remembered[key]
 
     async def _remember(self, rows: Sequence[tuple[Visit, KeptRow]]) -> None:
-        async for some in slices.of(rows if self._remembered_max else (), LOOKED_FOR_ITEMS):
+        async for some in slices.of(rows if self._remembered_max else (), REMEMBERED_ITEMS):
             for visit, row in some:
                 if len(bytes(row.head)) + len(bytes(row.rest)) > REMEMBERED_BYTES_MAX:
                     # Nor what it was before.
