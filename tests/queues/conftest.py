@@ -1,5 +1,6 @@
 """The backends that the contract suite runs over, and small helpers of the queue's tests."""
 
+import asyncio
 import functools
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +29,21 @@ async def open_sqlite(path: Path, clock: Clock, **limits: int) -> AsyncIterator[
 
 
 @asynccontextmanager
+async def open_crowd(path: Path, clock: Clock, **limits: int) -> AsyncIterator[SqliteQueue]:
+    """As `open_sqlite`, but that everything is written to the journal first, as in a crowd."""
+    async with open_sqlite(path, clock, crowd_per_second=0, **limits) as queue:
+        await journaling(queue)
+        yield queue
+
+
+async def journaling(queue: SqliteQueue) -> None:
+    """Wait until a queue that was opened with crowd_per_second=0 writes to its journal, unless another one has it."""
+    await queue.add({})
+    while not queue._line.is_journaling and queue._line._opening is not None:
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
 async def open_redis(name: str, path: Path, clock: Clock, **limits: int) -> AsyncIterator[RedisQueue]:
     """On the test process's server of that name; the directory stands for the keys' prefix."""
     prefix = hashlib.sha256(bytes(path)).hexdigest()[:16]
@@ -41,6 +57,7 @@ async def open_redis(name: str, path: Path, clock: Clock, **limits: int) -> Asyn
 
 BACKENDS: dict[str, Opener] = {
     "sqlite": open_sqlite,
+    "sqlite-crowd": open_crowd,
     **{name: functools.partial(open_redis, name) for name in servers.redis_programs()},
 }
 

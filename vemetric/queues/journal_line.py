@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vemetric import errors
+from vemetric.clock import Clock
 from vemetric.queues import disk_sync, journal
 from vemetric.queues.disk_sync import DiskSync
 from vemetric.queues.job import Write
@@ -85,12 +86,14 @@ class JournalLine:
         path: Path,
         ask: Ask,
         refused: Callable[[int], None],
+        clock: Clock,
         crowd_per_second: float = CROWD_PER_SECOND,
         file_bytes: int = journal.FILE_BYTES,
     ) -> None:
         self._path = path
         self._ask = ask
         self._refused = refused
+        self._clock = clock
         self._crowd_per_second = crowd_per_second
         self._file_bytes = file_bytes
         self._loop = asyncio.get_running_loop()
@@ -116,6 +119,7 @@ class JournalLine:
         self._told_writes: list[Write] = []
         self._told_bytes = 0
         self._told_number = 0
+        self._told_from_ms = 0
         self._told_keys: dict[str, Entry] = {}
         self._applied = 0
         self._apply_timer: asyncio.TimerHandle | None = None
@@ -133,6 +137,11 @@ class JournalLine:
         self._gathered.append((write, told, bytes_of(write)))
         if not self._flush_is_due:
             self._flush_soon()
+
+    @property
+    def is_journaling(self) -> bool:
+        """Whether writes go to the journal now."""
+        return self._mode is _Mode.JOURNAL
 
     def peek(self, key: str) -> Entry | None:
         """The newest entry of a key that was told and may not be in the writer's log yet."""
@@ -165,7 +174,7 @@ class JournalLine:
             writes, keys, number = self._told_writes, self._told_keys, self._told_number
             self._told_writes, self._told_keys, self._told_bytes = [], {}, 0
             self._applying.append(keys)
-            self._ask(Journaled(writes, number)).add_done_callback(lambda future: self._has_applied(future, number))
+            self._ask(Journaled(writes, number, self._told_from_ms)).add_done_callback(lambda future: self._has_applied(future, number))
         return bool(self._applying)
 
     async def close(self) -> None:
@@ -379,6 +388,8 @@ class JournalLine:
         self._has_drained()
 
     def _tell(self, group: _Group) -> None:
+        if not self._told_writes:
+            self._told_from_ms = self._clock.now_ms()
         for write in group.writes:
             for key in write.keys:
                 self._told_keys[key.key] = (key.value, key.expires_ms)

@@ -63,7 +63,7 @@ class SqliteQueue:
             "queue-writer", writer.serve, writer.idle, IDLE_SECONDS, self._committed, GATHER_SECONDS
         )
         writer.answer = self._write_line.answer
-        self._line = JournalLine(path, self._write_line.submit, self._refused, crowd_per_second)
+        self._line = JournalLine(path, self._write_line.submit, self._refused, clock, crowd_per_second)
         self._read_line = GroupThread(
             "queue-reader", self._read_group, lambda: False, READER_IDLE_SECONDS, lambda _: None
         )

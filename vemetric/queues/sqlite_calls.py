@@ -30,11 +30,12 @@ class Call(msgspec.Struct, frozen=True):
 
 class Journaled(msgspec.Struct, frozen=True):
     """Writes that are durable in the journal, up to the frame of this number, to be brought into the tables. They are
-    answered when they are there, however often that is tried.
+    answered when they are there, however often that is tried. put_at_ms: when the first of them was told.
     """
 
     writes: list[Write]
     number: int
+    put_at_ms: int
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -213,7 +213,7 @@ class Writer:
         except (OSError, msgspec.DecodeError) as error:
             raise errors.Misconfigured(f"The journal of the queue's file {path} cannot be read: {error}.") from error
         self._begin()
-        self._apply_told([write for frame in frames for write in frame.writes])
+        self._apply_told([write for frame in frames for write in frame.writes], self._clock.now_ms())
         self.begin_epoch(0)
         self._commit()
 
@@ -223,7 +223,7 @@ class Writer:
         writes = [write for request, _ in requests for write in request.writes]
         try:
             self._begin()
-            self._apply_told(writes)
+            self._apply_told(writes, requests[0][0].put_at_ms)
             self._db.execute("UPDATE journal SET applied = ?", (requests[-1][0].number,))
             self._commit()
         except (sqlite3.Error, MemoryError) as error:
@@ -234,12 +234,12 @@ class Writer:
         self.answer([(future, None) for _, future in requests], Committed(self.jobs, asked, self._queues))
         return None
 
-    def _apply_told(self, writes: list[Write]) -> None:
+    def _apply_told(self, writes: list[Write], put_at_ms: int) -> None:
         """Apply writes that were told, within a transaction. They were looked at before that; should one not go into
         the tables all the same, it must not hold up the others for ever.
         """
         try:
-            self._apply(writes)
+            self._apply(writes, put_at_ms)
         except Exception as error:
             if sqlite_failures.is_storage_failure(error) or isinstance(error, MemoryError):
                 raise
@@ -387,8 +387,8 @@ class Writer:
         self._db.execute("RELEASE request")
         return result
 
-    def _apply(self, writes: Sequence[Write]) -> None:
-        now_ms = self._clock.now_ms()
+    def _apply(self, writes: Sequence[Write], put_at_ms: int | None = None) -> None:
+        now_ms = self._clock.now_ms() if put_at_ms is None else put_at_ms
         jobs: list[NewJob] = []
         for write in writes:
             jobs += write.jobs
