@@ -1,6 +1,5 @@
 """The backends that the contract suite runs over, and small helpers of the queue's tests."""
 
-import asyncio
 import functools
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,8 +38,8 @@ async def open_crowd(path: Path, clock: Clock, **limits: int) -> AsyncIterator[S
 async def journaling(queue: SqliteQueue) -> None:
     """Wait until a queue that was opened with crowd_per_second=0 writes to its journal, unless another one has it."""
     await queue.add({})
-    while not queue._line.is_journaling and queue._line._opening is not None:
-        await asyncio.sleep(0.001)
+    if queue._line._opening is not None:
+        await queue._line._opening
 
 
 @asynccontextmanager

@@ -1,12 +1,17 @@
 """The nouns of the queue: what is put, what is claimed, what one durable write holds."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 # One claim's payloads together: jobs of any size must fit the memory, and the insert that they become.
 CLAIM_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX
+
+
+# What a column of a table can hold.
+Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class State(StrEnum):
@@ -36,7 +41,7 @@ class NewJob(msgspec.Struct, frozen=True, gc=False, array_like=True):
     key: str | None = None
     order_key: str | None = None
     after: str | None = None
-    run_at_ms: int = 0
+    run_at_ms: Int64 = 0
 
 
 class KeySet(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -44,7 +49,7 @@ class KeySet(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     key: str
     value: bytes
-    expires_ms: int = 0
+    expires_ms: Int64 = 0
 
 
 class Write(msgspec.Struct, gc=False, array_like=True):
@@ -52,7 +57,7 @@ class Write(msgspec.Struct, gc=False, array_like=True):
 
     jobs: list[NewJob] = []
     keys: list[KeySet] = []
-    counters: dict[str, int] = {}
+    counters: dict[str, Int64] = {}
 
 
 class Job(msgspec.Struct, gc=False):

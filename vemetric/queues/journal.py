@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 
+from vemetric import errors
 from vemetric.queues.disk_sync import sync_file
 from vemetric.queues.job import Write
 
@@ -45,8 +46,14 @@ class Frame(NamedTuple):
 
 
 def encoded(writes: list[Write]) -> bytes:
-    """The body of a frame. UnicodeEncodeError or OverflowError if one of the writes holds what cannot be kept."""
-    return _encode(writes)
+    """The body of a frame. Invalid if one of the writes holds what could not be read again, or not be kept."""
+    try:
+        body = _encode(writes)
+        # Whoever starts after a kill has nothing else, and one bad write must not stand before all others then.
+        _decode(body)
+    except (msgspec.DecodeError, TypeError, ValueError, OverflowError) as error:
+        raise errors.Invalid(f"What was put cannot be kept: {error}.") from error
+    return body
 
 
 def paths(queue: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from vemetric.queues.job import Write
 from vemetric.queues.journal import JournalFiles
 from vemetric.queues.queue import Told
 from vemetric.queues.sqlite_calls import Call, Journaled, Mode
-from vemetric.queues.sqlite_keys import INTEGER_FIRST, INTEGER_LAST, Entry
+from vemetric.queues.sqlite_keys import Entry
 
 # So many writes a second, counted over so long, are a crowd. It is over when there was none for a while.
 CROWD_PER_SECOND: Final = 200
@@ -174,7 +174,8 @@ class JournalLine:
             writes, keys, number = self._told_writes, self._told_keys, self._told_number
             self._told_writes, self._told_keys, self._told_bytes = [], {}, 0
             self._applying.append(keys)
-            self._ask(Journaled(writes, number, self._told_from_ms)).add_done_callback(lambda future: self._has_applied(future, number))
+            asked = self._ask(Journaled(writes, number, self._told_from_ms))
+            asked.add_done_callback(lambda future: self._has_applied(future, number))
         return bool(self._applying)
 
     async def close(self) -> None:
@@ -348,15 +349,11 @@ class JournalLine:
         size = 0
         while self._gathered and size < GROUP_BYTES_MAX and self._gathered[0][2] <= WRITE_BYTES_MAX:
             write, told, write_bytes = self._gathered.popleft()
-            fault = _fault(write)
-            if fault is not None:
-                self._refuse(write, told, fault)
-                continue
             group.add(write, told, write_bytes)
             size += write_bytes
         try:
             return group, journal.encoded(group.writes)
-        except UnicodeEncodeError:
+        except errors.Invalid:
             return self._sorted_out(group)
 
     def _sorted_out(self, group: _Group) -> tuple[_Group, bytes]:
@@ -364,7 +361,7 @@ class JournalLine:
         for write, told, write_bytes in zip(group.writes, group.told, group.sizes, strict=True):
             try:
                 journal.encoded([write])
-            except UnicodeEncodeError as error:
+            except errors.Invalid as error:
                 self._refuse(write, told, error)
             else:
                 good.add(write, told, write_bytes)
@@ -450,17 +447,3 @@ def bytes_of(write: Write) -> int:
     for key in write.keys:
         size += len(key.value)
     return size
-
-
-def _fault(write: Write) -> Exception | None:
-    """Why the tables could not hold a write that can be encoded."""
-    for value in write.counters.values():
-        if not INTEGER_FIRST <= value <= INTEGER_LAST:
-            return OverflowError(f"A counter cannot be raised by {value}.")
-    for key in write.keys:
-        if not INTEGER_FIRST <= key.expires_ms <= INTEGER_LAST:
-            return OverflowError(f"A key cannot expire at {key.expires_ms}.")
-    for job in write.jobs:
-        if not INTEGER_FIRST <= job.run_at_ms <= INTEGER_LAST:
-            return OverflowError(f"A job cannot run at {job.run_at_ms}.")
-    return None

@@ -106,16 +106,21 @@ class SqliteQueue:
     # Queue
 
     async def put(self, write: Write) -> None:
+        if not self._has_room(write) and self._line.apply():
+            # What is not in the tables yet counts in full, though some of it may be there already, by its key.
+            await self._call(lambda _: None)
         done = asyncio.get_running_loop().create_future()
         self.submit(write, partial(_tell, done))
         await done
 
     def submit(self, write: Write, told: Told) -> None:
-        count = len(write.jobs)
-        if count and self._jobs + self._jobs_under_way + count > self.jobs_max:
+        if not self._has_room(write):
             raise errors.QueueFull
         self._line.submit(write, told)
-        self._jobs_under_way += count
+        self._jobs_under_way += len(write.jobs)
+
+    def _has_room(self, write: Write) -> bool:
+        return not write.jobs or self._jobs + self._jobs_under_way + len(write.jobs) <= self.jobs_max
 
     async def claim(self, queue: str, limit: int, lease_seconds: float) -> list[Job]:
         await self.release(self._owed.pop(queue, ()))

@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Annotated
 
 import msgspec
+
+from vemetric.queues.job import Int64
 
 # When this many keys or bytes are logged, they are folded ...
 FOLD_KEYS = 32_768
@@ -22,15 +23,12 @@ KEYS_PER_STATEMENT = 128
 PURGE_PORTION_KEYS = 4_000
 CODE_POINT_LAST = 0x10FFFF
 SURROGATES_FIRST, SURROGATES_LAST = 0xD800, 0xDFFF
-# What a table's integer can hold.
-INTEGER_FIRST, INTEGER_LAST = -(1 << 63), (1 << 63) - 1
 
 # A value that is None marks a deleted key; (value, expires_ms).
 Entry = tuple[bytes | None, int]
 
 _encode = msgspec.msgpack.Encoder().encode
-_Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_FIRST, le=INTEGER_LAST)]
-_decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, _Int64]], dict[str, _Int64]]).decode
+_decode = msgspec.msgpack.Decoder(tuple[list[tuple[str, bytes | None, Int64]], dict[str, Int64]]).decode
 
 # Looked at and deleted without a row coming out: each row is a step of the engine, and gives the interpreter away.
 _PORTION = "SELECT max(key), count(*) FROM (SELECT key FROM key WHERE key > ? ORDER BY key LIMIT ?)"
