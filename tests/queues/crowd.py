@@ -1,6 +1,7 @@
 """A process for the crash tests: many put hits and one works them off, until it is killed from outside.
 
-Prints the number of each hit whose put was answered. Run as `python crowd.py FILE FIRST_NUMBER`.
+Prints the number of each hit whose put was answered. Run as `python crowd.py FILE FIRST_NUMBER WRITES_PER_SECOND`, the
+last of them from when on the journal is used.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ async def work(queue: SqliteQueue) -> None:
 
 
 async def main() -> None:
-    queue = await SqliteQueue.open(sys.argv[1], SystemClock())
+    queue = await SqliteQueue.open(sys.argv[1], SystemClock(), crowd_per_second=float(sys.argv[3]))
     numbers = itertools.count(int(sys.argv[2]))
     os.write(1, b"open\n")
     await asyncio.gather(work(queue), *(produce(queue, numbers) for _ in range(PRODUCERS)))

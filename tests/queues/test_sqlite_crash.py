@@ -23,9 +23,9 @@ def python(script: str, *arguments: object, **options: object) -> subprocess.Pop
     return subprocess.Popen(command, env=environment, **options)
 
 
-def killed_after(seconds: float, file: Path, first: int) -> set[int]:
+def killed_after(seconds: float, file: Path, first: int, crowd_per_second: float) -> set[int]:
     """Let the crowd run on the file for a while, kill it, and return the numbers of the hits it was answered for."""
-    with python("crowd.py", file, first, stdout=subprocess.PIPE) as crowd:
+    with python("crowd.py", file, first, crowd_per_second, stdout=subprocess.PIPE) as crowd:
         assert crowd.stdout is not None
         assert crowd.stdout.readline() == b"open\n"
         try:
@@ -62,13 +62,14 @@ async def in_the_file(file: Path) -> dict[str, set[int]]:
     return {place: set(found) for place, found in places.items()}
 
 
+@pytest.mark.parametrize("crowd_per_second", [0, 1e9], ids=["journal", "tables"])
 @pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.long)])
-async def test_a_killed_process_loses_and_halves_nothing(tmp_path, kills):
+async def test_a_killed_process_loses_and_halves_nothing(tmp_path, kills, crowd_per_second):
     file = tmp_path / "queue.db"
     answered: set[int] = set()
     for kill in range(kills):
         seconds = random.uniform(0.01, 0.4)
-        answered |= await asyncio.to_thread(killed_after, seconds, file, kill * 1_000_000)
+        answered |= await asyncio.to_thread(killed_after, seconds, file, kill * 1_000_000, crowd_per_second)
         found = await in_the_file(file)
         everything = found["hit"] | found["done"]
         assert answered <= everything, (seconds, len(answered - everything))
