@@ -16,11 +16,11 @@ from vemetric.database import migrate as database_migrate
 from vemetric.model import private_file
 from vemetric.model.data_directory import (
     ANALYTICS_NAME,
-    COMPANIONS,
     DATABASE_NAME,
     PICTURES_NAME,
     QUEUE_NAME,
     SECRET_NAME,
+    companions,
 )
 from vemetric.queues import sqlite_schema
 
@@ -70,9 +70,11 @@ def put_in_place(incoming: Path, data_dir: Path) -> None:
     """Move what was brought in to where a start looks for it."""
     # It tells of what was there before.
     (data_dir / before.NOTE_NAME).unlink(missing_ok=True)
-    for name in STORES:
-        if (incoming / name).exists():
-            (incoming / name).rename(data_dir / name)
+    for store in STORES:
+        # What a store needs beside it is there before it is.
+        for name in (*companions(store), store):
+            if (incoming / name).exists():
+                (incoming / name).rename(data_dir / name)
     shutil.rmtree(incoming)
     private_file.sync_directory(data_dir)
 
@@ -132,8 +134,7 @@ class _owned:
 def _set_aside(data_dir: Path) -> Path:
     aside = data_dir / (REPLACED_PREFIX + time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     aside.mkdir(mode=0o700)
-    companions = [name + companion for name in (DATABASE_NAME, QUEUE_NAME) for companion in COMPANIONS]
-    for name in (*STORES, *companions):
+    for name in (one for store in STORES for one in (store, *companions(store))):
         if (data_dir / name).exists():
             (data_dir / name).rename(aside / name)
     return aside

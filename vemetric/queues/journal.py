@@ -16,11 +16,10 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 
+from vemetric.model.data_directory import JOURNAL_SUFFIXES
 from vemetric.queues.disk_sync import sync_file
 from vemetric.queues.job import Write
 
-# Beside the queue's file.
-SUFFIXES: Final = ("-puts-0", "-puts-1")
 FILE_BYTES: Final = 8 * 1024 * 1024
 PAGE_BYTES: Final = 4_096
 # What a page begins with: epoch, number, bytes of the body, checksum of these three and the body.
@@ -51,7 +50,7 @@ def encoded(writes: list[Write]) -> bytes:
 
 def paths(queue: Path) -> list[Path]:
     """Where the files of a queue's journal are."""
-    return [queue.with_name(queue.name + suffix) for suffix in SUFFIXES]
+    return [queue.with_name(queue.name + suffix) for suffix in JOURNAL_SUFFIXES]
 
 
 class JournalFiles:
