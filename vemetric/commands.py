@@ -234,7 +234,7 @@ async def identify(services: Services, _: Arguments) -> Result:
 
 async def stage_backup(services: Services, _: Arguments) -> Result:
     """A copy of this moment, staged in the data directory for whoever asked; see backup/stage.py."""
-    stores = stage.Stores(services.engine, services.database, services.gate)
+    stores = stage.Stores(services.engine, services.database, services.queue, services.gate)
     return await stage.take(services.config, stores, services.probe)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.kit import journaled
 from vemetric import config, errors
-from vemetric.backup import before, manifest, trial
-from vemetric.model.data_directory import DATABASE_NAME, QUEUE_NAME
+from vemetric.backup import before, manifest, restore, trial
+from vemetric.clock import FrozenClock
+from vemetric.model.data_directory import DATABASE_NAME, QUEUE_NAME, companions
 
 ROOT = Path(__file__).parents[2]
 # A newer program: this one with one more migration of each store, the last of which may fail.
@@ -126,9 +129,39 @@ def test_what_was_before_is_kept_when_a_start_is_killed_in_the_middle(made: Path
     assert domains(made) == ["shop.example.com"]
 
 
-def test_going_back_goes_on_wherever_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_kill_left_in_the_queues_journal_is_there_after_a_way_back(
+    tmp_path: Path, clock: FrozenClock
+) -> None:
+    data_dir = tmp_path / "data"
+    async with journaled.opened(tmp_path, clock) as queue:
+        await journaled.put(queue, [b"1", b"2"])
+        journaled.left_by_a_kill(tmp_path, data_dir)
+    loaded, _ = config.load({"VEMETRIC_DATA_DIR": str(data_dir)})
+    folder = before.prepare(loaded)
+    assert folder is not None
+    kept = tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    # The start brings it into the queue's tables, and then a migration fails.
+    assert await journaled.held(data_dir, clock) == [b"1", b"2"]
+    before.go_back(loaded, folder)
+    assert await journaled.held(data_dir, clock) == [b"1", b"2"]
+    # Or somebody goes back later, from where it has gone on in a journal of the same names.
+    async with journaled.opened(data_dir, clock) as queue:
+        await journaled.put(queue, [b"later"])
+        journaled.left_by_a_kill(data_dir, tmp_path / "gone-on")
+    gone_on, _ = config.load({"VEMETRIC_DATA_DIR": str(tmp_path / "gone-on")})
+    aside = await asyncio.to_thread(lambda: restore.restore(gone_on, kept, force=True)["replaced"])
+    assert await journaled.held(tmp_path / "gone-on", clock) == [b"1", b"2"]
+    assert await journaled.held(Path(aside), clock) == [b"1", b"2", b"later"]
+
+
+@pytest.mark.parametrize("queue", [(), (QUEUE_NAME, f"{QUEUE_NAME}-puts-0")], ids=["no queue", "a queue"])
+def test_going_back_goes_on_wherever_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: tuple[str, ...]
+) -> None:
     rename = Path.rename
     moves_left = 0
+    made_by_a_start = (DATABASE_NAME, f"{DATABASE_NAME}-wal", QUEUE_NAME, *companions(QUEUE_NAME))
 
     def rename_or_die(self: Path, target: Path) -> Path:
         nonlocal moves_left
@@ -138,13 +171,13 @@ def test_going_back_goes_on_wherever_it_was_killed(tmp_path: Path, monkeypatch: 
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", rename_or_die)
-    for moves in range(9):
+    for moves in range(12):
         data_dir = tmp_path / str(moves)
         folder = data_dir / before.FOLDER_NAME
-        # The queue was not there before; the failed start made it.
+        # Where the queue was not there before, the failed start made it.
         for place, text, names in (
-            (folder / manifest.DATA_NAME, "before", ("analytics/store/rows", DATABASE_NAME)),
-            (data_dir, "failed", ("analytics/store/rows", DATABASE_NAME, f"{DATABASE_NAME}-wal", QUEUE_NAME)),
+            (folder / manifest.DATA_NAME, "before", ("analytics/store/rows", DATABASE_NAME, *queue)),
+            (data_dir, "failed", ("analytics/store/rows", *made_by_a_start)),
         ):
             for name in names:
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +193,7 @@ def test_going_back_goes_on_wherever_it_was_killed(tmp_path: Path, monkeypatch: 
             path.relative_to(data_dir).as_posix(): path.read_text() for path in data_dir.rglob("*") if path.is_file()
         }
         del found[before.NOTE_NAME]
-        assert found == {"analytics/store/rows": "before", DATABASE_NAME: "before"}, moves
+        assert found == dict.fromkeys(("analytics/store/rows", DATABASE_NAME, *queue), "before"), moves
 
 
 def test_nothing_starts_from_half_a_restore(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ doubles nothing.
 
 import asyncio
 import errno
+import os
 import random
 import shutil
 from collections.abc import AsyncIterator
@@ -185,6 +186,15 @@ async def test_a_large_write_is_put_in_its_turn(crowd, file, clock):
     await left.close()
 
 
+async def test_a_write_of_many_names_is_large_too(crowd, file, clock):
+    many = Write(counters={f"{'ä' * 50}{number}": 1 for number in range(20_000)})
+    await asyncio.gather(*(crowd.put(write) for write in (hit(1), many, hit(2))))
+    left = await killed(file, clock)
+    jobs, counters, _ = await contents(left)
+    assert (jobs, len(counters)) == ([b"1", b"2"], 20_001)
+    await left.close()
+
+
 class Refusing:
     """A disk that refuses from the next sync on, until it is well."""
 
@@ -308,15 +318,16 @@ async def test_both_ways_to_sync_tell_of_each_file_and_of_its_failure(tmp_path, 
         for number in range(3):
             sync.start(number, file.fileno())
         assert sorted([await told.get() for _ in range(3)]) == [(0, None), (1, None), (2, None)]
-    with Path("/dev/null").open("wb") as nothing:
-        try:
-            sync.start(1, nothing.fileno())
-        except OSError as error:
-            told.put_nowait((1, error))
-        number, error = await told.get()
-        assert number == 1
-        assert isinstance(error, OSError)
-        assert error.errno == errno.EINVAL
+    nothing = os.open("/dev/null", os.O_WRONLY)
+    try:
+        sync.start(1, nothing)
+    except OSError as error:
+        told.put_nowait((1, error))
+    number, error = await told.get()
+    os.close(nothing)
+    assert number == 1
+    assert isinstance(error, OSError)
+    assert error.errno == errno.EINVAL
     await sync.close()
 
 

@@ -11,7 +11,7 @@ from vemetric import errors
 from vemetric.clock import FrozenClock, SystemClock
 from vemetric.queues.history import DAY_MS, PREFIX, TRIED_AGAIN_KEPT_DAYS, History, name_of, this_process
 from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, NewJob, Write
-from vemetric.queues.pool import CLAIM_JOBS_MAX, UNAVAILABLE_SECONDS_MAX, Pool, PoolSpec
+from vemetric.queues.pool import UNAVAILABLE_SECONDS_MAX, Pool, PoolSpec
 
 
 @pytest.fixture
@@ -81,13 +81,15 @@ async def test_does_what_is_there_and_what_comes(queue, clock, spec, put):
         assert await the_end(queue) == ["a", "b", "c"]
 
 
-async def test_takes_a_backlog_in_full_batches(queue, clock, spec, shop, put):
-    names = [f"{number:05d}" for number in range(2 * CLAIM_JOBS_MAX + 700)]
+async def test_takes_a_backlog_in_full_batches(queue, clock, spec, shop, put, monkeypatch):
+    # A batch of several claims, the last of them small.
+    monkeypatch.setattr("vemetric.queues.pool.CLAIM_JOBS_MAX", 500)
+    names = [f"{number:05d}" for number in range(2 * 500 + 700)]
     await put(*names)
-    spec = msgspec.structs.replace(spec, batch_jobs_max=CLAIM_JOBS_MAX + 200, linger_seconds=3600)
+    spec = msgspec.structs.replace(spec, batch_jobs_max=700, linger_seconds=3600)
     async with running(queue, clock, spec) as pool:
         assert await the_end(queue) == names
-    assert [len(batch) for batch in shop.batches] == [CLAIM_JOBS_MAX + 200, CLAIM_JOBS_MAX + 200, 300]
+    assert [len(batch) for batch in shop.batches] == [700, 700, 300]
     assert pool.is_paused is False
 
 

@@ -19,7 +19,7 @@ from vemetric.clickhouse import directory, loader, migrate
 from vemetric.config import Config
 from vemetric.database import migrate as database_migrate
 from vemetric.model import private_file
-from vemetric.model.data_directory import ANALYTICS_NAME, COMPANIONS, DATABASE_NAME, QUEUE_NAME
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, JOURNAL_SUFFIXES, QUEUE_NAME, companions
 from vemetric.queues import sqlite_schema
 
 NOTE_NAME = "schema.json"
@@ -108,8 +108,12 @@ def go_back(config: Config, folder: Path) -> None:
     for name in STORES:
         kept = folder / DATA_NAME / name
         if name not in were_there or kept.exists():
-            _move([name, *(name + companion for companion in COMPANIONS)], data_dir, failed)
+            _move([name, *companions(name)], data_dir, failed)
         if kept.exists():
+            for companion in companions(name):
+                # By another name, as it is needed again where this is killed before the store itself is in place.
+                if (folder / DATA_NAME / companion).exists():
+                    link(folder / DATA_NAME / companion, data_dir / companion)
             kept.rename(data_dir / name)
     private_file.sync_directory(data_dir)
     shutil.rmtree(folder)
@@ -156,6 +160,10 @@ def _copy(data_dir: Path, folder: Path, there: list[str]) -> None:
         moment.copy(folder / DATA_NAME)
     finally:
         moment.end()
+    # What a killed process told and had no time to bring into the queue: its next start will, from these.
+    for name in (QUEUE_NAME + suffix for suffix in JOURNAL_SUFFIXES):
+        if (data_dir / name).exists():
+            shutil.copyfile(data_dir / name, folder / DATA_NAME / name)
     if ANALYTICS_NAME in there:
         _link(data_dir / ANALYTICS_NAME, folder / DATA_NAME / ANALYTICS_NAME, of_part=False)
     (folder / PENDING_NAME).touch(mode=0o600)

@@ -1,6 +1,7 @@
 """Put a backup in the place of a data directory. What was there is set aside, not deleted."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import time
@@ -16,11 +17,11 @@ from vemetric.database import migrate as database_migrate
 from vemetric.model import private_file
 from vemetric.model.data_directory import (
     ANALYTICS_NAME,
-    COMPANIONS,
     DATABASE_NAME,
     PICTURES_NAME,
     QUEUE_NAME,
     SECRET_NAME,
+    companions,
 )
 from vemetric.queues import sqlite_schema
 
@@ -46,15 +47,14 @@ def restore(config: Config, folder: Path, *, force: bool) -> dict[str, Any]:
         )
     with _owned(data_dir):
         incoming = data_dir / before.INCOMING
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir(mode=0o700)
+        _empty(incoming)
+        incoming.mkdir(mode=0o700, exist_ok=True)
         try:
             _bring_in(folder / manifest.DATA_NAME, incoming, found, config)
         except BaseException:
-            shutil.rmtree(incoming, ignore_errors=True)
+            _empty(incoming)
             raise
-        (incoming / before.WHOLE_NAME).touch(mode=0o600)
-        aside = _set_aside(data_dir) if there else None
+        aside = _set_aside(data_dir, incoming / before.WHOLE_NAME)
         put_in_place(incoming, data_dir)
     return {
         "takenAtMs": found.taken_at_ms,
@@ -70,11 +70,27 @@ def put_in_place(incoming: Path, data_dir: Path) -> None:
     """Move what was brought in to where a start looks for it."""
     # It tells of what was there before.
     (data_dir / before.NOTE_NAME).unlink(missing_ok=True)
-    for name in STORES:
-        if (incoming / name).exists():
-            (incoming / name).rename(data_dir / name)
+    for store in STORES:
+        # What a store needs beside it is there before it is.
+        for name in (*companions(store), store):
+            if (incoming / name).exists():
+                (incoming / name).rename(data_dir / name)
     shutil.rmtree(incoming)
     private_file.sync_directory(data_dir)
+
+
+def _empty(incoming: Path) -> None:
+    """Remove what an earlier restore brought in, but not the note that it was ended in the middle: until one is done,
+    nothing may start from what there is.
+    """
+    if not (incoming / before.WHOLE_NAME).exists():
+        shutil.rmtree(incoming, ignore_errors=True)
+        return
+    for entry in incoming.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != before.WHOLE_NAME:
+            entry.unlink()
 
 
 def _bring_in(source: Path, incoming: Path, found: Manifest, config: Config) -> None:
@@ -129,11 +145,29 @@ class _owned:
             os.close(lock)
 
 
-def _set_aside(data_dir: Path) -> Path:
-    aside = data_dir / (REPLACED_PREFIX + time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
-    aside.mkdir(mode=0o700)
-    companions = [name + companion for name in (DATABASE_NAME, QUEUE_NAME) for companion in COMPANIONS]
-    for name in (*STORES, *companions):
+def _set_aside(data_dir: Path, note: Path) -> Path | None:
+    """Move away the stores and all that belongs to them, also where the stores themselves are gone: what is left beside
+    the file of a backup would be taken for a part of it. Returns where to, None where there was nothing.
+
+    note: says from the first move on where to, so that one that was killed goes on in the same folder; empty once all
+    is there.
+    """
+    began = note.read_text() if note.exists() else ""
+    aside = data_dir / began if began else _unused(data_dir)
+    private_file.write(note, aside.name.encode())
+    for name in (one for store in STORES for one in (store, *companions(store))):
         if (data_dir / name).exists():
+            aside.mkdir(mode=0o700, exist_ok=True)
             (data_dir / name).rename(aside / name)
-    return aside
+    if aside.exists():
+        private_file.sync_directory(aside)
+    private_file.sync_directory(data_dir)
+    private_file.write(note, b"")
+    return aside if aside.exists() else None
+
+
+def _unused(data_dir: Path) -> Path:
+    """A name for a folder that there is not yet."""
+    first = data_dir / (REPLACED_PREFIX + time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
+    names = (first if not number else first.with_name(f"{first.name}-{number}") for number in itertools.count())
+    return next(path for path in names if not path.exists())

@@ -51,6 +51,12 @@ def forget_salts(database: Path) -> None:
         connection.execute("DELETE FROM salt")
 
 
+def end_journal(queue: Path) -> None:
+    """Have a copied queue want nothing of the journal that lay beside it: that goes on with what came later."""
+    with _changing(queue) as connection:
+        connection.execute("UPDATE journal SET epoch = 0, applied = 0")
+
+
 def count_as_redelivered(queue: Path) -> None:
     """Have the workers ask for each job of a copied queue whether it is stored already."""
     with _changing(queue) as connection:

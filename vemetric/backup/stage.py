@@ -8,11 +8,12 @@ import logging
 import os
 import shutil
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vemetric import errors
-from vemetric.backup.sqlite_files import Moment, forget_salts
+from vemetric.backup.sqlite_files import Moment, end_journal, forget_salts
 from vemetric.clickhouse.engine import Engine
 from vemetric.config import Config
 from vemetric.database.database import Database
@@ -26,6 +27,7 @@ from vemetric.model.data_directory import (
 )
 from vemetric.model.probe import Probe, nothing
 from vemetric.queues.gate import Gate
+from vemetric.queues.queue import Queue
 
 # Letters and underscores only: the engine writes other characters of a name in its own way.
 PREFIX = "backup_stage_"
@@ -48,6 +50,7 @@ class Stores(NamedTuple):
 
     engine: Engine
     database: Database
+    queue: Queue
     gate: Gate
 
 
@@ -85,7 +88,7 @@ async def _fill(config: Config, stores: Stores, data_dir: Path, stage: Path) -> 
     async with stores.gate.closed():
         if config.clickhouse is None:
             rows = await _freeze(stores.engine, data_dir / ANALYTICS_NAME, stage.name, stage / ANALYTICS_NAME)
-        moment = await _moment(config, stores.database, data_dir)
+        moment = await _moment(config, stores, data_dir)
     try:
         await asyncio.to_thread(moment.copy, stage)
     finally:
@@ -105,13 +108,18 @@ def on_servers(config: Config) -> list[str]:
     return [name for name, is_on_server in named.items() if is_on_server]
 
 
-async def _moment(config: Config, database: Database, data_dir: Path) -> Moment:
-    """The accounts and the queue at the same moment: no page writes between the two."""
+async def _moment(config: Config, stores: Stores, data_dir: Path) -> Moment:
+    """The accounts and the queue at the same moment: no page writes between the two.
+
+    The queue catches up after the last page wrote: what is to be erased may be in its journal, and gone from the
+    accounts.
+    """
     paths = [] if config.database_url else [data_dir / DATABASE_NAME]
     paths += [] if config.redis_url is not None else [data_dir / QUEUE_NAME]
-    if config.database_url:
-        return await asyncio.to_thread(Moment, paths)
-    async with database.begin():
+    async with AsyncExitStack() as stack:
+        if not config.database_url:
+            await stack.enter_async_context(stores.database.begin())
+        await stores.queue.catch_up()
         return await asyncio.to_thread(Moment, paths)
 
 
@@ -168,6 +176,8 @@ def is_part(folder: Path) -> bool:
 def _add_the_rest(data_dir: Path, stage: Path) -> None:
     if (stage / DATABASE_NAME).exists():
         forget_salts(stage / DATABASE_NAME)
+    if (stage / QUEUE_NAME).exists():
+        end_journal(stage / QUEUE_NAME)
     if (data_dir / SECRET_NAME).exists():
         shutil.copyfile(data_dir / SECRET_NAME, stage / SECRET_NAME)
     if (data_dir / PICTURES_NAME).exists():

@@ -18,7 +18,7 @@ from vemetric.config import Config
 from vemetric.database import migrate
 from vemetric.doctor.finding import PROBLEM, Finding, Machine, nearest
 from vemetric.model import private_file
-from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME
+from vemetric.model.data_directory import ANALYTICS_NAME, DATABASE_NAME, QUEUE_NAME, SECRET_NAME, companions
 from vemetric.queues import sqlite_schema
 
 FREE_BYTES_MIN = 1_000_000_000
@@ -140,7 +140,8 @@ def clock(config: Config, machine: Machine) -> Iterator[Finding]:
     if machine.now < OLDEST_DATE:
         yield Finding("clock", PROBLEM, f"The clock says {told}, before this program was written.", fix)
         return
-    paths = [config.data_dir / name for name in (DATABASE_NAME, QUEUE_NAME, f"{QUEUE_NAME}-wal", SECRET_NAME)]
+    names = (DATABASE_NAME, QUEUE_NAME, *companions(QUEUE_NAME), SECRET_NAME)
+    paths = [config.data_dir / name for name in names]
     written = [path.stat().st_mtime for path in paths if path.exists()]
     if written and max(written) > machine.now + AHEAD_SECONDS:
         minutes = (max(written) - machine.now) / 60

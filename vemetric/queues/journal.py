@@ -17,11 +17,10 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from vemetric import errors
+from vemetric.model.data_directory import JOURNAL_SUFFIXES
 from vemetric.queues.disk_sync import sync_file
 from vemetric.queues.job import Write
 
-# Beside the queue's file.
-SUFFIXES: Final = ("-puts-0", "-puts-1")
 FILE_BYTES: Final = 8 * 1024 * 1024
 PAGE_BYTES: Final = 4_096
 # What a page begins with: epoch, number, bytes of the body, checksum of these three and the body.
@@ -53,12 +52,14 @@ def encoded(writes: list[Write]) -> bytes:
         _decode(body)
     except (msgspec.DecodeError, TypeError, ValueError, OverflowError) as error:
         raise errors.Invalid(f"What was put cannot be kept: {error}.") from error
+    if len(body) > BODY_BYTES_MAX:
+        raise errors.Invalid(f"What was put takes {len(body)} bytes; at most {BODY_BYTES_MAX} are allowed.")
     return body
 
 
 def paths(queue: Path) -> list[Path]:
     """Where the files of a queue's journal are."""
-    return [queue.with_name(queue.name + suffix) for suffix in SUFFIXES]
+    return [queue.with_name(queue.name + suffix) for suffix in JOURNAL_SUFFIXES]
 
 
 class JournalFiles:

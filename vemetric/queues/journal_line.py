@@ -30,6 +30,9 @@ QUIET_SECONDS: Final = 60.0
 # A write with more bytes goes to the writer by itself, in its turn.
 WRITE_BYTES_MAX: Final = 65_536
 GROUP_BYTES_MAX: Final = 256 * 1024
+# What a job, a key or a counter takes beside its bytes and names, whose characters take so many.
+OTHER_BYTES: Final = 64
+CHARACTER_BYTES: Final = 4
 # So many syncs may be under way, and the next begins so long after the last at the earliest.
 SYNCS_AT_ONCE: Final = 3
 GATHER_SECONDS: Final = 0.001
@@ -440,10 +443,14 @@ class JournalLine:
 
 
 def bytes_of(write: Write) -> int:
-    """What a write adds to a frame, about."""
+    """What a write adds to a frame at most, names in any script."""
     size = 0
     for job in write.jobs:
-        size += len(job.payload)
+        size += OTHER_BYTES + len(job.payload)
+        if job.key is not None or job.order_key is not None or job.after is not None:
+            size += CHARACTER_BYTES * sum(len(name) for name in (job.key, job.order_key, job.after) if name is not None)
     for key in write.keys:
-        size += len(key.value)
+        size += OTHER_BYTES + len(key.value) + CHARACTER_BYTES * len(key.key)
+    for name in write.counters:
+        size += OTHER_BYTES + CHARACTER_BYTES * len(name)
     return size

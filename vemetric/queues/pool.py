@@ -21,7 +21,7 @@ from vemetric.queues.job import CLAIM_BYTES_MAX, PAYLOAD_BYTES_MAX, Job, Write
 from vemetric.queues.lease import Batch, Lease
 from vemetric.queues.queue import Queue
 
-# One claim takes at most this many jobs, so that puts never wait long for it; a batch is filled by several.
+# One claim takes at most this many jobs: a usual batch. A crowd's hits do not wait for it, they are in a journal first.
 CLAIM_JOBS_MAX = 5_000
 # A batch with more than this share of the most it may hold is full: jobs come together and are not torn apart for it.
 BATCH_FULL_SHARE = 0.9

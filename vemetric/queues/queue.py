@@ -108,5 +108,8 @@ class Queue(Protocol):
     async def facts(self) -> StoreFacts:
         """What the queue is kept in."""
 
+    async def catch_up(self) -> None:
+        """Bring what was told before this call to where the jobs are kept: whoever then copies that has it."""
+
     async def close(self) -> None:
         """Finish what is being written and close."""

@@ -81,6 +81,9 @@ class RedisQueue(RedisKeys):
         await asyncio.wait((queue._subscribed,), timeout=SUBSCRIBE_SECONDS)
         return queue
 
+    async def catch_up(self) -> None:
+        """Nothing to do: the server has all that was told."""
+
     async def close(self) -> None:
         """Finish what is being written and close."""
         self._is_closed = True

@@ -93,6 +93,10 @@ class SqliteQueue:
             raise errors.Misconfigured(f"The queue's file {path} cannot be read: {error}.") from error
         return cls(path, clock, jobs_max, writer, reader, crowd_per_second)
 
+    async def catch_up(self) -> None:
+        """Bring what is in the journal alone into the file. Unavailable while the disk refuses it."""
+        await self._call(lambda _: None)
+
     async def close(self) -> None:
         """Finish what is being written and close."""
         await self._line.close()
