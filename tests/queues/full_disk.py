@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vemetric import errors
 from vemetric.clock import SystemClock
-from vemetric.queues import sqlite_writer
+from vemetric.queues import sqlite_tables
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 
@@ -54,7 +54,7 @@ async def check(queue: SqliteQueue, stored: list[int]) -> None:
 
 async def main(directory: Path) -> None:
     # Each end of the trouble is to be told, however soon the next begins.
-    sqlite_writer.WELL_AFTER_SECONDS = 0
+    sqlite_tables.WELL_AFTER_SECONDS = 0
     queue = await SqliteQueue.open(directory / "queue.db", SystemClock())
     limit_files(FULL_BYTES)
     stored, _ = await fill(queue, 0)

@@ -11,12 +11,12 @@ import pytest
 from tests.queues.conftest import open_sqlite
 from vemetric import errors
 from vemetric.clock import FrozenClock
-from vemetric.queues import sqlite, sqlite_commit, sqlite_keys, sqlite_schema, sqlite_writer
+from vemetric.queues import sqlite, sqlite_commit, sqlite_keys, sqlite_schema, sqlite_tables, sqlite_writer
 from vemetric.queues.job import KeySet, NewJob, Write
 from vemetric.queues.sqlite import SqliteQueue
 from vemetric.queues.sqlite_calls import Mode
 from vemetric.queues.sqlite_keys import FOLD_KEYS, FOLD_PORTION_KEYS, PURGE_PORTION_KEYS
-from vemetric.queues.sqlite_writer import FREE_PAGES_KEPT, VACUUM_PAGES
+from vemetric.queues.sqlite_tables import FREE_PAGES_KEPT, VACUUM_PAGES
 
 
 def rows(path, statement, *values):
@@ -235,8 +235,8 @@ async def test_a_crowd_of_expired_keys_is_purged_as_fast_as_it_came(queue, file,
             writer.keep_up()
             hurry.append(writer._upkeep_seconds)
         writer.keep_up()
-        assert hurry == [sqlite_writer.HASTY_UPKEEP_SECONDS] * 2
-        assert writer._upkeep_seconds == sqlite_writer.UPKEEP_SECONDS
+        assert hurry == [sqlite_tables.HASTY_UPKEEP_SECONDS] * 2
+        assert writer._upkeep_seconds == sqlite_tables.UPKEEP_SECONDS
     finally:
         writer.close()
 
@@ -285,7 +285,7 @@ async def test_a_small_write_on_a_full_disk_is_no_recovery(queue, file, clock, c
             writer._commit()
         told = [record.getMessage() for record in caplog.records]
         assert told == ["The queue cannot be written: database or disk is full"]
-        monkeypatch.setattr(sqlite_writer, "WELL_AFTER_SECONDS", 0)
+        monkeypatch.setattr(sqlite_tables, "WELL_AFTER_SECONDS", 0)
         writer._begin()
         writer._commit()
         assert len(caplog.records) == 1

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from vemetric import errors
 from vemetric.clock import Clock
-from vemetric.queues import disk_sync, journal
+from vemetric.queues import disk_sync, journal, journal_group
 from vemetric.queues.disk_sync import DiskSync
 from vemetric.queues.job import Write
 from vemetric.queues.journal import JournalFiles
+from vemetric.queues.journal_group import WRITE_BYTES_MAX, Gathered, Group, bytes_of
 from vemetric.queues.queue import Told
 from vemetric.queues.sqlite_calls import Call, Journaled, Mode
 from vemetric.queues.sqlite_keys import Entry
@@ -27,12 +28,6 @@ from vemetric.queues.sqlite_keys import Entry
 CROWD_PER_SECOND: Final = 200
 COUNT_SECONDS: Final = 0.25
 QUIET_SECONDS: Final = 60.0
-# A write with more bytes goes to the writer by itself, in its turn.
-WRITE_BYTES_MAX: Final = 65_536
-GROUP_BYTES_MAX: Final = 256 * 1024
-# What a job, a key or a counter takes beside its bytes and names, whose characters take so many.
-OTHER_BYTES: Final = 64
-CHARACTER_BYTES: Final = 4
 # So many syncs may be under way, and the next begins so long after the last at the earliest.
 SYNCS_AT_ONCE: Final = 3
 GATHER_SECONDS: Final = 0.001
@@ -56,24 +51,6 @@ class _Mode(Enum):
     DIRECT = auto()
     WAITING = auto()
     JOURNAL = auto()
-
-
-class _Group:
-    """The writes of one frame, who hears of each and its bytes. handle: of the file, by which it is synced."""
-
-    __slots__ = ("handle", "number", "sizes", "told", "writes")
-
-    def __init__(self) -> None:
-        self.writes: list[Write] = []
-        self.told: list[Told] = []
-        self.sizes: list[int] = []
-        self.number = 0
-        self.handle = -1
-
-    def add(self, write: Write, told: Told, write_bytes: int) -> None:
-        self.writes.append(write)
-        self.told.append(told)
-        self.sizes.append(write_bytes)
 
 
 class JournalLine:
@@ -112,9 +89,9 @@ class JournalLine:
         self._files: JournalFiles | None = None
         self._sync: DiskSync | None = None
         # Each with its bytes.
-        self._gathered: deque[tuple[Write, Told, int]] = deque()
+        self._gathered: Gathered = deque()
         self._flush_is_due = False
-        self._syncing: deque[_Group] = deque()
+        self._syncing: deque[Group] = deque()
         self._began_at = 0.0
         self._free_handles: list[int] = []
         self._is_turning = False
@@ -328,12 +305,12 @@ class JournalLine:
             if not self._syncing:
                 self._put_large()
             return
-        group, body = self._next_group()
+        group, body = journal_group.take(self._gathered, self._refuse)
         if not group.writes:
             self._flush()
             return
         if not self._files.has_room(len(body)):
-            self._gathered.extendleft(reversed([*zip(group.writes, group.told, group.sizes, strict=True)]))
+            group.give_back(self._gathered)
             if not self._syncing:
                 self._turn()
             return
@@ -345,30 +322,6 @@ class JournalLine:
             self._sync.start(group.handle, self._files.file(group.handle))
         except OSError as error:
             self._fail(error)
-
-    def _next_group(self) -> tuple[_Group, bytes]:
-        """The next writes that are framed together, without those that cannot be kept, which are told so."""
-        group = _Group()
-        size = 0
-        while self._gathered and size < GROUP_BYTES_MAX and self._gathered[0][2] <= WRITE_BYTES_MAX:
-            write, told, write_bytes = self._gathered.popleft()
-            group.add(write, told, write_bytes)
-            size += write_bytes
-        try:
-            return group, journal.encoded(group.writes)
-        except errors.Invalid:
-            return self._sorted_out(group)
-
-    def _sorted_out(self, group: _Group) -> tuple[_Group, bytes]:
-        good = _Group()
-        for write, told, write_bytes in zip(group.writes, group.told, group.sizes, strict=True):
-            try:
-                journal.encoded([write])
-            except errors.Invalid as error:
-                self._refuse(write, told, error)
-            else:
-                good.add(write, told, write_bytes)
-        return good, journal.encoded(good.writes)
 
     def _synced(self, handle: int, error: OSError | None) -> None:
         if self._files is None or handle in self._free_handles:
@@ -387,7 +340,7 @@ class JournalLine:
             self._flush_soon()
         self._has_drained()
 
-    def _tell(self, group: _Group) -> None:
+    def _tell(self, group: Group) -> None:
         if not self._told_writes:
             self._told_from_ms = self._clock.now_ms()
         for write in group.writes:
@@ -440,17 +393,3 @@ class JournalLine:
     def _has_drained(self) -> None:
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
-
-
-def bytes_of(write: Write) -> int:
-    """What a write adds to a frame at most, names in any script."""
-    size = 0
-    for job in write.jobs:
-        size += OTHER_BYTES + len(job.payload)
-        if job.key is not None or job.order_key is not None or job.after is not None:
-            size += CHARACTER_BYTES * sum(len(name) for name in (job.key, job.order_key, job.after) if name is not None)
-    for key in write.keys:
-        size += OTHER_BYTES + len(key.value) + CHARACTER_BYTES * len(key.key)
-    for name in write.counters:
-        size += OTHER_BYTES + CHARACTER_BYTES * len(name)
-    return size
