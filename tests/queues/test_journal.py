@@ -3,6 +3,7 @@ doubles nothing.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 from tests.queues.conftest import journaling
 from vemetric import errors
 from vemetric.clock import FrozenClock
+from vemetric.queues import crowd as crowds
 from vemetric.queues import disk_sync, journal, journal_line
 from vemetric.queues.disk_sync import KernelSync, ThreadSync
 from vemetric.queues.job import KeySet, NewJob, Write
@@ -223,6 +225,63 @@ async def test_a_sync_that_fails_refuses_its_hits_and_the_next_go_to_the_tables(
     assert await contents(crowd) == ([b"1", b"4"], {"hits": 2}, b"4")
 
 
+async def test_what_was_refused_never_comes_back_over_what_was_told_since(crowd, file, clock, unapplied):
+    """Neither while the tables cannot be written nor after it."""
+    await crowd.put(hit(1))
+    crowd._line._sync = Refusing(crowd._line._sync, crowd)
+    pages = crowd._writer._db.execute("PRAGMA page_count").fetchone()[0]
+    crowd._writer._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(errors.Unavailable):
+        await crowd.put(hit(2))
+    for _ in range(50):
+        with contextlib.suppress(errors.Unavailable):
+            await crowd.put(Write(jobs=[NewJob("other", b"x" * 60_000)]))
+    crowd._writer._db.execute("PRAGMA max_page_count = 1000000")
+    await crowd.put(hit(3))
+    left = await killed(file, clock)
+    assert await contents(left) == ([b"1", b"3"], {"hits": 2}, b"3")
+    await left.close()
+
+
+async def test_closing_twice_and_giving_up_on_it_leave_nobody_waiting(file, clock):
+    queue = await SqliteQueue.open(file, clock, crowd_per_second=0)
+    await journaling(queue)
+    putting = [asyncio.ensure_future(queue.put(hit(number))) for number in range(20)]
+    await asyncio.sleep(0)
+    given_up = asyncio.ensure_future(queue.close())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await asyncio.gather(queue._line.close(), queue._line.close())
+        assert await asyncio.gather(*putting) == [None] * 20
+        await queue.close()
+
+
+async def test_sums_that_no_table_can_hold_stop_nobody(crowd, file, clock):
+    most = (1 << 63) - 1
+    await asyncio.gather(*(crowd.put(Write(counters={"n": most}, jobs=[NewJob("line", b"%d" % n)])) for n in range(3)))
+    await crowd.put(hit(7))
+    jobs, counters, _ = await contents(crowd)
+    assert b"7" in jobs
+    assert counters["hits"] == 1
+    left = await killed(file, clock)
+    await left.close()
+
+
+async def test_a_process_that_has_not_read_the_journal_of_another_does_not_begin_it_anew(crowd, file, clock, unapplied):
+    await crowd.put(hit(1))
+    other = await SqliteQueue.open(file, clock, crowd_per_second=0)
+    await crowd._line._close_files()
+    await journaling(other)
+    assert not other._line.is_journaling
+    await other.close()
+    left = await killed(file, clock)
+    assert (await contents(left))[1] == {"hits": 1}
+    await left.close()
+    await crowd._line._open()
+
+
 async def test_the_journal_is_used_again_when_the_disk_is_well(crowd, file, clock, monkeypatch):
     monkeypatch.setattr(journal_line, "RETRY_SECONDS", 0.0)
 
@@ -273,9 +332,9 @@ async def test_hits_are_refused_when_both_files_hold_what_the_tables_do_not_take
 
 async def test_a_crowd_that_is_over_goes_to_the_tables_at_once(crowd, clock, file, monkeypatch):
     await crowd.put(hit(1))
-    monkeypatch.setattr(journal_line, "QUIET_SECONDS", 0.0)
-    crowd._line._crowd_per_second = 1e9
-    crowd._line._counts_until = 0.0
+    monkeypatch.setattr(crowds, "QUIET_SECONDS", 0.0)
+    crowd._line._crowd.per_second = 1e9
+    crowd._line._crowd._counts_until = 0.0
     await crowd.put(hit(2))
     assert not crowd._line.is_journaling
     await crowd.put(hit(3))
@@ -287,8 +346,8 @@ async def test_a_crowd_is_told_by_its_writes_in_a_quarter_of_a_second(file, cloc
     await queue.put(hit(0))
     assert not any(path.exists() for path in journal.paths(file)), "a quiet site has no journal"
     line = queue._line
-    line._counts_until = asyncio.get_running_loop().time()
-    line._counted = int(journal_line.CROWD_PER_SECOND * journal_line.COUNT_SECONDS) + 5
+    line._crowd._counts_until = asyncio.get_running_loop().time()
+    line._crowd._counted = int(crowds.CROWD_PER_SECOND * crowds.COUNT_SECONDS) + 5
     await queue.put(hit(1))
     assert line._opening is not None
     await line._opening

@@ -5,6 +5,7 @@ A frame is a group of writes, at the start of a page of its own, so that no writ
 Files are filled in turns and written over, never grown: syncing one costs no change of the file system's books.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -201,7 +202,9 @@ def _fill(file: int, file_bytes: int) -> None:
 def _close(files: list[list[int]]) -> None:
     for opened in files:
         for file in opened:
-            os.close(file)
+            # What was told of it was synced; the others must be closed whatever this one says.
+            with contextlib.suppress(OSError):
+                os.close(file)
 
 
 def _sync_directory(directory: Path) -> None:

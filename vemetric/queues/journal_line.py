@@ -16,6 +16,7 @@ from typing import Any, Final
 from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.queues import disk_sync, journal, journal_group
+from vemetric.queues.crowd import CROWD_PER_SECOND, Crowd
 from vemetric.queues.disk_sync import DiskSync
 from vemetric.queues.job import Write
 from vemetric.queues.journal import JournalFiles
@@ -24,10 +25,6 @@ from vemetric.queues.queue import Told
 from vemetric.queues.sqlite_calls import Call, Journaled, Mode
 from vemetric.queues.sqlite_keys import Entry
 
-# So many writes a second, counted over so long, are a crowd. It is over when there was none for a while.
-CROWD_PER_SECOND: Final = 200
-COUNT_SECONDS: Final = 0.25
-QUIET_SECONDS: Final = 60.0
 # So many syncs may be under way, and the next begins so long after the last at the earliest.
 SYNCS_AT_ONCE: Final = 3
 GATHER_SECONDS: Final = 0.001
@@ -44,9 +41,7 @@ Ask = Callable[[Write | Call | Journaled], "asyncio.Future[Any]"]
 
 
 class _Mode(Enum):
-    """DIRECT: writes go to the writer. WAITING: they gather until what was before them is done. JOURNAL: they are
-    framed.
-    """
+    """Writes go to the writer, gather until what was before them is done, or are framed."""
 
     DIRECT = auto()
     WAITING = auto()
@@ -74,13 +69,10 @@ class JournalLine:
         self._ask = ask
         self._refused = refused
         self._clock = clock
-        self._crowd_per_second = crowd_per_second
         self._file_bytes = file_bytes
         self._loop = asyncio.get_running_loop()
         self._mode = _Mode.DIRECT
-        self._counted = 0
-        self._crowded_at = 0.0
-        self._counts_until = self._loop.time() + (COUNT_SECONDS if crowd_per_second else 0)
+        self._crowd = Crowd(self._loop.time, crowd_per_second)
         self._opening: asyncio.Task[None] | None = None
         self._retry_at = 0.0
         self._has_warned = False
@@ -88,13 +80,14 @@ class JournalLine:
         self._drained: asyncio.Future[None] | None = None
         self._files: JournalFiles | None = None
         self._sync: DiskSync | None = None
-        # Each with its bytes.
         self._gathered: Gathered = deque()
         self._flush_is_due = False
         self._syncing: deque[Group] = deque()
         self._began_at = 0.0
         self._free_handles: list[int] = []
         self._is_turning = False
+        # A large write is under way, for which the others wait.
+        self._is_holding = False
         # What was told and is not asked to be applied yet, and the number up to which all is.
         self._told_writes: list[Write] = []
         self._told_bytes = 0
@@ -143,18 +136,20 @@ class JournalLine:
             if key.startswith(prefix)
         }
 
-    def apply(self) -> bool:
+    def apply(self, *, is_end: bool = False) -> bool:
         """Ask the writer for all that was told. Whatever it is asked later, it does after that. True if there is any
         that it may not have done.
+
+        is_end: nothing else that the journal holds may come back.
         """
         if self._apply_timer is not None:
             self._apply_timer.cancel()
             self._apply_timer = None
-        if self._told_writes:
+        if self._told_writes or is_end:
             writes, keys, number = self._told_writes, self._told_keys, self._told_number
             self._told_writes, self._told_keys, self._told_bytes = [], {}, 0
             self._applying.append(keys)
-            asked = self._ask(Journaled(writes, number, self._told_from_ms))
+            asked = self._ask_or_fail(Journaled(writes, number, self._told_from_ms, is_end))
             asked.add_done_callback(lambda future: self._has_applied(future, number))
         return bool(self._applying)
 
@@ -162,30 +157,25 @@ class JournalLine:
         """Make durable what was taken and ask the writer for it; take nothing more."""
         self._closing = True
         if self._opening is not None:
-            await asyncio.gather(self._opening, return_exceptions=True)
+            # Whoever gives up waiting must not end it halfway.
+            await asyncio.wait((self._opening,))
         while self._gathered or self._syncing or self._mode is _Mode.WAITING:
-            self._drained = self._loop.create_future()
-            await self._drained
+            if self._drained is None or self._drained.done():
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
         self.apply()
         await self._close_files()
 
     # Whether there is a crowd
 
     def _count(self) -> None:
-        self._counted += 1
-        now = self._loop.time()
-        if now < self._counts_until:
+        is_crowd = self._crowd.count()
+        if is_crowd is None:
             return
-        per_second = self._counted / (now - self._counts_until + COUNT_SECONDS)
-        self._counted = 0
-        self._counts_until = now + COUNT_SECONDS
-        if per_second >= self._crowd_per_second:
-            self._crowded_at = now
-            if self._mode is _Mode.DIRECT and self._opening is None and now >= self._retry_at and not self._closing:
+        if is_crowd and self._mode is _Mode.DIRECT and self._opening is None and not self._closing:
+            if self._loop.time() >= self._retry_at:
                 self._opening = self._loop.create_task(self._open())
-            return
-        is_over = now - self._crowded_at >= QUIET_SECONDS
-        if is_over and self._mode is _Mode.JOURNAL and not self._gathered and not self._syncing:
+        elif not is_crowd and self._mode is _Mode.JOURNAL and not self._gathered and not self._syncing:
             self.apply()
             self._mode = _Mode.DIRECT
 
@@ -194,16 +184,17 @@ class JournalLine:
             if self._files is None:
                 self._files = await asyncio.to_thread(JournalFiles.open, self._path, SYNCS_AT_ONCE, self._file_bytes)
                 self._sync = await disk_sync.best(SYNCS_AT_ONCE, self._synced, self._files.file(0))
+                self._free_handles = list(range(SYNCS_AT_ONCE))
             epoch = random.getrandbits(EPOCH_BITS) + 1
             # What was put directly and is not on the disk yet comes first, and may be what the next ones stand on.
             self._mode = _Mode.WAITING
             await self._ask(Call(lambda writer: writer.begin_epoch(epoch), Mode.ALONE))
             self._files.begin(epoch)
-            self._free_handles = list(range(SYNCS_AT_ONCE))
             self._told_number = self._applied = 0
             self._mode = _Mode.JOURNAL
             self._has_warned = False
-            self._flush()
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
         except Exception as error:
             # Nothing that happens here may leave hits waiting.
             await self._give_up(error)
@@ -224,27 +215,26 @@ class JournalLine:
         if not self._has_warned:
             self._has_warned = True
             log.warning("The queue's journal cannot be written, hits go into its tables at once: %s", error)
-        await self._close_files()
-        self._put_gathered_directly()
+        try:
+            await self._close_files()
+        finally:
+            self._opening = None
+            self._put_gathered_directly()
 
-    def _fail(self, error: OSError) -> None:
-        """The disk refused a frame: neither it nor those under way were told, and they must not come back."""
-        self._mode = _Mode.WAITING
-        self.apply()
-        ended = self._ask(Call(lambda writer: writer.begin_epoch(0), Mode.ALONE))
-        ended.add_done_callback(lambda future: future.cancelled() or future.exception())
+    def _fail(self, error: Exception) -> None:
+        """The disk refused a frame: neither it nor those under way were told, and they must not come back over what is
+        told from now on.
+        """
+        if not self._syncing:
+            # A late sync: what it was for is on the disk, by one that began after it.
+            return
+        self._mode, self._is_holding = _Mode.WAITING, False
+        self.apply(is_end=True)
         refused, self._syncing = self._syncing, deque()
         for group in refused:
             for write, told in zip(group.writes, group.told, strict=True):
                 self._refuse(write, told, errors.Unavailable(f"The queue's journal cannot be written ({error})."))
-        self._opening = self._loop.create_task(self._reopen_later(error))
-
-    async def _reopen_later(self, error: OSError) -> None:
-        try:
-            await self._give_up(error)
-        finally:
-            self._opening = None
-            self._has_drained()
+        self._opening = self._loop.create_task(self._give_up(error))
 
     # Directly
 
@@ -260,23 +250,28 @@ class JournalLine:
     def _put_gathered_directly(self) -> None:
         self._mode = _Mode.DIRECT
         while self._gathered:
-            write, told, _ = self._gathered.popleft()
-            try:
-                self._put_directly(write, told)
-            except errors.Unavailable as error:
-                self._refuse(write, told, error)
+            self._put_gathered(*self._gathered.popleft()[:2])
         self._has_drained()
+
+    def _put_gathered(self, write: Write, told: Told) -> "asyncio.Future[None]":
+        try:
+            return self._put_directly(write, told)
+        except errors.Unavailable as error:
+            self._refuse(write, told, error)
+            done = self._loop.create_future()
+            done.set_result(None)
+            return done
 
     def _put_large(self) -> None:
         """Put the first that is gathered directly, and let the others wait: they may stand on it."""
         write, told, _ = self._gathered.popleft()
-        self._mode = _Mode.WAITING
+        self._mode, self._is_holding = _Mode.WAITING, True
         self.apply()
-        self._put_directly(write, told).add_done_callback(lambda _: self._go_on())
+        self._put_gathered(write, told).add_done_callback(lambda _: self._go_on())
 
     def _go_on(self) -> None:
-        if self._mode is _Mode.WAITING and self._files is not None:
-            self._mode = _Mode.JOURNAL
+        if self._is_holding:
+            self._mode, self._is_holding = _Mode.JOURNAL, False
             self._flush()
         self._has_drained()
 
@@ -320,7 +315,7 @@ class JournalLine:
         try:
             group.number = self._files.append(body)
             self._sync.start(group.handle, self._files.file(group.handle))
-        except OSError as error:
+        except Exception as error:
             self._fail(error)
 
     def _synced(self, handle: int, error: OSError | None) -> None:
@@ -367,7 +362,7 @@ class JournalLine:
             return
         self._is_turning = True
         self.apply()
-        self._ask(Call(lambda _: None, Mode.ALONE)).add_done_callback(self._may_turn)
+        self._ask_or_fail(Call(lambda _: None, Mode.ALONE)).add_done_callback(self._may_turn)
 
     def _may_turn(self, asked: "asyncio.Future[None]") -> None:
         self._is_turning = False
@@ -376,8 +371,8 @@ class JournalLine:
             self._flush()
         else:
             # The tables cannot be written and the journal is full of what they lack.
-            while self._gathered:
-                write, told, _ = self._gathered.popleft()
+            refused, self._gathered = self._gathered, deque()
+            for write, told, _ in refused:
                 self._refuse(write, told, error)
         self._has_drained()
 
@@ -389,6 +384,15 @@ class JournalLine:
     def _refuse(self, write: Write, told: Told, error: BaseException) -> None:
         self._refused(len(write.jobs))
         told(error)
+
+    def _ask_or_fail(self, request: Call | Journaled) -> "asyncio.Future[Any]":
+        try:
+            return self._ask(request)
+        except errors.Unavailable as error:
+            # The writer has ended: what was told is in the journal, for the next start.
+            failed: asyncio.Future[Any] = self._loop.create_future()
+            failed.set_exception(error)
+            return failed
 
     def _has_drained(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -17,9 +17,10 @@ from vemetric import errors
 from vemetric.clock import Clock
 from vemetric.model.store_facts import StoreFacts
 from vemetric.queues import sqlite_board, sqlite_failures, sqlite_jobs, sqlite_keys, sqlite_live, sqlite_schema
+from vemetric.queues.crowd import CROWD_PER_SECOND
 from vemetric.queues.group import GroupThread, Request
 from vemetric.queues.job import DeadJob, Job, KeySet, ListedJob, LiveJob, QueueStats, State, Write
-from vemetric.queues.journal_line import CROWD_PER_SECOND, JournalLine
+from vemetric.queues.journal_line import JournalLine
 from vemetric.queues.queue import NONE, Told
 from vemetric.queues.sqlite_calls import Call, Committed, Mode
 from vemetric.queues.sqlite_writer import Writer

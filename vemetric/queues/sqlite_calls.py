@@ -31,11 +31,13 @@ class Call(msgspec.Struct, frozen=True):
 class Journaled(msgspec.Struct, frozen=True):
     """Writes that are durable in the journal, up to the frame of this number, to be brought into the tables. They are
     answered when they are there, however often that is tried. put_at_ms: when the first of them was told.
+    is_end: no other frame of the journal counts from then on.
     """
 
     writes: list[Write]
     number: int
     put_at_ms: int
+    is_end: bool = False
 
 
 class Committed(msgspec.Struct, frozen=True):

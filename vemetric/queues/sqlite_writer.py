@@ -34,6 +34,8 @@ class Writer(Tables):
         super().__init__(db, clock, checkpoints)
         # What the journal holds and the tables lack, with who waits for that to change.
         self._journaled: list[Request] = []
+        # Those that this process began.
+        self._epochs: set[int] = set()
 
     @classmethod
     def open(cls, path: Path, clock: Clock, is_sole_owner: bool = False) -> Self:
@@ -162,24 +164,34 @@ class Writer(Tables):
     # The journal
 
     def begin_epoch(self, epoch: int) -> None:
-        """Note that what is in the journal so far is done with, and which frames there will count."""
+        """Note that what is in the journal so far is done with, and which frames there will count. Unavailable if
+        another process has left something there, which the next start brings into the tables.
+        """
+        (stored,) = self._db.execute("SELECT epoch FROM journal").fetchone()
+        if stored and stored not in self._epochs:
+            raise errors.Unavailable("Another process has written the queue's journal.")
+        self._epochs.add(epoch)
         self._db.execute("UPDATE journal SET epoch = ?, applied = 0", (epoch,))
 
     def recover(self, path: Path) -> None:
         """Bring what an earlier process left in the journal into the tables. Misconfigured if it cannot be read."""
-        epoch, applied = self._db.execute("SELECT epoch, applied FROM journal").fetchone()
-        if not epoch:
-            return
-        try:
-            frames = journal.read(path, epoch, applied)
-        except BlockingIOError:
-            # Another process works with it.
-            return
-        except (OSError, msgspec.DecodeError) as error:
-            raise errors.Misconfigured(f"The journal of the queue's file {path} cannot be read: {error}.") from error
         self._begin()
-        self._apply_told([write for frame in frames for write in frame.writes], self._clock.now_ms())
-        self.begin_epoch(0)
+        epoch, applied = self._db.execute("SELECT epoch, applied FROM journal").fetchone()
+        frames = []
+        if epoch:
+            try:
+                frames = journal.read(path, epoch, applied)
+                self._epochs.add(epoch)
+            except BlockingIOError:
+                # Another process works with it.
+                log.warning("Another process works with the journal of the queue's file %s.", path)
+            except (OSError, msgspec.DecodeError) as error:
+                raise errors.Misconfigured(
+                    f"The journal of the queue's file {path} cannot be read: {error}."
+                ) from error
+        if epoch in self._epochs:
+            self._apply_told([write for frame in frames for write in frame.writes], self._clock.now_ms())
+            self.begin_epoch(0)
         self._commit()
 
     def _apply_journaled(self) -> errors.Unavailable | None:
@@ -190,10 +202,17 @@ class Writer(Tables):
             self._begin()
             self._apply_told(writes, requests[0][0].put_at_ms)
             self._db.execute("UPDATE journal SET applied = ?", (requests[-1][0].number,))
+            if any(request.is_end for request, _ in requests):
+                self._db.execute("UPDATE journal SET epoch = 0")
             self._commit()
         except (sqlite3.Error, MemoryError) as error:
             self._failed(error)
             return sqlite_failures.unavailable(error)
+        except Exception as error:
+            # Only a bug leads here; what was told is kept and tried again.
+            log.exception("The journal could not be brought into the tables")
+            self._roll_back()
+            return errors.Unavailable(f"The queue cannot be used right now ({error}).")
         self._journaled = []
         asked = sum(len(write.jobs) for write in writes)
         self.answer([(future, None) for _, future in requests], Committed(self.jobs, asked, self._queues))
@@ -205,6 +224,7 @@ class Writer(Tables):
         """
         try:
             self._apply(writes, put_at_ms)
+            self.keys.check()
         except Exception as error:
             if sqlite_failures.is_storage_failure(error) or isinstance(error, MemoryError):
                 raise
@@ -305,7 +325,7 @@ class Writer(Tables):
                 self._apply([request])
             self.keys.check()
         except Exception as error:
-            if sqlite_failures.is_storage_failure(error):
+            if sqlite_failures.is_storage_failure(error) or isinstance(error, MemoryError):
                 raise
             self._db.execute("ROLLBACK TO request")
             self._jobs_added, self._queues, self._names_new, keys = mark
