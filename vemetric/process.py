@@ -117,8 +117,9 @@ def can_have_huge_pages() -> bool:
 def collapse(ended: threading.Event) -> int:
     """Move this process's memory into huge pages where it is in use; returns how many of them there are then.
 
-    Takes a second or so for each GB; stops when `ended` is set. What memory holds stays as it is, also where something
-    else is mapped meanwhile. Raises OSError where the system cannot do it (Linux before 6.1).
+    Takes ten seconds or so for each GB, nearly all of them pauses; stops when `ended` is set. What memory holds stays
+    as it is, also where something else is mapped meanwhile. Raises OSError where the system cannot do it (Linux before
+    6.1).
     """
     library = ctypes.CDLL(None, use_errno=True)
     library.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)

@@ -21,12 +21,17 @@ async def opened(data_dir: Path, clock: Clock) -> AsyncIterator[SqliteQueue]:
     with patch.object(journal_line, "APPLY_SECONDS", 3_600):
         queue = await SqliteQueue.open(data_dir / QUEUE_NAME, clock, crowd_per_second=0)
         try:
-            await queue.put(Write(counters={"direct": 1}))
-            while (opening := queue._line._opening) is not None:
-                await opening
+            await journaling(queue)
             yield queue
         finally:
             await queue.close()
+
+
+async def journaling(queue: SqliteQueue) -> None:
+    """Wait until a queue that was opened with crowd_per_second=0 writes to its journal, unless another one has it."""
+    await queue.add({})
+    if queue._line._opening is not None:
+        await queue._line._opening
 
 
 async def put(queue: SqliteQueue, payloads: Sequence[bytes]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import servers
+from tests.kit.journaled import journaling
 from vemetric.clock import Clock, FrozenClock
 from vemetric.model import redis_url
 from vemetric.queues.redis import RedisQueue
@@ -33,13 +34,6 @@ async def open_crowd(path: Path, clock: Clock, **limits: int) -> AsyncIterator[S
     async with open_sqlite(path, clock, crowd_per_second=0, **limits) as queue:
         await journaling(queue)
         yield queue
-
-
-async def journaling(queue: SqliteQueue) -> None:
-    """Wait until a queue that was opened with crowd_per_second=0 writes to its journal, unless another one has it."""
-    await queue.add({})
-    if queue._line._opening is not None:
-        await queue._line._opening
 
 
 @asynccontextmanager

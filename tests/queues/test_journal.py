@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.queues.conftest import journaling
+from tests.kit.journaled import journaling, left_by_a_kill
 from vemetric import errors
 from vemetric.clock import FrozenClock
 from vemetric.queues import crowd as crowds
@@ -52,10 +52,7 @@ async def killed(file: Path, clock: FrozenClock, **options: float) -> SqliteQueu
     """The queue as another process finds it after this one was killed now."""
     copy = file.parent / "copy"
     shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir()
-    for path in file.parent.glob("queue.db*"):
-        if not path.name.endswith("-shm"):
-            shutil.copy(path, copy)
+    left_by_a_kill(file.parent, copy)
     return await SqliteQueue.open(copy / "queue.db", clock, **options)
 
 
@@ -88,18 +85,15 @@ async def test_nothing_comes_twice_however_often_a_start_is_killed(crowd, file, 
     await crowd.put(hit(0))
     first = await killed(file, clock)
     second_file = first.path.parent / "again" / "queue.db"
-    second_file.parent.mkdir()
-    for path in first.path.parent.glob("queue.db*"):
-        shutil.copy(path, second_file.parent)
+    left_by_a_kill(first.path.parent, second_file.parent)
     await first.close()
     second = await SqliteQueue.open(second_file, clock)
     assert await contents(second) == ([b"0"], {"hits": 1}, b"0")
     await second.close()
 
 
-async def test_a_kill_while_a_crowd_writes_over_its_files_loses_nothing(file, clock, monkeypatch):
+async def test_a_kill_while_a_crowd_writes_over_its_files_loses_nothing(file, clock):
     """The files hold some ten groups each, so that they are written over again and again."""
-    monkeypatch.setattr(journal, "FILE_BYTES", SMALL_FILE_BYTES)
     queue = await SqliteQueue.open(file, clock, crowd_per_second=0)
     queue._line._file_bytes = SMALL_FILE_BYTES
     await journaling(queue)
@@ -136,10 +130,7 @@ async def test_a_torn_frame_and_what_came_after_it_are_left_out(crowd, file, clo
     data = bytearray(puts.read_bytes())
     data[PAGE_BYTES + 40] ^= 1
     copy = file.parent / "torn"
-    copy.mkdir()
-    for path in file.parent.glob("queue.db*"):
-        if path.is_file() and not path.name.endswith("-shm"):
-            shutil.copy(path, copy)
+    left_by_a_kill(file.parent, copy)
     (copy / puts.name).write_bytes(data)
     left = await SqliteQueue.open(copy / "queue.db", clock)
     assert await contents(left) == ([b"0"], {"hits": 1}, b"0")
@@ -279,7 +270,6 @@ async def test_a_process_that_has_not_read_the_journal_of_another_does_not_begin
     left = await killed(file, clock)
     assert (await contents(left))[1] == {"hits": 1}
     await left.close()
-    await crowd._line._open()
 
 
 async def test_the_journal_is_used_again_when_the_disk_is_well(crowd, file, clock, monkeypatch):

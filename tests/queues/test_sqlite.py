@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from tests.kit import journaled
 from tests.queues.conftest import open_sqlite
 from vemetric import errors
 from vemetric.clock import FrozenClock
@@ -125,10 +126,7 @@ async def left_by_a_kill(file, clock):
     """The queue as another process finds it after this one was killed now: opened from a copy of the files."""
     copy = file.parent / "copy"
     shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir()
-    for path in file.parent.glob("queue.db*"):
-        if not path.name.endswith("-shm"):
-            shutil.copy(path, copy)
+    journaled.left_by_a_kill(file.parent, copy)
     return await SqliteQueue.open(copy / "queue.db", clock)
 
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from vemetric import errors
+from vemetric.model import private_file
 from vemetric.model.data_directory import JOURNAL_SUFFIXES
 from vemetric.queues.disk_sync import sync_file
 from vemetric.queues.job import Write
@@ -94,7 +95,7 @@ class JournalFiles:
                 _fill(opened[0], file_bytes)
                 for _ in range(times - 1):
                     opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-            _sync_directory(queue.parent)
+            private_file.sync_directory(queue.parent)
         except BaseException:
             _close(files)
             raise
@@ -205,11 +206,3 @@ def _close(files: list[list[int]]) -> None:
             # What was told of it was synced; the others must be closed whatever this one says.
             with contextlib.suppress(OSError):
                 os.close(file)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

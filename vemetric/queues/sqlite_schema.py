@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from vemetric import errors
+from vemetric.model import private_file
 from vemetric.queues import journal, sqlite_commit
 
 # Marks the file as ours ("VMQ1"), so that another program's database is never migrated.
@@ -160,7 +161,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
-    _sync_directory(path.parent)
+    # A new file survives power loss only when its directory entry does.
+    private_file.sync_directory(path.parent)
     return db
 
 
@@ -241,12 +243,3 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _sync_directory(directory: Path) -> None:
-    # A new file survives power loss only when its directory entry does.
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
